@@ -1029,6 +1029,18 @@ export const FIXED = {
     'the next one waits: each may query a database',
     'none: an authorization keeps nothing',
   ),
+  'lib/core/access/revocations.ts#MAX_PATTERNS_PER_USER': count(
+    'patterns of revokes that are remembered for what is under way',
+    'the user',
+    'counts everything of the user that is under way as revoked',
+    'none: a pattern is shorter than 400 bytes',
+  ),
+  'lib/core/access/recent-reauthorizations.ts#MAX_REMEMBERED': count(
+    'calls of `reauthorize()` that are remembered for subscribes that are under way',
+    'the node',
+    'an older subscribe that is under way is `unavailable`',
+    'none: a name and a pattern are shorter than 1 KiB',
+  ),
   'lib/core/commands/subscribe.ts#PAGE_ATTEMPTS': count(
     'reads of members that change under the reader',
     'the subscribe',
@@ -1869,6 +1881,8 @@ export const OTHER_NUMBERS = {
     'websocket:compression.concurrency',
   ],
   'the pace of regular work': [
+    'module:recheck',
+    'channel:recheck',
     'memory:sweepMs',
     'redis:sweepMs',
     'redis:heartbeatMs',

@@ -2,6 +2,7 @@ import { userChannel } from '../../protocol/channel-name.js';
 import { AccessGuard } from '../access/access-guard.js';
 import { BanList } from '../access/ban-list.js';
 import { ChannelNames } from '../access/channel-names.js';
+import { RecentReauthorizations } from '../access/recent-reauthorizations.js';
 import { RecentLineages } from '../access/recent-lineages.js';
 import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
@@ -110,6 +111,7 @@ export function composeEngine(options: EngineOptions) {
   const bans = new BanList();
   const addressBans = new BanList();
   const revocations = new Revocations();
+  const recent = new RecentReauthorizations();
   const freshness: RevocationFreshness = new RevocationFreshness(
     clock,
     new DeliveryFreeze(() => ({ hub, catchUp, sessions, logger })),
@@ -193,6 +195,7 @@ export function composeEngine(options: EngineOptions) {
     sessions,
     drain,
     journal,
+    recent,
     proceed: (subscription) => {
       subscription.release();
       catchUp.pump(subscription);
@@ -200,7 +203,18 @@ export function composeEngine(options: EngineOptions) {
     },
   });
   const recentPublishes = new RecentPublishes();
-  const joining = { turns, authorizer, access, hub, planner, catchUp, presence, hooks, reauthorization };
+  const joining = {
+    turns,
+    authorizer,
+    access,
+    hub,
+    planner,
+    catchUp,
+    presence,
+    hooks,
+    reauthorization,
+    recent,
+  };
   const router = new CommandRouter(
     {
       auth: new Auth(verifications, ports, allowances),
@@ -246,6 +260,7 @@ export function composeEngine(options: EngineOptions) {
     addressBans,
     revocations,
     unsubscribe,
+    reauthorization,
     clock,
   });
 
@@ -321,6 +336,7 @@ export function composeEngine(options: EngineOptions) {
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
     controlApplier,
+    revocations,
     connects,
     verifications,
     reauthorization,

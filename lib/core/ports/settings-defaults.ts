@@ -77,6 +77,7 @@ export const ENGINE_TABLE = {
   applicationName: text('application', { max: 64 }),
   helloTimeout: duration(10_000, { min: 100 }),
   handlerTimeout: duration(10_000, { min: 1 }),
+  recheck: duration(0),
   heartbeat: { interval: duration(25_000, { min: 1_000 }), timeout: duration(10_000, { min: 100 }) },
   retry: {
     base: duration(500, { min: 1 }),

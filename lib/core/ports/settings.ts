@@ -157,6 +157,8 @@ export interface EngineSettings {
   readonly maxFlushDelayMs: number;
   /** Longest run of one handler of the application; after it the command is answered with `timeout`. */
   readonly handlerTimeoutMs: number;
+  /** Longest time after which the authorization of a subscription is asked again; 0 for never. */
+  readonly recheckMs: number;
   /** Whether a client without credentials may connect; it then has no user. */
   readonly anonymous: boolean;
   /** How long before a token's expiry `auth_required` is sent (G12). */

@@ -335,12 +335,13 @@ export class Session
    * Answers a command in the channel lane.
    *
    * @param handler that made the answer, for the log.
+   * @param flow what it is withdrawn with.
    * @returns the bytes of the answer, for {@link chargeAnswer}.
    * @throws RealtimeError `message_too_large` for an answer of a handler above `limits.maxAnswerBytes`; nothing was queued then.
    */
-  reply(ref: string, payload: unknown, handler?: string): number {
+  reply(ref: string, payload: unknown, handler?: string, flow?: Flow): number {
     const bytes = this.deps.answers.encode(this.outbox, ref, payload, handler);
-    if (!this.outbox.pushAnswer(bytes, ref, undefined)) this.close('slow_consumer');
+    if (!this.outbox.pushAnswer(bytes, ref, flow)) this.close('slow_consumer');
     this.answered(ref, 'ok');
     return bytes.length;
   }

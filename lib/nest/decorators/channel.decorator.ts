@@ -50,6 +50,11 @@ export interface ChannelOptions {
    * `'disconnect'`.
    */
   readonly overflow?: OverflowPolicy;
+  /**
+   * Longest time after which the authorization of each subscription is asked again; 0 for never (G11). Default: `recheck` of the
+   * module.
+   */
+  readonly recheck?: Duration;
   /** What an acknowledged event must survive (G1); more than the broker promises is a boot error. Default: as the broker. */
   readonly durability?: Durability;
   /**

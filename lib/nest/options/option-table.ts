@@ -52,4 +52,5 @@ export const CHANNEL_TABLE = {
     'drop-newest',
     'conflate',
   ]),
+  recheck: duration(undefined),
 };

@@ -314,7 +314,7 @@ describe('the claims of a token, whatever proves them', () => {
       );
   });
 
-  it('bound the connection by their end, plus the tolerance (G12), and a user of the application may be asynchronous', async () => {
+  it('bound the connection by their end, plus the tolerance, and the function that makes the user may be asynchronous (G12)', async () => {
     const exp = now() + 600;
     const token = await signed(ec, { iss: server.issuer, exp }, clock.now());
     const authenticator = await jwks({ user: async ({ sub }) => ({ id: `u:${String(sub)}` }) });

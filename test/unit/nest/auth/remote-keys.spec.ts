@@ -292,7 +292,7 @@ describe('the keys of an issuer', () => {
     expect(warnings()[0]).not.toContain('c2VjcmV0');
   });
 
-  it('an empty set is the word of the key server: the keys before it end, and the log says so', async () => {
+  it('an empty set ends the keys before it, and the log says so', async () => {
     const keys = make();
     await keys.find('k1');
     server.keys = [];

@@ -116,6 +116,14 @@ export interface RealtimeAuthOptions {
   readonly cookie?: {
     /** Name of the cookie. */
     readonly name: string;
+    /**
+     * Lets upgrades of other pages, and those without `Origin`, prove by a token of `csrfToken()` that they may use the cookie (P2e):
+     * for pages whose origins cannot be listed. Default: none, so only the `Origin` counts.
+     */
+    readonly csrf?: {
+      /** Secret of these tokens, at least 32 bytes; the same on every node. */
+      readonly secret: string | undefined;
+    };
   };
   /** Whether clients without credentials, and those for whom the authenticator returns no user, may connect. Default `false`. */
   readonly anonymous?: boolean;

@@ -4,7 +4,7 @@ import type { RealtimeAuthenticator } from '../realtime-options.js';
 import { resolveJwt, type JwtConfig } from './jwt-options.js';
 import { OptionReader } from './option-reader.js';
 import { MODULE_TABLE } from './option-table.js';
-import { TOKEN } from './transport-options.js';
+import { TOKEN, type CookieConfig } from './transport-options.js';
 
 /** How clients authenticate. `undecided` is refused where there is a server to attach to. */
 export type AuthConfig =
@@ -12,6 +12,8 @@ export type AuthConfig =
   | ({ readonly mode: 'jwt' } & JwtConfig)
   | { readonly mode: 'custom'; readonly authenticator: Type<RealtimeAuthenticator> | RealtimeAuthenticator };
 
+/** Shortest secret of tokens against cross-site requests: as long as what HMAC-SHA256 makes. */
+const LEAST_SECRET_BYTES = 32;
 const UNDECIDED: AuthConfig = { mode: 'undecided' };
 
 /** Reads the option `auth` in all its forms: options, a class, or an instance. */
@@ -21,7 +23,7 @@ export function resolveAuth(auth: unknown, problems: BootProblems) {
     return {
       config: auth === undefined ? UNDECIDED : custom(auth, 'auth', problems),
       anonymous: anonymous.default,
-      cookieName: undefined,
+      cookie: undefined,
       requiredAheadMs: requiredAhead.default,
     };
   }
@@ -30,7 +32,7 @@ export function resolveAuth(auth: unknown, problems: BootProblems) {
   const resolved = {
     config: choose(reader, isAnonymous, problems),
     anonymous: isAnonymous,
-    cookieName: reader.value('cookie') === undefined ? undefined : cookieName(reader.object('cookie')),
+    cookie: reader.value('cookie') === undefined ? undefined : resolveCookie(reader.object('cookie')),
     requiredAheadMs: reader.one('requiredAhead', requiredAhead),
   };
   reader.end();
@@ -68,7 +70,7 @@ function isAuthenticator(value: unknown): value is Type<RealtimeAuthenticator> |
   return typeof (instance as Partial<RealtimeAuthenticator> | null | undefined)?.authenticate === 'function';
 }
 
-function cookieName(reader: OptionReader): string | undefined {
+function resolveCookie(reader: OptionReader): CookieConfig | undefined {
   const name = reader.value('name');
   const isName = typeof name === 'string' && name.length <= 256 && TOKEN.test(name);
   if (!isName) {
@@ -78,6 +80,21 @@ function cookieName(reader: OptionReader): string | undefined {
       'Give the name of the cookie that holds the token.',
     );
   }
+  const csrf = reader.value('csrf') === undefined ? undefined : resolveCsrf(reader.object('csrf'));
   reader.end();
-  return isName ? name : undefined;
+  return isName ? { name, csrf } : undefined;
+}
+
+function resolveCsrf(reader: OptionReader): CookieConfig['csrf'] {
+  const secret = reader.value('secret');
+  const isSecret = typeof secret === 'string' && Buffer.byteLength(secret) >= LEAST_SECRET_BYTES;
+  if (!isSecret) {
+    reader.report(
+      'secret',
+      `is no text of at least ${LEAST_SECRET_BYTES} bytes, and could be guessed.`,
+      'Give a random one, the same on every node. Is the environment variable set?',
+    );
+  }
+  reader.end();
+  return isSecret ? { secret } : undefined;
 }

@@ -36,7 +36,7 @@ export class KeyServer {
   /** What it publishes. */
   keys: readonly JWK[] = [];
   /** Answers instead of it. */
-  answer: ((req: IncomingMessage, res: ServerResponse) => void) | undefined;
+  answer: ((req: IncomingMessage, res: ServerResponse) => unknown) | undefined;
   private server: Server | undefined;
   private port = 0;
 
@@ -44,7 +44,7 @@ export class KeyServer {
   async start(): Promise<this> {
     const server = createServer((req, res) => {
       this.requests++;
-      if (this.answer !== undefined) return this.answer(req, res);
+      if (this.answer !== undefined) return void this.answer(req, res);
       res.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: this.keys }));
     });
     await new Promise<void>((resolve, reject) => {

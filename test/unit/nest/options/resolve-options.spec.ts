@@ -175,6 +175,11 @@ describe('module options', () => {
       '- compression.level: is refused. 99 is not an integer from 1 to 9',
     ],
     [
+      'secret against cross-site requests',
+      { auth: { ...anonymous, cookie: { name: 'a', csrf: { secret: 'x'.repeat(31) } } } },
+      '- auth.cookie.csrf.secret: is no text of at least 32 bytes, and could be guessed. Give a random one, the same on every node. Is the environment variable set?',
+    ],
+    [
       'cookie name',
       { auth: { ...anonymous, cookie: { name: 'a b' } } },
       '- auth.cookie.name: is not the name of a cookie. Give the name of the cookie that holds the token.',

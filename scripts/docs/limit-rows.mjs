@@ -1367,6 +1367,12 @@ export const FIXED = {
     'the connection',
     'takes no larger `limits.maxFrameBytes`: a number of 31 bits',
   ),
+  'lib/brokers/memory/channel-log.ts#MAX_HEAP_PER_BYTE': count(
+    'what the values of a log take of the heap, for each byte of `history.maxBytes`',
+    'the channel',
+    'forgets the oldest',
+    'none: it is one of bytes',
+  ),
   'lib/brokers/memory/channel-log.ts#MAX_FORKS': count(
     'earlier epochs of a channel',
     'the channel',

@@ -1660,7 +1660,7 @@ export const OTHER_NUMBERS = {
     'lib/nest/auth/claims.ts#NOT_YET_RETRY_MS',
     'lib/nest/auth/remote-keys.ts#FIRST_RETRY_MS',
     'lib/nest/auth/bounded-request.ts#MAX_RETRY_AFTER_MS',
-    'lib/nest/auth/introspection-authenticator.ts#RETRY_AFTER_MS',
+    'lib/nest/auth/introspection.ts#RETRY_AFTER_MS',
     'lib/core/session/session.ts#RETRY_AFTER_MS',
     'lib/core/session/frame-reader.ts#RETRY_AFTER_MS',
     'lib/core/session/backlog.ts#RETRY_AFTER_MS',

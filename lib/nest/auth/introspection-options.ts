@@ -36,6 +36,9 @@ export interface IntrospectionOptions {
 
 const PATH = 'IntrospectionAuthenticator';
 
+/** Options with every default filled in. */
+export type IntrospectionSettings = ReturnType<typeof introspectionSettings>;
+
 /** The options, checked, with every default. @throws RangeError that names the option and the remedy, never a secret. */
 export function introspectionSettings(options: IntrospectionOptions) {
   const { url, client, allowHttp = false, issuer, audience, user } = options;

@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { IncomingMessage } from 'node:http';
 import { ExpiringTexts } from '../../../../lib/nest/auth/expiring-texts.js';
-import { IntrospectionAuthenticator } from '../../../../lib/nest/auth/introspection-authenticator.js';
-import type { IntrospectionOptions } from '../../../../lib/nest/auth/introspection-options.js';
+import { Introspection } from '../../../../lib/nest/auth/introspection.js';
+import {
+  introspectionSettings,
+  type IntrospectionOptions,
+} from '../../../../lib/nest/auth/introspection-options.js';
 import { KeyServer } from '../../../support/auth/key-server.js';
 import { handshakeOf } from '../../../support/engine/handshake.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
@@ -34,13 +37,14 @@ describe('opaque tokens that are introspected', () => {
   afterEach(() => server.stop());
 
   const make = (options: Partial<IntrospectionOptions> = {}) =>
-    new IntrospectionAuthenticator(
-      { url: server.url, client: CLIENT, ...options },
-      { clock, logger, fetch: (input, init) => fetch(input, init) },
-    );
-  const verify = async (authenticator: IntrospectionAuthenticator, token = 'opaque') =>
+    new Introspection(introspectionSettings({ url: server.url, client: CLIENT, ...options }), {
+      clock,
+      logger,
+      fetch: (input, init) => fetch(input, init),
+    });
+  const verify = async (authenticator: Introspection, token = 'opaque') =>
     authenticator.authenticate({ token, via: 'hello', handshake: handshakeOf() });
-  const outcome = (authenticator: IntrospectionAuthenticator, token?: string) =>
+  const outcome = (authenticator: Introspection, token?: string) =>
     verify(authenticator, token).then(
       ({ user }) => user?.id,
       (error: { code: string }) => error.code,

@@ -261,6 +261,37 @@ export const MODULE = {
     'refuses with `token_expired` or `unauthorized`',
   ),
   'auth.jwt.maxAge': time('age of a token since its `iat`', 'the token', 'refuses with `token_expired`'),
+  'auth.jwt.jwksCache.refresh': time(
+    'age of the keys of an issuer',
+    'the issuer',
+    'asks for them again, in the background',
+  ),
+  'auth.jwt.jwksCache.keep': time(
+    'age of keys whose server cannot be reached',
+    'the issuer',
+    'refuses its tokens with `unavailable` and `retryAfterMs`',
+  ),
+  'auth.jwt.jwksCache.cooldown': time(
+    'time between two requests for an unknown `kid`, and after failures',
+    'the issuer',
+    'refuses tokens with an unknown one with `unavailable` and `retryAfterMs`; known keys count',
+  ),
+  'auth.jwt.jwksCache.timeout': time(
+    'one answer of a key server',
+    'the issuer',
+    'ends the request; the keys before it count',
+  ),
+  'auth.jwt.jwksCache.maxBytes': bytes(
+    'one answer of a key server',
+    'the issuer',
+    'ends the request; the keys before it count; logged',
+  ),
+  'auth.jwt.jwksCache.maxKeys': count(
+    'keys of an issuer',
+    'the issuer',
+    'does not take the answer; the keys before it count; logged',
+    '`auth.jwt.jwksCache.maxBytes`',
+  ),
   'abuse.throttleAfter': count(
     'violations of the limits within `abuse.window`',
     'the connection',
@@ -501,6 +532,12 @@ export const MODULE_GROUPS = [
       'auth.requiredAhead',
       'auth.jwt.clockTolerance',
       'auth.jwt.maxAge',
+      'auth.jwt.jwksCache.refresh',
+      'auth.jwt.jwksCache.keep',
+      'auth.jwt.jwksCache.cooldown',
+      'auth.jwt.jwksCache.timeout',
+      'auth.jwt.jwksCache.maxBytes',
+      'auth.jwt.jwksCache.maxKeys',
       'drain.deadline',
     ],
   },
@@ -727,6 +764,11 @@ export const CLIENT = {
 
 /** Bounds without an option: `file#constant`, and after a colon in `then` why it is fixed. */
 export const FIXED = {
+  'lib/nest/auth/key-set.ts#MAX_KID_LENGTH': bytes(
+    'the `kid` of a key, or of a token that needs one, in characters',
+    'the issuer, or the token',
+    'ignores the key; refuses the token with `unauthorized`',
+  ),
   'lib/nest/errors/error-bounds.ts#MAX_REASON_LENGTH': bytes(
     'the `reason` of an application’s error, in characters',
     'the answer',
@@ -1851,7 +1893,10 @@ export const OTHER_NUMBERS = {
     'lib/core/session/memory.ts#RETRY_AFTER_MS',
     'lib/core/access/verifications.ts#RETRY_AFTER_MS',
     'lib/core/commands/auth.ts#RETRY_AFTER_MS',
-    'lib/nest/auth/jwt-authenticator.ts#NOT_YET_RETRY_MS',
+    'lib/nest/auth/claims.ts#NOT_YET_RETRY_MS',
+    'lib/nest/auth/remote-keys.ts#FIRST_RETRY_MS',
+    'lib/nest/auth/bounded-request.ts#MAX_RETRY_AFTER_MS',
+    'lib/nest/auth/introspection.ts#RETRY_AFTER_MS',
     'lib/core/session/session.ts#RETRY_AFTER_MS',
     'lib/core/session/frame-reader.ts#RETRY_AFTER_MS',
     'lib/core/session/backlog.ts#RETRY_AFTER_MS',
@@ -1870,6 +1915,7 @@ export const OTHER_NUMBERS = {
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',
     'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
     'lib/client/http/climb.ts#MAX_DOUBLINGS',
+    'lib/nest/auth/remote-keys.ts#MAX_DOUBLINGS',
     'lib/client/http/climb.ts#MAX_COSTLY_DOUBLINGS',
   ],
   'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],
@@ -1910,6 +1956,8 @@ export const OTHER_NUMBERS = {
   'lower ends': [
     'lib/protocol/envelope.ts#MIN_ENVELOPES_PER_FRAME',
     'lib/nest/lifecycle/boot-report.ts#LEAST_SECRET_BYTES',
+    'lib/nest/auth/key-set.ts#LEAST_RSA_BITS',
+    'lib/nest/options/auth-options.ts#LEAST_SECRET_BYTES',
     'lib/nest/lifecycle/realtime-runtime.ts#LEAST_STOP_MS',
     'lib/nest/lifecycle/transport-runtime.ts#LEAST_CLOSE_MS',
     'lib/brokers/memory/control.ts#MIN_TRIM',
@@ -1931,6 +1979,7 @@ export const OTHER_NUMBERS = {
     'lib/core/session/unparsed-frames.ts#FRAME_BYTES',
     'lib/core/session/frame-reader.ts#MAX_EXPECTED_BYTES',
     'lib/core/session/frame-reader.ts#BYTES_PER_MS',
+    'lib/nest/auth/expiring-texts.ts#ENTRY_BYTES',
     'lib/core/ports/value-weight.ts#ELEMENTS_BYTES',
     'lib/core/ports/value-weight.ts#NAMES_BYTES',
     'lib/core/ports/value-weight.ts#BARE_TEXT_BYTES',

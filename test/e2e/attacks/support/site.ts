@@ -6,8 +6,9 @@ import { ConnectedSocket, MessageBody } from '@nestjs/websockets';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import type { NestApplicationOptions } from '@nestjs/common';
 import type { RealtimeConnection } from '../../../../lib/core/ports/realtime-connection.js';
+import { CANARY } from '../../../../scripts/canary.mjs';
 import { collectGarbage, usedMemory, watchUncaught } from '../../../support/real-process.js';
-import { patience, stretched } from '../../../support/patience.js';
+import { elapse, patience, stretched } from '../../../support/patience.js';
 import { until } from '../../../support/until.js';
 import { WireClient, type WireClientOptions } from '../../../support/wire/client.js';
 import { startApp, type TestApp } from '../../nest/support/nest-app.js';
@@ -18,6 +19,8 @@ import { AUDIENCE, SECRET, sign } from './tokens.js';
 const MAX_MEMORY_GROWTH = 4 * 1024 * 1024;
 /** Longest wait of a well-behaved neighbour for its answers; a server that hangs is far beyond. */
 const MAX_LATENCY_MS = stretched(2_000);
+/** Time that two commands of the neighbour take of its own rate: it behaves well. */
+const PACE_MS = 50;
 
 @PublicChannel()
 @Channel('rooms.:room', { presence: { grace: '100ms' }, signals: ['typing'] })
@@ -60,6 +63,8 @@ export class Site {
   private neighbour: WireClient | undefined;
   private readonly opened = new Set<RawSocket>();
   private count = 0;
+  private checkedAt = 0;
+  private users = 0;
 
   private constructor(
     readonly app: TestApp,
@@ -90,6 +95,11 @@ export class Site {
     return this.app.app.get(RealtimeRuntime).engine;
   }
 
+  /** A user that no other attack is made as: bans concern users. */
+  nextUser(): string {
+    return `eve${(this.users += 1)}`;
+  }
+
   /** A connection from an address that no other attack comes from. */
   async open(localAddress = Site.nextAddress()): Promise<RawSocket> {
     const socket = await RawSocket.open({ port: this.app.port, localAddress, ca: this.ca });
@@ -112,9 +122,10 @@ export class Site {
       await this.neighbour.subscribe('rooms.neighbours');
     }
     const client = this.neighbour;
-    const began = performance.now();
+    await elapse(Math.max(0, PACE_MS - (performance.now() - this.checkedAt)));
+    const began = (this.checkedAt = performance.now());
     expect((await client.call({ type: 'ping' })).type).toBe('pong');
-    const payload = { n: ++this.count };
+    const payload = { n: ++this.count, text: CANARY };
     const { seq } = await client.reply({
       type: 'publish',
       channel: 'rooms.neighbours',

@@ -19,6 +19,8 @@ export interface SocketAttack extends Attack {
   readonly close?: number;
   /** Code of the error that answers the command `a`, or `reply`. */
   readonly answer?: string;
+  /** Code of an error that answers what has no id. */
+  readonly error?: string;
 }
 
 const HELLO = { type: 'hello', id: 'h', payload: { versions: [1] } };
@@ -55,7 +57,7 @@ export async function runSocketAttack(site: Site, attack: SocketAttack): Promise
     const first = codec === 'msgpack' ? 0x82 : 0x81;
     if (!ungreeted) {
       const { encode } = await import('@msgpack/msgpack');
-      const token = sign({ sub: 'eve' });
+      const token = sign({ sub: site.nextUser() });
       const hello = { ...HELLO, payload: { ...HELLO.payload, token } };
       socket.write(frame(codec === 'msgpack' ? encode(hello) : JSON.stringify(hello), { first }));
       expect(await nextMessage(socket, (text) => text.includes('welcome'))).toBeDefined();
@@ -66,6 +68,9 @@ export async function runSocketAttack(site: Site, attack: SocketAttack): Promise
         name: attack.name,
         close: attack.close,
       });
+    } else if (attack.error !== undefined) {
+      const error = await nextMessage(socket, (text) => text.includes('error') && text.includes('details'));
+      expect(error).toContain(attack.error);
     } else {
       const answer = await nextMessage(socket, (text) => text.includes('"ref":"a"'));
       const { type, payload } = JSON.parse(answer ?? '{"type":"nothing"}') as {

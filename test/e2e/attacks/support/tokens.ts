@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { CANARY } from '../../../../scripts/canary.mjs';
 
 export const SECRET = 'attacks-are-refused-with-this-secret';
 export const AUDIENCE = 'realtime';
@@ -15,7 +16,7 @@ export interface TokenShape {
 
 /** A token of the application's own issuer, for this library. */
 export function sign(claims: Readonly<Record<string, unknown>>, shape: TokenShape = {}): string {
-  return signText(JSON.stringify({ aud: AUDIENCE, ...claims }), shape);
+  return signText(JSON.stringify({ aud: AUDIENCE, note: CANARY, ...claims }), shape);
 }
 
 /** The same of claims that no JSON library would write. */

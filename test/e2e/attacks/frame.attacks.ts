@@ -50,7 +50,7 @@ export const frameAttacks: readonly SocketAttack[] = [
   of(
     '100,000 fragments of one byte',
     'P4c, G16',
-    4805,
+    4807,
     frame('[', { first: 0x01 }),
     repeated(100_000, Buffer.from([0x00, 0x81, 0, 0, 0, 0, 0x20])),
   ),
@@ -69,10 +69,10 @@ export const frameAttacks: readonly SocketAttack[] = [
     answer: 'reply',
   },
   {
-    name: '100 pings at once, which are answered',
+    name: '20 pings at once, which are answered',
     clause: 'P8d',
     raw: true,
-    sends: [repeated(100, frame('x', { first: 0x89 })), frame(PING)],
+    sends: [repeated(20, frame('x', { first: 0x89 })), frame(PING)],
     answer: 'reply',
   },
   {

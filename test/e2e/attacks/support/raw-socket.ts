@@ -75,6 +75,12 @@ export class RawSocket {
     await this.waitFor(() => this.ended, 'the end of the connection');
   }
 
+  /** Everything up to the end of the connection. */
+  async rest(): Promise<string> {
+    await this.expectEnd();
+    return this.take(this.bytes.length).toString();
+  }
+
   /** The next answer; `undefined` where the connection ends before. @param headOnly for an answer that lasts. */
   async answer(headOnly = false): Promise<RawAnswer | undefined> {
     if (!(await this.has(() => this.bytes.includes('\r\n\r\n')))) return undefined;

@@ -1058,6 +1058,23 @@ export const FIXED = {
     'forgets the node that was silent for longest',
     'none: an entry is two names and a number',
   ),
+  'lib/transports/http-session/stream-trials.ts#TRIAL_MS': time(
+    'a trial of an event stream',
+    'the stream',
+    'ends it',
+  ),
+  'lib/transports/http-session/stream-trials.ts#MAX_PER_ADDRESS': count(
+    'trials of event streams that are open',
+    'the address',
+    'refuses with 429 and `Retry-After`',
+    'none: each is a head and two comments',
+  ),
+  'lib/transports/http-session/stream-trials.ts#MAX_TRIALS': count(
+    'trials of event streams that are open',
+    'the node',
+    'refuses with 429 and `Retry-After`',
+    'none: each is a head and two comments',
+  ),
   'lib/transports/http-session/unknown-ids.ts#MAX_UNKNOWN': count(
     'ids that another node was asked for and did not know, within 10 s',
     'the address',
@@ -1325,6 +1342,12 @@ export const FIXED = {
     'the connection',
     'takes no larger `limits.maxFrameBytes`: a number of 31 bits',
   ),
+  'lib/brokers/memory/channel-log.ts#MAX_HEAP_PER_BYTE': count(
+    'what the values of a log take of the heap, for each byte of `history.maxBytes`',
+    'the channel',
+    'forgets the oldest',
+    'none: it is one of bytes',
+  ),
   'lib/brokers/memory/channel-log.ts#MAX_FORKS': count(
     'earlier epochs of a channel',
     'the channel',
@@ -1513,6 +1536,16 @@ export const FIXED = {
     'a moment at which no command is under way, when a better transport has opened',
     'the session',
     'keeps its transport, and tries again later: nothing is held back',
+  ),
+  'lib/client/http/memory.ts#HOLDS_MS': time(
+    'the transport that a page remembers for the next one',
+    'the page',
+    'begins at the top again',
+  ),
+  'lib/client/http/stream-trial.ts#HELD_MS': time(
+    'how much sooner the first bytes of a trial must come than its end',
+    'the client',
+    'takes the stream for one that is gathered, and stays on polls',
   ),
   'lib/client/http/ladder.ts#REST_MS': time(
     'a hidden page that gave its connection back (HTTP/1.1)',

@@ -124,7 +124,7 @@ export class Hello {
       if (!settings.anonymous) {
         throw new RealtimeError(
           'unauthorized',
-          connection.handshake.transport === 'sse' && connection.oneWay === true
+          connection.handshake.transport === 'feed'
             ? 'No credentials: send "Authorization: Bearer <token>", or the cookie of auth.cookie. auth.anonymous admits readers without any'
             : `No credentials: send a token in hello, as ${bearerOf(connection)}, or a cookie from a page that may connect`,
         );

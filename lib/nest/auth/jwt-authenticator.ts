@@ -12,7 +12,7 @@ import { isRecord } from '../../protocol/validation/checks.js';
 import { toMilliseconds } from '../options/duration.js';
 import { MODULE_TABLE } from '../options/option-table.js';
 import type { RealtimeJwtOptions } from '../realtime-options.js';
-import { isMissingPackage } from '../errors/missing-package.js';
+import { isMissingPackage } from '../../core/ports/missing-package.js';
 import { jwtKey, type JwtKey } from './jwt-key.js';
 
 /** When a client whose token is not valid yet comes back, in milliseconds. */

@@ -98,7 +98,7 @@ export class HandshakePolicy {
   judgeStream(
     req: IncomingMessage,
     address: ClientAddress,
-    transport: Handshake['transport'] = 'sse',
+    transport: Handshake['transport'] = 'feed',
     page?: PageVerdict,
   ): Refusal | AcceptedHandshake {
     const site = req.headers['sec-fetch-site'];
@@ -117,25 +117,31 @@ export class HandshakePolicy {
   /** The same where the application has verified the client, on a route of its own. */
   judgeVerified(req: IncomingMessage, { ip, scheme }: ClientAddress): Refusal | AcceptedHandshake {
     if (this.lacksTls(scheme)) return TLS_ONLY;
-    const handshake = this.handshakeOf('sse', req, this.queryOf(req.url ?? '/').url, ip, scheme);
+    const handshake = this.handshakeOf('feed', req, this.queryOf(req.url ?? '/').url, ip, scheme);
     return this.host.admit(handshake) ?? { handshake, credentials: undefined };
   }
 
   /**
    * The headers by which a page may read an answer (CORS). Cookies are allowed for pages whose cookies count; without a list of
-   * origins, every page may read what it is given without them.
+   * origins, every page may read what it is given without them. Who may read an answer may see how long it took.
+   *
+   * @param transport of what is asked for, as a rule of the application is told.
    */
-  judgePage(req: IncomingMessage, { ip, scheme }: ClientAddress): PageVerdict {
+  judgePage(
+    req: IncomingMessage,
+    { ip, scheme }: ClientAddress,
+    transport: Handshake['transport'],
+  ): PageVerdict {
     const { headers, url = '/' } = req;
     const { origin } = headers;
     const cors = { Vary: 'Origin' };
     if (origin === undefined) return { cors };
-    const readable = { ...cors, 'Access-Control-Allow-Origin': origin };
+    const readable = { ...cors, 'Access-Control-Allow-Origin': origin, 'Timing-Allow-Origin': origin };
     const withCookies = { ...readable, 'Access-Control-Allow-Credentials': 'true' };
     const { allowsOrigin } = this.rules;
     if (allowsOrigin === undefined)
       return { cors: isSameOrigin(origin, headers.host, scheme) ? withCookies : readable };
-    const handshake = this.handshakeOf('sse', req, this.queryOf(url).url, ip, scheme);
+    const handshake = this.handshakeOf(transport, req, this.queryOf(url).url, ip, scheme);
     const isAllowed = allowsOrigin(origin, handshake, scheme);
     return { cors: isAllowed ? withCookies : cors, isAllowed };
   }

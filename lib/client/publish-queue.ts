@@ -151,7 +151,9 @@ export function createPublishQueue(deps: PublishQueueDeps) {
     }
     const now = clock.monotonic();
     const advised = error.retryAfterMs ?? 0;
-    if (error.code === 'rate_limited') pausedUntil = Math.max(pausedUntil, now + advised);
+    // A handler that is left alone says nothing of other channels.
+    if (error.code === 'rate_limited' && error.reason !== 'circuit_open')
+      pausedUntil = Math.max(pausedUntil, now + advised);
     // The first `out_of_order` only means that an earlier publish has to be sent again first, so it adds no delay.
     const isBehind = error.code === 'out_of_order' && entry.retries === 0;
     const delay = isBehind ? 0 : exponentialDelay(retry(), entry.retries, random);

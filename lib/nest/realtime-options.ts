@@ -3,6 +3,7 @@ import type { Broker } from '../core/ports/broker.js';
 import type { MaybePromise } from '../core/ports/maybe-promise.js';
 import type { RealtimeConnection } from '../core/ports/realtime-connection.js';
 import type { Authenticator, RealtimeIdentity } from '../core/ports/identity.js';
+import type { LimitsForUser } from '../core/ports/user-limits.js';
 import type { Codec } from '../protocol/codecs/codec.js';
 import type { CompressionOptions, OriginRule, TrustProxy } from '../transports/websocket/index.js';
 import type { Duration } from './options/duration.js';
@@ -28,20 +29,74 @@ export type RealtimeAuthenticator = Authenticator;
 /** An algorithm of RFC 7518 that `@nestjs/jwt` verifies. */
 export type JwtAlgorithm = `${'HS' | 'RS' | 'PS' | 'ES'}${256 | 384 | 512}`;
 
-/** How tokens are verified, with `@nestjs/jwt`. Exactly one of `secret` and `publicKey` is needed. */
+/** An algorithm that a key of a JWK Set may have: of a public key, never HMAC. */
+export type JwksAlgorithm = Exclude<JwtAlgorithm, `HS${string}`> | 'EdDSA' | 'Ed25519';
+
+/**
+ * An issuer whose tokens are accepted, and where its keys are. Its keys are asked for when the first token of the issuer comes, and
+ * never at a place that a token names.
+ *
+ * @example { issuer: 'https://example.eu.auth0.com/', url: 'https://example.eu.auth0.com/.well-known/jwks.json', audience: 'https://api.example.com' }
+ */
+export interface RealtimeJwks {
+  /** The `iss` of its tokens, exactly, a final slash included. */
+  readonly issuer: string;
+  /**
+   * Where its JWK Set is (`jwks_uri` of its discovery document): with `https:`, or with `http:` on the host itself. Redirects are not
+   * followed.
+   */
+  readonly url: string;
+  /** Required `aud` of its tokens. Default: `auth.jwt.audience`. */
+  readonly audience?: string | readonly string[] | undefined;
+  /** Algorithms that are accepted. Default: those that fit each key, or the one that it names. */
+  readonly algorithms?: readonly JwksAlgorithm[];
+  /** Whether `url` may be plain `http:` to another host: whoever is on the way can then sign in as anybody. Default `false`. */
+  readonly allowHttp?: boolean;
+}
+
+/** How the keys of {@link RealtimeJwtOptions.jwks} are kept. Durations are measured, not compared with a wall clock. */
+export interface RealtimeJwksCache {
+  /** Age at which keys are asked for again, in the background: how long a key that was withdrawn still counts. Default `'5m'`. */
+  readonly refresh?: Duration;
+  /** Age at which keys no longer count, where the key server cannot be reached; at least `refresh`. Default `'1h'`. */
+  readonly keep?: Duration;
+  /**
+   * Least time between two requests that an unknown `kid` causes, for each issuer. Until it is over, tokens with an unknown one are
+   * answered with `unavailable`. Default `'30s'`.
+   */
+  readonly cooldown?: Duration;
+  /** How long the key server may take for its answer. Default `'5s'`. */
+  readonly timeout?: Duration;
+  /** Bytes of its answer. Default 262144 (256 KiB). */
+  readonly maxBytes?: number;
+  /** Keys in its answer. Default 100. */
+  readonly maxKeys?: number;
+}
+
+/**
+ * How tokens are verified: with one key by `@nestjs/jwt`, or with the keys of issuers by `jose`. Exactly one of `secret`, `publicKey`
+ * and `jwks` is needed.
+ */
 export interface RealtimeJwtOptions {
   /** Shared secret of HMAC tokens (HS*). At least 32 bytes are advised (RFC 7518 §3.2). */
   readonly secret?: string | Buffer | undefined;
   /** Public key, PEM, of signed tokens (RS*, PS*, ES*). */
   readonly publicKey?: string | Buffer | undefined;
   /**
-   * Algorithms that are accepted; others are refused whatever the token's header says. Default: those that fit the
-   * kind of the key, so a public key can never be used as an HMAC secret.
+   * Issuers with keys of their own, such as identity providers, and where the keys are; needs the package `jose`. With several, two may
+   * name different users by the same `sub`, so `user` is then needed. Default: none.
+   */
+  readonly jwks?: RealtimeJwks | readonly RealtimeJwks[];
+  /** How the keys of `jwks` are kept. */
+  readonly jwksCache?: RealtimeJwksCache;
+  /**
+   * Algorithms that are accepted with `secret` or `publicKey`; others are refused whatever the token's header says. Default: those that
+   * fit the kind of the key, so a public key can never be used as an HMAC secret.
    */
   readonly algorithms?: readonly JwtAlgorithm[];
-  /** Required `iss`. Default: not checked. */
+  /** Required `iss`, with `secret` or `publicKey`. Default: not checked. */
   readonly issuer?: string | readonly string[] | undefined;
-  /** Required `aud`. Set it when the secret signs tokens for other purposes too. Default: not checked. */
+  /** Required `aud`. Set it when the key signs tokens for other purposes too. Default: not checked. */
   readonly audience?: string | readonly string[] | undefined;
   /** Clock difference that is tolerated at `exp` and `nbf`. Default `'5s'`. */
   readonly clockTolerance?: Duration;
@@ -62,6 +117,14 @@ export interface RealtimeAuthOptions {
   readonly cookie?: {
     /** Name of the cookie. */
     readonly name: string;
+    /**
+     * Lets upgrades of other pages, and those without `Origin`, prove by a token of `csrfToken()` that they may use the cookie (P2e):
+     * for pages whose origins cannot be listed. Default: none, so only the `Origin` counts.
+     */
+    readonly csrf?: {
+      /** Secret of these tokens, at least 32 bytes; the same on every node. */
+      readonly secret: string | undefined;
+    };
   };
   /** Whether clients without credentials, and those for whom the authenticator returns no user, may connect. Default `false`. */
   readonly anonymous?: boolean;
@@ -91,6 +154,19 @@ export interface RealtimeConnectHook {
 
 /** Bounds of what one client may send (G16). Clients respect those that `welcome` announces. */
 export interface RealtimeLimits {
+  /**
+   * Limits of single users, by their plan or tenant; `undefined` for those of everybody. Called when a user connects, and with each
+   * further token. It has to answer at once: put what it needs of a database into the user, in the authenticator or `auth.jwt.user`,
+   * which may wait. Where it throws, or returns what is no limit or a promise, the user is refused for the moment (`unavailable`), and
+   * the log says so. Everything is counted on each node by itself. Default: none.
+   *
+   * @example
+   * forUser: ({ plan, org }) => ({
+   *   ratePerSecond: plan === 'pro' ? 200 : 10,
+   *   tenant: { id: String(org), maxConnections: 500, ratePerSecond: 1_000 },
+   * })
+   */
+  readonly forUser?: LimitsForUser;
   /** Bytes of one frame; at most twice `bytesPerSecond`. Default 262144 (256 KiB). */
   readonly maxFrameBytes?: number;
   /** Bytes of one message; at most `maxFrameBytes`. Default 65536 (64 KiB). */
@@ -157,7 +233,17 @@ export interface RealtimeLimits {
    */
   readonly connectsPerSecond?: number;
   /**
-   * How long a new connection above `connectsPerSecond` may wait for its turn, and a credential for a place to be verified
+   * New connections of this node per second, sustained; twice as many may come at once. Above it they wait for `admissionWait`, and
+   * addresses take turns; then they are refused for the moment (503). 0 for no bound, also of `nodeReturnsPerSecond`. Default 500.
+   */
+  readonly nodeConnectsPerSecond?: number;
+  /**
+   * The same for clients that come back: those that bring the ticket of a session that is at most 7 days old, e.g. after a restart.
+   * `nodeConnectsPerSecond` does not count them. Nodes of a cluster know each other's tickets by the `ticketSecret`. Default 1500.
+   */
+  readonly nodeReturnsPerSecond?: number;
+  /**
+   * How long a new connection above `connectsPerSecond` or the rates of the node may wait for its turn, and a credential for a place to be verified
    * (`maxVerifications`); then, or where it would take longer, it is refused for the moment (429, or 4006 after `hello`). 0 refuses
    * at once. At most a minute. Default `'5s'`.
    */
@@ -256,6 +342,39 @@ export interface RealtimeAbuseOptions {
   readonly authFailures?: number;
   /** See `authFailures`. Default `'1m'`. */
   readonly authFailureWindow?: Duration;
+  /**
+   * How long an address above `authFailures` is held: its credentials that are not valid are answered so, and it has a tenth of
+   * `limits.maxVerificationsPerAddress`. Twice as long each time that it soon is above it again, at most `authHoldMax`. Default `'5s'`.
+   */
+  readonly authHold?: Duration;
+  /** Longest time that an address is held. At most half an hour. Default `'5m'`. */
+  readonly authHoldMax?: Duration;
+}
+
+/**
+ * When handlers that keep failing are left alone (G17): publish and request handlers, and authorizations. A failure is an error that is
+ * not meant for the client, or no answer within `handlerTimeout`; whoever refuses, with a `RealtimeError` or an `HttpException` below
+ * 500, does not fail. Commands are then refused without a call: with `rate_limited`, of an authorization with `unavailable`, and in
+ * any case with the `reason` `circuit_open` and `retryAfterMs`. Later one call at a time tries whether the handler works again.
+ */
+export interface RealtimeCircuitOptions {
+  /**
+   * Failures of one handler within `window`, after which it is left alone for all clients of this node; 0 for never. One client
+   * counts for its part of them at most: see `clients`. Default 20.
+   */
+  readonly failures?: number;
+  /** Of how many users, or addresses of anonymous clients, they have to be. Default 3. */
+  readonly clients?: number;
+  /** Percent of its calls, and of the clients that call it, that have to fail. Default 50. */
+  readonly share?: number;
+  /** Length of the time window in which failures are counted. Default `'10s'`. */
+  readonly window?: Duration;
+  /** Failures one after another of one client at one handler within `window`, after which it is left alone for this client; 0 for never. Default 10. */
+  readonly clientFailures?: number;
+  /** How long it is left alone; each time that it soon fails again, twice as long. At most `maxOpenFor`. Default `'5s'`. */
+  readonly openFor?: Duration;
+  /** Longest time that it is left alone. Default `'1m'`. */
+  readonly maxOpenFor?: Duration;
 }
 
 /** Everything that can be set. Only `auth` is needed, where clients connect. */
@@ -337,6 +456,13 @@ export interface RealtimeModuleOptions {
   readonly helloTimeout?: Duration;
   /** How long one handler may run; the command is then answered with `timeout`. Default `'10s'`. */
   readonly handlerTimeout?: Duration;
+  /**
+   * Longest time after which the authorization of each subscription is asked again, for what changed without a word (G11); a lease
+   * that ends earlier counts. The moment is at random in the second half of it, so that a node's subscriptions are spread. For a
+   * hundred thousand subscriptions and `'10m'` that is about 220 calls of authorizations a second. `revoke()` and `reauthorize()` need
+   * none of it. A channel may have its own. Default 0: never.
+   */
+  readonly recheck?: Duration;
   /** When clients reconnect, as `welcome` tells them (P19). */
   readonly retry?: {
     /** Attempt n waits for a random part of `base` × 2ⁿ, which is at most `max`. Default `'500ms'`. */
@@ -353,6 +479,8 @@ export interface RealtimeModuleOptions {
   readonly limits?: RealtimeLimits;
   /** What happens to clients that exceed the limits again and again. */
   readonly abuse?: RealtimeAbuseOptions;
+  /** When handlers that keep failing are left alone. */
+  readonly circuits?: RealtimeCircuitOptions;
   /** Bounds of the outbound queue of one connection (G13). */
   readonly outbox?: {
     /** Bytes that may wait. Default 1048576 (1 MiB). */

@@ -52,6 +52,14 @@ export interface ActOptions {
   readonly by?: string;
 }
 
+/** Whose authorizations are asked again; without `user` and `channel`, all. */
+export interface ReauthorizeOptions extends Pick<ActOptions, 'reason'> {
+  /** Id of the user. Default: everybody, anonymous clients included. */
+  readonly user?: string;
+  /** Name of a channel, or a pattern as in `@Channel`. Default: all. */
+  readonly channel?: string;
+}
+
 /** Options of a ban. */
 export interface BanOptions extends ActOptions {
   /** How long. Default: without end. */
@@ -191,16 +199,18 @@ export class UserHandle {
   }
 
   /**
-   * Ends the user's subscriptions, of one channel or of all, and drops the events that wait for them (G11). Resolves when
-   * every live node has confirmed; `missing` names those that did not in time. Change the authorization first, or the
-   * user can subscribe again.
+   * Ends the user's subscriptions, of one channel, of those that a pattern matches, or of all, and drops what waits for them (G11).
+   * Resolves when every live node has confirmed; `missing` names those that did not in time, and nodes of an older version that
+   * know no patterns: they have not applied it. Change the authorization first, or the user can subscribe again.
    *
-   * @throws RealtimeError `bad_request` for what cannot be the name of a channel, `unknown_channel` for one that matches no
+   * @param channel a name, or a pattern as in `@Channel`: what has a segment that begins with `:` is a pattern. Default: all.
+   * @throws RealtimeError `bad_request` for what can be neither, `unknown_channel` for what matches no
    * `@Channel` of this process; `unavailable` or `timeout` when the broker does not answer: the record may still take
    * effect, so revoke again.
    * @example
    * await members.remove('rooms.42', 'u7');
    * const { missing } = await realtime.user('u7').revoke('rooms.42', { reason: 'left the team' });
+   * await realtime.user('u7').revoke('teams.7.:room');
    */
   async revoke(channel?: string, { reason }: Pick<ActOptions, 'reason'> = {}): Promise<ControlReceipt> {
     checkInput('revoke', { channel });
@@ -359,6 +369,25 @@ export class RealtimeService {
   }
 
   /**
+   * Asks the authorizations of live subscriptions again on every node, 64 at a time on each (G11): to be called when roles or
+   * memberships changed and it is not known who lost what. Only a no ends a subscription; while an authorization fails, nothing of
+   * its subscription is delivered, and it is asked again. A subscribe that was under way is answered with `unavailable`, which its
+   * client sends again.
+   *
+   * @returns which nodes have done it: there each authorization was answered, or nothing is delivered until it is. `missing` names
+   * those that did not within the broker's time for control records, which ask on, those that drain, and those of an older version,
+   * which ask nothing.
+   * @throws RealtimeError as {@link UserHandle.revoke} does.
+   * @example
+   * await roles.update('editor', permissions);
+   * await realtime.reauthorize({ channel: 'documents.:id', reason: 'role changed' });
+   */
+  async reauthorize({ user: id, channel, reason }: ReauthorizeOptions = {}): Promise<ControlReceipt> {
+    checkInput('reauthorize', { user: id, channel });
+    return this.runtime.engine.reauthorize(id, channel, reason);
+  }
+
+  /**
    * Answers a request of an ordinary controller with a plain event stream of these channels (P20), behind the route's own guards.
    * Each channel's authorization is asked as well. Inject the response with `@Res()`, so that Nest leaves the answer to it.
    *
@@ -380,6 +409,12 @@ export class RealtimeService {
 
 const { event, key, trace, meta } = EVENT_FIELDS;
 const user: Field = { check: matching(isUserId, `must be ${USER_ID_RULE}`) };
+const channel: Field = {
+  check: matching(
+    isChannelSet,
+    'must be a channel name, such as "rooms.42", or a pattern, such as "rooms.:room"',
+  ),
+};
 const cursor: Field = { check: matching((value) => typeof value === 'string', 'must be a string') };
 const { limit } = HISTORY_FIELDS;
 const channelName: Field = { check: matching(isChannelName, 'must be a channel name, such as "rooms.42"') };
@@ -394,12 +429,16 @@ const CHECKS = {
   signal: object({ event, user }),
   history: object(HISTORY_FIELDS),
   members: object({ cursor, limit }),
-  revoke: object({
-    channel: channelName,
-  }),
+  revoke: object({ channel }),
+  reauthorize: object({ user, channel }),
   sessions: object({ user, channel: channelName, address, cursor, limit }),
   disconnect: object({ id: { check: text(MAX_ID_LENGTH) }, channel: channelName, address }),
 } satisfies Record<string, Check>;
+
+/** Whether it may name channels; of a pattern, what is wrong with it is reported by the engine. */
+function isChannelSet(value: unknown): boolean {
+  return isChannelName(value) || (typeof value === 'string' && value.includes(':'));
+}
 
 /** @throws RealtimeError `bad_request`, which names each wrong argument and what it must be. */
 function checkInput(method: keyof typeof CHECKS, given: Readonly<Record<string, unknown>>): void {

@@ -128,6 +128,18 @@ export const MODULE = {
     'upgrades wait for their turn; those that would wait longer than `limits.admissionWait` get 429 and `Retry-After`; logged',
     '`limits.maxWaitingBytes`',
   ),
+  'limits.nodeConnectsPerSecond': count(
+    'new connections of the node a second; twice the rate at once',
+    'the node',
+    'they wait for their turn, and addresses take turns; those that would wait longer than `limits.admissionWait` get 503 and `Retry-After`; logged',
+    '`limits.maxWaitingBytes`',
+  ),
+  'limits.nodeReturnsPerSecond': count(
+    'the same of clients that bring the ticket of a session, at most 7 days old',
+    'the node; a session counts three times at once, and once in 2 s: above that it is a newcomer',
+    'as `limits.nodeConnectsPerSecond`',
+    '`limits.maxWaitingBytes`',
+  ),
   'limits.admissionWait': time(
     'the wait of a connection for its turn among those of its address, and of a credential for a place to be verified',
     'the address',
@@ -249,6 +261,37 @@ export const MODULE = {
     'refuses with `token_expired` or `unauthorized`',
   ),
   'auth.jwt.maxAge': time('age of a token since its `iat`', 'the token', 'refuses with `token_expired`'),
+  'auth.jwt.jwksCache.refresh': time(
+    'age of the keys of an issuer',
+    'the issuer',
+    'asks for them again, in the background',
+  ),
+  'auth.jwt.jwksCache.keep': time(
+    'age of keys whose server cannot be reached',
+    'the issuer',
+    'refuses its tokens with `unavailable` and `retryAfterMs`',
+  ),
+  'auth.jwt.jwksCache.cooldown': time(
+    'time between two requests for an unknown `kid`, and after failures',
+    'the issuer',
+    'refuses tokens with an unknown one with `unavailable` and `retryAfterMs`; known keys count',
+  ),
+  'auth.jwt.jwksCache.timeout': time(
+    'one answer of a key server',
+    'the issuer',
+    'ends the request; the keys before it count',
+  ),
+  'auth.jwt.jwksCache.maxBytes': bytes(
+    'one answer of a key server',
+    'the issuer',
+    'ends the request; the keys before it count; logged',
+  ),
+  'auth.jwt.jwksCache.maxKeys': count(
+    'keys of an issuer',
+    'the issuer',
+    'does not take the answer; the keys before it count; logged',
+    '`auth.jwt.jwksCache.maxBytes`',
+  ),
   'abuse.throttleAfter': count(
     'violations of the limits within `abuse.window`',
     'the connection',
@@ -267,10 +310,59 @@ export const MODULE = {
     'answers further ones that are not valid with 429 or `rate_limited`; logged. Valid ones are admitted',
     'none: only a number is kept',
   ),
+  'abuse.authHold': time(
+    'how long an address above `abuse.authFailures` is held; twice as long each time that it soon is above it again',
+    'the address',
+    'answers with the reason again; forgotten after as long without a refused credential, at least `abuse.authFailureWindow`',
+  ),
+  'abuse.authHoldMax': time(
+    'the longest time that it is held',
+    'the address',
+    'answers with the reason again',
+  ),
   'abuse.authFailureWindow': time(
     'in which `abuse.authFailures` refusals are forgotten',
     'the address',
     'answers with the reason again',
+  ),
+  'circuits.failures': count(
+    'failures of one handler within `circuits.window`',
+    'the handler, on the node',
+    'refuses commands that need it, without a call: `rate_limited`, of an authorization `unavailable`, with the reason `circuit_open`; logged',
+    'none: only numbers, and the names of at most 256 clients for which it works',
+  ),
+  'circuits.clients': count(
+    'the fewest clients that these are of; each counts for its part of them at most',
+    'the handler, on the node',
+    'as `circuits.failures`',
+    'none: only a number is kept',
+  ),
+  'circuits.share': count(
+    'percent of its calls, and of its clients, that fail',
+    'the handler, on the node',
+    'as `circuits.failures`',
+    'none: only a number is kept',
+  ),
+  'circuits.window': time(
+    'how long failures are counted together',
+    'the handler, on the node',
+    'counts from zero',
+  ),
+  'circuits.clientFailures': count(
+    'failures in a row of one client at one handler within `circuits.window`',
+    'the user, or the address of anonymous clients',
+    'refuses its commands that need this handler, as `circuits.failures`',
+    'none: only numbers are kept, of at most 10,000 clients',
+  ),
+  'circuits.openFor': time(
+    'how long a handler that fails is left alone; twice as long each time that it soon fails again',
+    'the handler, or one client of it',
+    'tries it, one call at a time',
+  ),
+  'circuits.maxOpenFor': time(
+    'the longest time that it is left alone',
+    'the handler, or one client of it',
+    'tries it, one call at a time',
   ),
   'abuse.window': time('how long violations are counted together', 'the connection', 'counts from zero'),
   'abuse.ban': time(
@@ -379,6 +471,21 @@ export const MODULE_GROUPS = [
       'abuse.ban',
       'abuse.authFailures',
       'abuse.authFailureWindow',
+      'abuse.authHold',
+      'abuse.authHoldMax',
+    ],
+  },
+  {
+    title: 'Circuits',
+    says: 'When handlers that keep failing are left alone (G17).',
+    options: [
+      'circuits.failures',
+      'circuits.clients',
+      'circuits.share',
+      'circuits.window',
+      'circuits.clientFailures',
+      'circuits.openFor',
+      'circuits.maxOpenFor',
     ],
   },
   {
@@ -402,6 +509,8 @@ export const MODULE_GROUPS = [
       'limits.maxConnectionsPerAddress',
       'limits.maxConnectionsPerUser',
       'limits.connectsPerSecond',
+      'limits.nodeConnectsPerSecond',
+      'limits.nodeReturnsPerSecond',
       'limits.admissionWait',
       'limits.maxWaitingBytes',
       'limits.maxVerifications',
@@ -423,6 +532,12 @@ export const MODULE_GROUPS = [
       'auth.requiredAhead',
       'auth.jwt.clockTolerance',
       'auth.jwt.maxAge',
+      'auth.jwt.jwksCache.refresh',
+      'auth.jwt.jwksCache.keep',
+      'auth.jwt.jwksCache.cooldown',
+      'auth.jwt.jwksCache.timeout',
+      'auth.jwt.jwksCache.maxBytes',
+      'auth.jwt.jwksCache.maxKeys',
       'drain.deadline',
     ],
   },
@@ -649,6 +764,11 @@ export const CLIENT = {
 
 /** Bounds without an option: `file#constant`, and after a colon in `then` why it is fixed. */
 export const FIXED = {
+  'lib/nest/auth/key-set.ts#MAX_KID_LENGTH': bytes(
+    'the `kid` of a key, or of a token that needs one, in characters',
+    'the issuer, or the token',
+    'ignores the key; refuses the token with `unauthorized`',
+  ),
   'lib/nest/errors/error-bounds.ts#MAX_REASON_LENGTH': bytes(
     'the `reason` of an application’s error, in characters',
     'the answer',
@@ -710,6 +830,46 @@ export const FIXED = {
     'why a token was refused, in characters of a debug line',
     'the log',
     'cuts it: the authenticator may quote much',
+  ),
+  'lib/core/access/allowances.ts#MAX_TENANT_LENGTH': bytes(
+    'the name of a tenant, in characters',
+    'the application',
+    'its user is refused for the moment, with `unavailable`; logged',
+  ),
+  'lib/core/access/node-connects.ts#RETURNS_AT_ONCE': count(
+    'how often one session comes back at once as one that was here',
+    'the session',
+    'it counts as a newcomer',
+    'none: only a number is kept',
+  ),
+  'lib/core/access/node-connects.ts#RETURNS_PER_SECOND': count(
+    'the same a second',
+    'the session',
+    'it counts as a newcomer',
+    'none: only a number is kept',
+  ),
+  'lib/core/access/node-connects.ts#TICKET_LIFE_MS': time(
+    'for how long a ticket lets its client come back ahead of others',
+    'the session',
+    'it counts as a newcomer, and continues nevertheless',
+  ),
+  'lib/core/access/verifications.ts#HELD_SHARE': count(
+    'part of `limits.maxVerificationsPerAddress` that an address has while it is held',
+    'the address',
+    'as `limits.maxVerificationsPerAddress`',
+    'none: as `limits.maxVerificationsPerAddress`',
+  ),
+  'lib/core/access/circuits.ts#MAX_FAILING': count(
+    'clients whose calls of a handler failed, over all handlers',
+    'the node',
+    'forgets the oldest: its client is then as any other',
+    'none: a name is at most 64 characters, so all of them about 3 MiB',
+  ),
+  'lib/core/access/circuits.ts#MAX_HEALTHY': count(
+    'clients for which a handler worked after it failed for others, within `circuits.window`',
+    'the handler',
+    'counts no more of them: so many prove that it works',
+    'none: a name is at most 64 characters',
   ),
   'lib/core/access/ban-list.ts#MAX_BANS': count(
     'users, and addresses, that are refused at once',
@@ -910,6 +1070,18 @@ export const FIXED = {
     'the node',
     'the next one waits: each may query a database',
     'none: an authorization keeps nothing',
+  ),
+  'lib/core/access/revocations.ts#MAX_PATTERNS_PER_USER': count(
+    'patterns of revokes that are remembered for what is under way',
+    'the user',
+    'counts everything of the user that is under way as revoked',
+    'none: a pattern is shorter than 400 bytes',
+  ),
+  'lib/core/access/recent-reauthorizations.ts#MAX_REMEMBERED': count(
+    'calls of `reauthorize()` that are remembered for subscribes that are under way',
+    'the node',
+    'an older subscribe that is under way is `unavailable`',
+    'none: a name and a pattern are shorter than 1 KiB',
   ),
   'lib/core/commands/subscribe.ts#PAGE_ATTEMPTS': count(
     'reads of members that change under the reader',
@@ -1132,6 +1304,23 @@ export const FIXED = {
     'the node',
     'forgets the node that was silent for longest',
     'none: an entry is two names and a number',
+  ),
+  'lib/transports/http-session/stream-trials.ts#TRIAL_MS': time(
+    'a trial of an event stream',
+    'the stream',
+    'ends it',
+  ),
+  'lib/transports/http-session/stream-trials.ts#MAX_PER_ADDRESS': count(
+    'trials of event streams that are open',
+    'the address',
+    'refuses with 429 and `Retry-After`',
+    'none: each is a head and two comments',
+  ),
+  'lib/transports/http-session/stream-trials.ts#MAX_TRIALS': count(
+    'trials of event streams that are open',
+    'the node',
+    'refuses with 429 and `Retry-After`',
+    'none: each is a head and two comments',
   ),
   'lib/transports/http-session/unknown-ids.ts#MAX_UNKNOWN': count(
     'ids that another node was asked for and did not know, within 10 s',
@@ -1400,6 +1589,12 @@ export const FIXED = {
     'the connection',
     'takes no larger `limits.maxFrameBytes`: a number of 31 bits',
   ),
+  'lib/brokers/memory/channel-log.ts#MAX_HEAP_PER_BYTE': count(
+    'what the values of a log take of the heap, for each byte of `history.maxBytes`',
+    'the channel',
+    'forgets the oldest',
+    'none: it is one of bytes',
+  ),
   'lib/brokers/memory/channel-log.ts#MAX_FORKS': count(
     'earlier epochs of a channel',
     'the channel',
@@ -1589,6 +1784,16 @@ export const FIXED = {
     'the session',
     'keeps its transport, and tries again later: nothing is held back',
   ),
+  'lib/client/http/memory.ts#HOLDS_MS': time(
+    'the transport that a page remembers for the next one',
+    'the page',
+    'begins at the top again',
+  ),
+  'lib/client/http/stream-trial.ts#HELD_MS': time(
+    'how much sooner the first bytes of a trial must come than its end',
+    'the client',
+    'takes the stream for one that is gathered, and stays on polls',
+  ),
   'lib/client/http/ladder.ts#REST_MS': time(
     'a hidden page that gave its connection back (HTTP/1.1)',
     'the client',
@@ -1678,6 +1883,9 @@ export const OTHER_NUMBERS = {
     'lib/nest/errors/error-mapper.ts#TRY_AGAIN_MS',
     'lib/core/hub/hub.ts#RETRY_AFTER_MS',
     'lib/core/access/connect-rate.ts#RETRY_AFTER_MS',
+    'lib/core/access/trial-gate.ts#TRYING_MS',
+    'lib/core/access/allowances.ts#RETRY_AFTER_MS',
+    'lib/core/access/node-connects.ts#RETRY_AFTER_MS',
     'lib/brokers/memory/node.ts#FULL_RETRY_MS',
     'lib/brokers/memory/ids.ts#DEFAULT_RETRY_MS',
     'lib/core/log/append-queue.ts#RETRY_AFTER_MS',
@@ -1685,7 +1893,10 @@ export const OTHER_NUMBERS = {
     'lib/core/session/memory.ts#RETRY_AFTER_MS',
     'lib/core/access/verifications.ts#RETRY_AFTER_MS',
     'lib/core/commands/auth.ts#RETRY_AFTER_MS',
-    'lib/nest/auth/jwt-authenticator.ts#NOT_YET_RETRY_MS',
+    'lib/nest/auth/claims.ts#NOT_YET_RETRY_MS',
+    'lib/nest/auth/remote-keys.ts#FIRST_RETRY_MS',
+    'lib/nest/auth/bounded-request.ts#MAX_RETRY_AFTER_MS',
+    'lib/nest/auth/introspection.ts#RETRY_AFTER_MS',
     'lib/core/session/session.ts#RETRY_AFTER_MS',
     'lib/core/session/frame-reader.ts#RETRY_AFTER_MS',
     'lib/core/session/backlog.ts#RETRY_AFTER_MS',
@@ -1704,6 +1915,7 @@ export const OTHER_NUMBERS = {
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',
     'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
     'lib/client/http/climb.ts#MAX_DOUBLINGS',
+    'lib/nest/auth/remote-keys.ts#MAX_DOUBLINGS',
     'lib/client/http/climb.ts#MAX_COSTLY_DOUBLINGS',
   ],
   'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],
@@ -1715,6 +1927,8 @@ export const OTHER_NUMBERS = {
     'websocket:compression.concurrency',
   ],
   'the pace of regular work': [
+    'module:recheck',
+    'channel:recheck',
     'memory:sweepMs',
     'redis:sweepMs',
     'redis:heartbeatMs',
@@ -1742,6 +1956,8 @@ export const OTHER_NUMBERS = {
   'lower ends': [
     'lib/protocol/envelope.ts#MIN_ENVELOPES_PER_FRAME',
     'lib/nest/lifecycle/boot-report.ts#LEAST_SECRET_BYTES',
+    'lib/nest/auth/key-set.ts#LEAST_RSA_BITS',
+    'lib/nest/options/auth-options.ts#LEAST_SECRET_BYTES',
     'lib/nest/lifecycle/realtime-runtime.ts#LEAST_STOP_MS',
     'lib/nest/lifecycle/transport-runtime.ts#LEAST_CLOSE_MS',
     'lib/brokers/memory/control.ts#MIN_TRIM',
@@ -1763,6 +1979,7 @@ export const OTHER_NUMBERS = {
     'lib/core/session/unparsed-frames.ts#FRAME_BYTES',
     'lib/core/session/frame-reader.ts#MAX_EXPECTED_BYTES',
     'lib/core/session/frame-reader.ts#BYTES_PER_MS',
+    'lib/nest/auth/expiring-texts.ts#ENTRY_BYTES',
     'lib/core/ports/value-weight.ts#ELEMENTS_BYTES',
     'lib/core/ports/value-weight.ts#NAMES_BYTES',
     'lib/core/ports/value-weight.ts#BARE_TEXT_BYTES',

@@ -235,14 +235,18 @@ export class HttpSession implements Transport, CarrierEvents {
 
   private open(lines: readonly string[]): void {
     const { path, start } = this.deps;
-    const { token } = readSubprotocols(this.protocols);
+    const { token, ticket } = readSubprotocols(this.protocols);
     const [hello = ''] = lines;
     this.hasToken = token !== undefined || 'token' in recordOf(jsonOf(hello)['payload']);
     this.carrier = start(
       { ...this.deps, url: below(this.url, path) },
       {
         body: lines.length === 1 ? hello : `[${lines.join(',')}]`,
-        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+        headers: {
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          // As the subprotocol of a WebSocket: it lets clients that come back in before new ones (G17).
+          ...(ticket === undefined ? {} : { 'realtime-resume': ticket }),
+        },
       },
       this,
     );

@@ -11,7 +11,7 @@ export class RateLimit {
 
   /** @param ratePerSecond tokens a second. @param burst most tokens saved up. */
   constructor(
-    ratePerSecond: number,
+    readonly ratePerSecond: number,
     readonly burst: number,
   ) {
     this.tokenMs = 1000 / ratePerSecond;

@@ -33,11 +33,16 @@ export class SubjectBuckets {
     return this.buckets.size;
   }
 
-  /** Takes tokens from the bucket of a subject, as {@link RateLimit.take} does. @returns `false` when they are not there. */
-  take(subject: string, amount: number, now: number, from = now): boolean {
-    const key = keyOf(subject);
+  /**
+   * Takes tokens from the bucket of a subject, as {@link RateLimit.take} does.
+   *
+   * @param limit of this subject. Default: that of all.
+   * @returns `false` when they are not there.
+   */
+  take(subject: string, amount: number, now: number, from = now, limit = this.limit): boolean {
+    const key = subjectKey(subject);
     const bucket = this.buckets.get(key);
-    const after = this.limit.take(bucket?.fullAt ?? from, amount, now, from);
+    const after = limit.take(bucket?.fullAt ?? from, amount, now, from);
     if (after === undefined) return false;
     this.keep(key, bucket, after, now);
     return true;
@@ -45,19 +50,19 @@ export class SubjectBuckets {
 
   /** Takes tokens whether they are there or not, as {@link RateLimit.draw} does. */
   draw(subject: string, amount: number, now: number): void {
-    const key = keyOf(subject);
+    const key = subjectKey(subject);
     const bucket = this.buckets.get(key);
     this.keep(key, bucket, this.limit.draw(bucket?.fullAt ?? now, amount, now), now);
   }
 
   /** Milliseconds until `amount` tokens are there. */
-  waitFor(subject: string, amount: number, now: number): number {
-    return this.limit.waitFor(this.buckets.get(keyOf(subject))?.fullAt ?? now, amount, now);
+  waitFor(subject: string, amount: number, now: number, limit = this.limit): number {
+    return limit.waitFor(this.buckets.get(subjectKey(subject))?.fullAt ?? now, amount, now);
   }
 
   /** Milliseconds until the subject is no longer in debt; 0 when it is not. */
   debtMs(subject: string, now: number): number {
-    const bucket = this.buckets.get(keyOf(subject));
+    const bucket = this.buckets.get(subjectKey(subject));
     return bucket === undefined ? 0 : this.limit.debtMs(bucket.fullAt, now);
   }
 
@@ -81,6 +86,7 @@ export class SubjectBuckets {
   }
 }
 
-function keyOf(subject: string): string {
+/** As what a subject is kept, by its name: never longer than 64 characters. */
+export function subjectKey(subject: string): string {
   return subject.length <= MAX_KEY_LENGTH ? subject : hash('sha1', subject, 'base64');
 }

@@ -8,6 +8,8 @@ export interface Ticket {
   readonly lineage: string;
   /** Counts the connections of the lineage; the newest wins. */
   readonly generation: number;
+  /** When it was signed, in milliseconds since the Unix epoch; `undefined` in those of older versions. */
+  readonly issuedAt?: number | undefined;
 }
 
 const MAX_TICKET_LENGTH = 2048;
@@ -21,10 +23,10 @@ export class TicketSigner {
     this.key = createSecretKey(Buffer.from(secret));
   }
 
-  sign(ticket: Ticket): string {
-    const body = Buffer.from(
-      JSON.stringify([ticket.user ?? null, ticket.node, ticket.lineage, ticket.generation]),
-    ).toString('base64url');
+  sign({ user, node, lineage, generation, issuedAt }: Ticket): string {
+    const body = Buffer.from(JSON.stringify([user ?? null, node, lineage, generation, issuedAt])).toString(
+      'base64url',
+    );
     return `${body}.${this.digest(body)}`;
   }
 
@@ -37,13 +39,10 @@ export class TicketSigner {
     const given = Buffer.from(text.slice(dot + 1));
     const expected = Buffer.from(this.digest(body));
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
-    const [user, node, lineage, generation] = JSON.parse(Buffer.from(body, 'base64url').toString()) as [
-      string | null,
-      string,
-      string,
-      number,
-    ];
-    return { user: user ?? undefined, node, lineage, generation };
+    const [user, node, lineage, generation, issuedAt] = JSON.parse(
+      Buffer.from(body, 'base64url').toString(),
+    ) as [string | null, string, string, number, number | null | undefined];
+    return { user: user ?? undefined, node, lineage, generation, issuedAt: issuedAt ?? undefined };
   }
 
   private digest(body: string): string {

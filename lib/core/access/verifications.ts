@@ -8,13 +8,15 @@ import type { Handshake } from '../ports/connection.js';
 import type { Credentials, Verified, Verifier } from '../ports/identity.js';
 import { attempt, isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EngineSettings } from '../ports/settings.js';
-import { RateLimit } from './rate-limit.js';
-import { SubjectBuckets } from './subject-buckets.js';
+import { spreadWait, type Entropy } from '../ports/entropy.js';
+import { AuthFailures } from './auth-failures.js';
 
 /** When a client that finds no room may try again, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
 /** After how many times of `handlerTimeout` a verification counts as one that never ends. */
 const LOST_AFTER = 10;
+/** Part of the places of an address that is left to it while it is held for what it guessed. */
+const HELD_SHARE = 0.1;
 /** Characters of the reason for a refusal that the log shows. */
 const MAX_REASON_LENGTH = 300;
 /** Refusals that a guess ends in. A token that has expired, or whose user is banned, is a genuine one. */
@@ -23,6 +25,7 @@ const GUESSES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['unauthorized', 'for
 export interface VerificationsDeps {
   readonly authenticator: Verifier;
   readonly clock: Clock;
+  readonly entropy: Pick<Entropy, 'random'>;
   readonly journal: ThrottledLog;
   readonly settings: Pick<EngineSettings, 'limits' | 'abuse' | 'handlerTimeoutMs'>;
 }
@@ -31,7 +34,7 @@ export interface VerificationsDeps {
  * Verifies credentials, wherever they come from: the handshake, `hello`, `auth` (G16). Bounded in the number that is under way,
  * on this node and for one address, and in time. What finds no place waits in the line of its address, and addresses take turns:
  * one that floods this node with slow credentials neither uses up all places nor keeps its own valid ones out for good. Counts
- * what is refused: an address that guesses learns no more than that it is too fast. A valid credential is admitted from there too.
+ * what is refused: an address that guesses learns no more than that it is too fast, and for longer and longer. A valid credential is admitted from there too.
  * Who brings no token does not wait behind those who do, where the authenticator knows at once.
  */
 export class Verifications {
@@ -44,13 +47,11 @@ export class Verifications {
   private readonly lines: WaitingLines;
   /** For each place that is taken, when its work is taken for lost. */
   private readonly held = new Set<Scheduled>();
-  /** A token for each refused credential. */
-  private readonly failures: SubjectBuckets;
+  private readonly failures: AuthFailures;
 
   constructor(private readonly deps: VerificationsDeps) {
-    const { abuse, limits } = deps.settings;
-    const rate = new RateLimit((abuse.authFailures * 1_000) / abuse.authFailureWindowMs, abuse.authFailures);
-    this.failures = new SubjectBuckets(rate, limits.maxRateBuckets);
+    const { limits } = deps.settings;
+    this.failures = new AuthFailures(deps);
     this.lines = new WaitingLines({
       clock: deps.clock,
       maxBytes: limits.maxWaitingBytes,
@@ -125,7 +126,12 @@ export class Verifications {
   }
 
   private mayTake(network: string): boolean {
-    return (this.byAddress.get(network) ?? 0) < this.deps.settings.limits.maxVerificationsPerAddress;
+    const { maxVerificationsPerAddress } = this.deps.settings.limits;
+    // Who guesses costs this node less, and those behind the same address are admitted nevertheless.
+    const most = this.failures.isHeld(network)
+      ? Math.ceil(maxVerificationsPerAddress * HELD_SHARE)
+      : maxVerificationsPerAddress;
+    return (this.byAddress.get(network) ?? 0) < most;
   }
 
   private takePlace(network: string): void {
@@ -188,30 +194,33 @@ export class Verifications {
           'room to wait, are refused (limits.maxVerifications, limits.admissionWait)',
     );
     const whose = ofAddress ? 'Too many credentials of this address' : 'Too many credentials';
-    return new RealtimeError('rate_limited', `${whose} are being verified`, { retryAfterMs: RETRY_AFTER_MS });
+    return new RealtimeError('rate_limited', `${whose} are being verified`, {
+      retryAfterMs: spreadWait(RETRY_AFTER_MS, this.deps.entropy),
+    });
   }
 
   /** @returns the error for the client. */
   private afterRefusal(error: unknown, token: string, network: string): unknown {
     if (!(error instanceof RealtimeError)) return error;
-    const { clock, journal, settings } = this.deps;
+    const { journal, settings, entropy } = this.deps;
     // A client learns little of why; who develops one must find it somewhere.
     journal.debug(
       `token ${error.code}`,
       () => `A token of the address ${network} was refused with ${error.code}: ${reasonOf(error, token)}`,
     );
     if (!GUESSES.has(error.code)) return error;
-    const now = clock.monotonic();
-    if (this.failures.take(network, 1, now)) return error;
+    const hold = this.failures.note(network);
+    if (hold === undefined) return error;
     const { authFailures, authFailureWindowMs } = settings.abuse;
-    journal.warn(
-      'auth_failures',
-      () =>
-        `More than ${authFailures} credentials of the address ${network} were refused within ${authFailureWindowMs} ms: ` +
-        'further ones that are not valid are answered with rate_limited (abuse.authFailures)',
-    );
+    if (hold.isNew)
+      journal.warn(
+        'auth_failures',
+        () =>
+          `More than ${authFailures} credentials of the address ${network} were refused within ${authFailureWindowMs} ms: ` +
+          `for ${hold.waitMs} ms further ones that are not valid are answered with rate_limited (abuse.authFailures, abuse.authHold)`,
+      );
     return new RealtimeError('rate_limited', 'Too many credentials of this address were refused', {
-      retryAfterMs: Math.max(1, Math.ceil(this.failures.waitFor(network, 1, now))),
+      retryAfterMs: spreadWait(hold.waitMs, entropy),
     });
   }
 }

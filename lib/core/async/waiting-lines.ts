@@ -57,6 +57,11 @@ export class WaitingLines {
     return this.total;
   }
 
+  /** How many wait. */
+  get size(): number {
+    return this.waiters.size;
+  }
+
   /** How many wait in a line. */
   lengthOf(key: string): number {
     return this.lines.get(key)?.length ?? 0;

@@ -1,13 +1,18 @@
-import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { Circuits, OpenCode } from '../access/circuits.js';
+import { OverdueError } from '../async/overdue-error.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
+import type { HandlerCall } from '../ports/channel-definition.js';
+import { clientNetwork } from '../ports/ip-address.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
+import { anonymousOf } from '../ports/user-id.js';
 import { weightOf } from '../ports/value-weight.js';
 import type { SessionRegistry } from '../session/registry.js';
 
 export interface ApplicationCallsDeps extends Pick<EnginePorts, 'clock' | 'settings'> {
   readonly journal: ThrottledLog;
   readonly sessions: Pick<SessionRegistry, 'find'>;
+  readonly circuits: Pick<Circuits, 'guard'>;
 }
 
 /** What the application's code is called for. */
@@ -47,7 +52,7 @@ export class ApplicationCalls {
         const ended = new Promise<void>((resolveEnd) => (onEnd = resolveEnd));
         flow?.holdUntil(ended, weightOf(call.payload) + weightOf(call.meta));
         this.warn(what(), code);
-        reject(new RealtimeError(code, 'The server had no answer in time'));
+        reject(new OverdueError(code, 'The server had no answer in time'));
       });
       const afterEnd =
         <V>(next: (value: V) => void) =>
@@ -59,6 +64,28 @@ export class ApplicationCalls {
       // Once: the `then` of a query builder runs the query.
       work.then(afterEnd(resolve), afterEnd(reject));
     });
+  }
+
+  /**
+   * The same of a handler or an authorization, which is not called while its circuit is open (G17).
+   *
+   * @param handler by which its circuit is known.
+   * @param openCode of the refusal then.
+   * @param begin calls it.
+   */
+  guard<T>(
+    handler: object,
+    call: HandlerCall,
+    what: () => string,
+    openCode: OpenCode,
+    begin: () => MaybePromise<T>,
+    code?: 'timeout' | 'outcome_unknown',
+  ): MaybePromise<T> {
+    const clientOf = (): string =>
+      call.user?.id ?? anonymousOf(clientNetwork(call.connection.ip, this.deps.settings.limits.ipv6Prefix));
+    return this.deps.circuits.guard(handler, clientOf, what, openCode, () =>
+      this.limit(begin(), call, what, code),
+    );
   }
 
   private warn(name: string, code: string): void {

@@ -1,5 +1,6 @@
 import type { AuthCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { Allowances } from '../access/allowances.js';
 import type { Verifications } from '../access/verifications.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { Session } from '../session/session.js';
@@ -23,6 +24,7 @@ export class Auth {
   constructor(
     private readonly verifications: Pick<Verifications, 'verify'>,
     private readonly ports: Pick<EnginePorts, 'settings'>,
+    private readonly allowances: Pick<Allowances, 'of' | 'change'>,
   ) {}
 
   async run(session: Session, command: AuthCommand): Promise<void> {
@@ -56,6 +58,10 @@ export class Auth {
           'The token belongs to another user; open a new connection for it',
         );
       }
+      // The plan may have changed with the token. Room that it has already is not taken from it.
+      const allowance = this.allowances.of(authentication.user);
+      this.allowances.change(session.allowance, allowance);
+      session.allow(allowance);
       session.identify(authentication, token);
       session.replyControl(id, { expiresInMs: session.tokenWatch.expiresInMs });
     } catch (error) {

@@ -4,6 +4,7 @@ import { commonFeatures, PROTOCOL_VERSION } from '../../protocol/envelope.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { WelcomePayload } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { Allowances } from '../access/allowances.js';
 import { remainingMs, type BanList } from '../access/ban-list.js';
 import type { Verifications } from '../access/verifications.js';
 import type { TicketSigner } from '../access/ticket.js';
@@ -67,6 +68,7 @@ export interface HelloDeps extends Pick<
   readonly addressBans: BanList;
   readonly sessions: SessionRegistry;
   readonly journal: ThrottledLog;
+  readonly allowances: Allowances;
   readonly tickets: TicketSigner;
 }
 
@@ -99,6 +101,7 @@ export class Hello {
     return whenReady(this.authenticate(session, token), (authentication) => {
       if (session.isClosed) return;
       this.refuseIfBanned(authentication.user?.id, session);
+      this.allow(session, authentication.user, command.payload.session);
       session.identify(authentication, token ?? session.opening.token);
       this.deps.sessions.identify(session);
       const { onConnect, calls } = this.deps;
@@ -137,6 +140,19 @@ export class Hello {
     this.refuse(session, 'too_many_connections', retryAfterMs);
   }
 
+  /** @throws RealtimeError where the limits of the user are not known, or allow no further connection. */
+  private allow(session: Session, user: Verified['user'], text: string | undefined): void {
+    if (user === undefined) return;
+    const { allowances, sessions, tickets } = this.deps;
+    const allowance = allowances.of(user);
+    const ticket = text === undefined ? undefined : tickets.read(text);
+    // The older connection of the same session gives its place: it may be dead, and not known to be.
+    const older = ticket?.user === user.id ? sessions.ofLineage(ticket.lineage) : undefined;
+    allowances.admit(allowance, sessions.ofUser(user.id).length, older);
+    allowances.change(session.allowance, allowance);
+    session.allow(allowance);
+  }
+
   private sendWelcome(session: Session, { id, payload }: HelloCommand): void {
     if (session.isClosed) return;
     // The connect hook may have waited. Users' sessions are ended by their ban; who is anonymous was not known until now.
@@ -163,7 +179,7 @@ export class Hello {
       if (!settings.anonymous) {
         throw new RealtimeError(
           'unauthorized',
-          connection.handshake.transport === 'sse' && connection.oneWay === true
+          connection.handshake.transport === 'feed'
             ? 'No credentials: send "Authorization: Bearer <token>", or the cookie of auth.cookie. auth.anonymous admits readers without any'
             : `No credentials: send a token in hello, as ${bearerOf(connection)}, or a cookie from a page that may connect`,
         );
@@ -194,14 +210,15 @@ export class Hello {
     throw new RealtimeError('banned', undefined, { retryAfterMs: remainingMs(ban, now) });
   }
 
-  private welcome({ userId, lineage, generation, features, tokenWatch }: Session): WelcomePayload {
+  private welcome({ userId, lineage, generation, features, tokenWatch, allowance }: Session): WelcomePayload {
     const { settings, tickets, clock } = this.deps;
     const { nodeId, heartbeat, limits, retry } = settings;
-    const { maxMessageBytes, maxFrameBytes, maxChannels, maxEnvelopesPerFrame, ratePerSecond, dedupeMs } =
-      limits;
+    const { maxMessageBytes, maxFrameBytes, maxEnvelopesPerFrame, dedupeMs } = limits;
+    const { maxChannels = limits.maxChannels } = allowance;
+    const ratePerSecond = allowance.commands?.ratePerSecond ?? limits.ratePerSecond;
     return {
       version: PROTOCOL_VERSION,
-      session: tickets.sign({ user: userId, node: nodeId, lineage, generation }),
+      session: tickets.sign({ user: userId, node: nodeId, lineage, generation, issuedAt: clock.now() }),
       user: userId,
       features,
       heartbeat,

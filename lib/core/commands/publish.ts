@@ -186,6 +186,8 @@ export class Publish {
     const { revision } = access;
     const call = handlerCall(session, match, command);
     const handle = (): MaybePromise<Prepared | undefined> => {
+      // The handler may write to a database: it does not run for who lost access while that was asked.
+      access.requireUnrevoked(session.userId, match.channel, revision);
       if (isPromise(granted) && attempt.isLost !== true) attempt.appended = this.known(attempt);
       if (attempt.appended !== undefined) return undefined;
       const handler = match.definition.behaviour.publish.get(command.event);
@@ -199,9 +201,12 @@ export class Publish {
         whenReady(handler(call), (returned) => returned ?? call.payload);
       // A log that remembers no ids takes each as a publish of its own.
       const { dedupeMs } = match.definition.policy.log;
-      if (dedupeMs > 0) attempt.run = this.runs.join({ channel, producer, id, fingerprint }, dedupeMs, start);
-      const run = attempt.run === undefined ? start() : attempt.run.result;
-      return whenReady(calls.limit(run, call, what), (payload) =>
+      const begin = (): MaybePromise<unknown> => {
+        if (dedupeMs <= 0) return start();
+        attempt.run = this.runs.join({ channel, producer, id, fingerprint }, dedupeMs, start);
+        return attempt.run.result;
+      };
+      return whenReady(calls.guard(handler, call, what, 'rate_limited', begin), (payload) =>
         this.draft(attempt, handledContent(command.event, payload)),
       );
     };

@@ -1,8 +1,10 @@
 import { CLOSE_CODES, type CloseName } from '../../protocol/close-codes.js';
 import type { ConnectRate } from '../access/connect-rate.js';
+import type { NodeConnects } from '../access/node-connects.js';
 import type { TurnClient } from '../async/turns.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
+import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
 import type { Verifications } from '../access/verifications.js';
 import type { Credentials, Verified } from '../ports/identity.js';
@@ -27,6 +29,8 @@ export interface AdmissionDeps {
   readonly unfinished: TransportHost['unfinished'];
   readonly relayed: TransportHost['relayed'];
   readonly connects: Pick<ConnectRate, 'enter' | 'enterAtOnce' | 'leave'>;
+  readonly nodeConnects: Pick<NodeConnects, 'enter' | 'leave'>;
+  readonly clock: Pick<Clock, 'monotonic'>;
   readonly drain: DrainSwitch;
   readonly nodes: TransportHost['nodes'];
   readonly observer: Observer;
@@ -108,6 +112,11 @@ export class Admission implements TransportHost {
     if (code === undefined && (LOGGED.has(status) || hint !== undefined)) this.log(refusal, ip, status);
   }
 
+  onRequestRefused(status: number, ip: string): void {
+    // Never logged: a client has as many requests refused as its rate allows.
+    this.deps.observer.onRefusal?.('request', status as Refusal['status'], ip);
+  }
+
   open(connection: Connection, opening: Opening): ConnectionHandler {
     const session = new Session(this.deps.sessionDeps, connection, opening);
     // Asked again: of connections that were admitted together, the last may be above a limit once it is authenticated.
@@ -125,8 +134,12 @@ export class Admission implements TransportHost {
     return this.judge(handshake, this.newcomers.size);
   }
 
-  enter(handshake: Handshake, bytes: number): MaybePromise<Refusal | undefined> {
-    const now = this.deps.connects.enter(handshake, bytes);
+  enter(handshake: Handshake, bytes: number, ticket?: string): MaybePromise<Refusal | undefined> {
+    const { connects, nodeConnects, clock } = this.deps;
+    const since = clock.monotonic();
+    // First its address: what is refused there takes nothing from the others of this node.
+    const ofAddress = connects.enter(handshake, bytes);
+    const now = whenReady(ofAddress, (late) => late ?? nodeConnects.enter(handshake, bytes, ticket, since));
     const refusal = whenReady(now, (late) => late ?? this.turnOf(handshake));
     // Asked again: while it waited, the node may have filled, or have begun to drain.
     return refusal === undefined ? undefined : whenReady(refusal, (late) => late ?? this.judge(handshake));
@@ -152,6 +165,7 @@ export class Admission implements TransportHost {
     if (newcomer !== undefined) newcomer.isClosed = true;
     this.newcomers.delete(handshake);
     this.deps.connects.leave(handshake);
+    this.deps.nodeConnects.leave(handshake);
     this.deps.verifications.leave(handshake);
   }
 

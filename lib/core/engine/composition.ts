@@ -2,13 +2,17 @@ import { userChannel } from '../../protocol/channel-name.js';
 import { AccessGuard } from '../access/access-guard.js';
 import { BanList } from '../access/ban-list.js';
 import { ChannelNames } from '../access/channel-names.js';
+import { RecentReauthorizations } from '../access/recent-reauthorizations.js';
 import { RecentLineages } from '../access/recent-lineages.js';
 import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
 import { Revocations } from '../access/revocations.js';
 import { TicketSigner } from '../access/ticket.js';
+import { Allowances, NO_ALLOWANCE } from '../access/allowances.js';
+import { Circuits } from '../access/circuits.js';
 import { ConnectRate } from '../access/connect-rate.js';
+import { NodeConnects } from '../access/node-connects.js';
 import { RateLimit } from '../access/rate-limit.js';
 import { SubjectBuckets } from '../access/subject-buckets.js';
 import { Verifications } from '../access/verifications.js';
@@ -107,6 +111,7 @@ export function composeEngine(options: EngineOptions) {
   const bans = new BanList();
   const addressBans = new BanList();
   const revocations = new Revocations();
+  const recent = new RecentReauthorizations();
   const freshness: RevocationFreshness = new RevocationFreshness(
     clock,
     new DeliveryFreeze(() => ({ hub, catchUp, sessions, logger })),
@@ -114,8 +119,16 @@ export function composeEngine(options: EngineOptions) {
   const access = new AccessGuard(revocations, freshness);
 
   const verifications = new Verifications({ ...ports, journal });
+  const allowances = new Allowances({ limitsForUser: options.limitsForUser, settings, journal });
   const connects = new ConnectRate(ports);
-  const calls = new ApplicationCalls({ ...ports, journal, sessions });
+  const tickets = new TicketSigner(settings.ticketSecret);
+  const nodeConnects = new NodeConnects({ ...ports, tickets });
+  const calls = new ApplicationCalls({
+    ...ports,
+    journal,
+    sessions,
+    circuits: new Circuits({ ...ports, journal }),
+  });
   const appends = new AppendQueue(ports, turns);
   const presence = new PresenceTracker(ports);
   const queued = new ClientBytes();
@@ -182,6 +195,7 @@ export function composeEngine(options: EngineOptions) {
     sessions,
     drain,
     journal,
+    recent,
     proceed: (subscription) => {
       subscription.release();
       catchUp.pump(subscription);
@@ -189,10 +203,21 @@ export function composeEngine(options: EngineOptions) {
     },
   });
   const recentPublishes = new RecentPublishes();
-  const joining = { turns, authorizer, access, hub, planner, catchUp, presence, hooks, reauthorization };
+  const joining = {
+    turns,
+    authorizer,
+    access,
+    hub,
+    planner,
+    catchUp,
+    presence,
+    hooks,
+    reauthorization,
+    recent,
+  };
   const router = new CommandRouter(
     {
-      auth: new Auth(verifications, ports),
+      auth: new Auth(verifications, ports, allowances),
       currentState: new CurrentState({ ...ports, authorizer, planner, turns, pump }),
       history: new History(authorizer, { ...ports, turns }),
       presence: new Presence(authorizer, { ...ports, turns }, presence),
@@ -205,7 +230,6 @@ export function composeEngine(options: EngineOptions) {
     drain,
     clock,
   );
-  const tickets = new TicketSigner(settings.ticketSecret);
   const recentLineages = new RecentLineages(
     limits.maxRateBuckets,
     limits.freeSubscribesEveryMs,
@@ -227,6 +251,7 @@ export function composeEngine(options: EngineOptions) {
     journal,
     verifications,
     calls,
+    allowances,
   });
   const controlApplier = new ControlApplier({
     localSessions,
@@ -235,6 +260,7 @@ export function composeEngine(options: EngineOptions) {
     addressBans,
     revocations,
     unsubscribe,
+    reauthorization,
     clock,
   });
 
@@ -259,6 +285,7 @@ export function composeEngine(options: EngineOptions) {
         if (session.heldChannels > 0)
           recentLineages.remember(session.lineage, session.heldChannels, clock.monotonic());
         unsubscribe.endAll(session, code);
+        allowances.change(session.allowance, NO_ALLOWANCE);
         // A token of `hello` or `auth` may wait to be verified.
         verifications.leave(session.connection.handshake);
       },
@@ -300,6 +327,7 @@ export function composeEngine(options: EngineOptions) {
       journal,
       verifications,
       connects,
+      nodeConnects,
       sessions,
       sessionDeps,
       unfinished,
@@ -308,6 +336,7 @@ export function composeEngine(options: EngineOptions) {
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
     controlApplier,
+    revocations,
     connects,
     verifications,
     reauthorization,
@@ -392,6 +421,7 @@ function inboundLimits({ limits }: EngineSettings): Pick<SessionDeps, 'rates' | 
     },
     subjects: {
       commands: buckets(limits.userRatePerSecond, limits.userRatePerSecond * 2),
+      tenants: buckets(limits.userRatePerSecond, limits.userRatePerSecond * 2),
       answers: buckets(userAnswers, userAnswers * ANSWER_BURST_S),
       parsing: buckets(PARSING_MS, PARSING_MS),
       freeSubscribes: rounds(FREE_ROUNDS),

@@ -11,6 +11,7 @@ const METHODS: Readonly<Record<keyof Observer, true>> = {
   onCommandStart: true,
   onCommandEnd: true,
   onRateLimit: true,
+  onCircuit: true,
   onAuthorization: true,
   onPublish: true,
   onDelivery: true,

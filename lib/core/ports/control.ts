@@ -14,6 +14,26 @@ export type ControlMessage =
       readonly reason?: string;
     }
   | {
+      /**
+       * The same of the channels that a pattern matches. A kind of its own: a node that does not know patterns reports that it did not
+       * apply it, and would take it for the name of a channel otherwise.
+       */
+      readonly kind: 'revoke_pattern';
+      readonly user: string;
+      readonly pattern: string;
+      readonly reason?: string;
+    }
+  | {
+      /**
+       * Asks the authorizations of subscriptions again: those of a user, of a channel or pattern, of both; without either, all.
+       * A node has applied it when each was answered, or is withheld until it is.
+       */
+      readonly kind: 'reauthorize';
+      readonly user?: string;
+      readonly channel?: string;
+      readonly reason?: string;
+    }
+  | {
       /** Refuses the user, and closes the connections. */
       readonly kind: 'ban';
       readonly user: string;
@@ -54,6 +74,14 @@ export type ControlMessage =
       readonly lineage: string;
       readonly generation: number;
     };
+
+/** Which channels an act concerns. */
+export interface ConcernedChannels {
+  /** Equal for the same channels; empty for all. Never the name of a channel for several. */
+  readonly key: string;
+  readonly isPattern: boolean;
+  has(channel: string): boolean;
+}
 
 /** The record of a ban. */
 export type BanRecord = Extract<ControlMessage, { kind: 'ban' }>;

@@ -36,6 +36,16 @@ export interface AbuseAct {
   readonly banMs: number;
 }
 
+/** What happened to the circuit of a handler or an authorization (G17). */
+export interface ObservedCircuit {
+  /** The handler, in words: e.g. `The handler of the publish "said" of rooms.:room`. Few: none has the name of a client or channel in it. */
+  readonly handler: string;
+  /** `open`: it is not called; `half_open`: one call at a time is; `closed`: it works again. */
+  readonly state: 'closed' | 'open' | 'half_open';
+  /** Whether it is not called for `all`, or for `one` client whose commands alone kept failing. */
+  readonly of: 'all' | 'one';
+}
+
 /**
  * What metrics, tracing and an audit are notified of. Every method is optional and called synchronously; durations are in
  * milliseconds of the monotonic clock. What a method throws, or rejects with, is logged once per method and changes nothing.
@@ -49,9 +59,14 @@ export interface Observer {
   onConnectionClose?(connection: RealtimeConnection, code: number): void;
   /**
    * A client was refused: before a connection opened, with the error code or else the HTTP status of the answer, or at `hello`,
-   * with the name of the close code. `ip` is the client's address.
+   * with the name of the close code. `request`: a request of a session over HTTP that is open, or was, a body or a poll, with the
+   * HTTP status of the answer (P21); a client may cause as many as its rate of frames allows. `ip` is the client's address.
    */
-  onRefusal?(at: 'upgrade' | 'hello', reason: CloseName | ErrorCode | Refusal['status'], ip: string): void;
+  onRefusal?(
+    at: 'upgrade' | 'hello' | 'request',
+    reason: CloseName | ErrorCode | Refusal['status'],
+    ip: string,
+  ): void;
   /** A valid command within its rate begins. The same object is given to `onCommandEnd`. */
   onCommandStart?(connection: RealtimeConnection, command: ObservedCommand): void;
   /** The command was answered, once for each `onCommandStart`; `closed` when the connection ended before that. */
@@ -71,6 +86,8 @@ export interface Observer {
     outcome: Outcome,
     durationMs: number,
   ): void;
+  /** The circuit of a handler opened, or it is tried again, or has closed. */
+  onCircuit?(circuit: ObservedCircuit): void;
   /**
    * The broker answered a publish of a client or the application; `durationMs` is the time that the broker took. A retry that
    * this node answers from its memory does not reach the broker.

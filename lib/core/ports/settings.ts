@@ -9,6 +9,7 @@ import type { MaybePromise } from './maybe-promise.js';
 import type { Observer } from './observer.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 import type { Authenticator, Verifier } from './identity.js';
+import type { LimitsForUser } from './user-limits.js';
 
 /** Whether the newest connection of a user who has as many as may be is refused, or the oldest ends (4812). */
 export type UserOverflow = 'refuse' | 'end_oldest';
@@ -53,7 +54,11 @@ export interface InboundLimits extends AnnouncedLimits {
   readonly maxVerificationsPerAddress: number;
   /** New connections a second of one address, sustained; `maxConnectionsPerAddress` may come at once. */
   readonly connectsPerSecond: number;
-  /** Longest wait of a connection above that rate, and of a credential that finds no place to be verified. */
+  /** New connections a second of this node, sustained; twice as many may come at once. 0 for no bound. */
+  readonly nodeConnectsPerSecond: number;
+  /** The same of clients that bring a ticket of their session, which the rate above does not count. 0 for no bound. */
+  readonly nodeReturnsPerSecond: number;
+  /** Longest wait of a connection above these rates, and of a credential that finds no place to be verified. */
   readonly admissionWaitMs: number;
   /** Bytes of each of these kinds that wait, in which each counts 8 KiB more than it sent. */
   readonly maxWaitingBytes: number;
@@ -104,6 +109,25 @@ export interface AbusePolicy {
   /** Refused credentials of one address within `authFailureWindowMs`; above it, further ones are answered `rate_limited`. */
   readonly authFailures: number;
   readonly authFailureWindowMs: number;
+  /** How long they are answered so, the first time; twice as long each time that the address soon is above it again. */
+  readonly authHoldMs: number;
+  readonly authHoldMaxMs: number;
+}
+
+/** When handlers that keep failing are left alone (G17). */
+export interface CircuitPolicy {
+  /** Failures of a handler within `windowMs`, after which it may be left alone for all clients; 0 for never. */
+  readonly failures: number;
+  /** Of how many different clients these have to be. */
+  readonly clients: number;
+  /** Percent of the calls, and of the clients that call, that have to fail. */
+  readonly share: number;
+  readonly windowMs: number;
+  /** Failures in a row of one client within `windowMs`, after which the handler is left alone for this client; 0 for never. */
+  readonly clientFailures: number;
+  /** How long it is left alone; twice as long each time that it soon fails again. */
+  readonly openForMs: number;
+  readonly maxOpenForMs: number;
 }
 
 /** Bounds of a connection's outbound queue (G13). */
@@ -127,11 +151,14 @@ export interface EngineSettings {
   readonly retry: RetryPolicy;
   readonly limits: InboundLimits;
   readonly abuse: AbusePolicy;
+  readonly circuits: CircuitPolicy;
   readonly outbox: OutboxLimits;
   /** Half of the time that events wait at most under load, to share a write with others and to be written. */
   readonly maxFlushDelayMs: number;
   /** Longest run of one handler of the application; after it the command is answered with `timeout`. */
   readonly handlerTimeoutMs: number;
+  /** Longest time after which the authorization of a subscription is asked again; 0 for never. */
+  readonly recheckMs: number;
   /** Whether a client without credentials may connect; it then has no user. */
   readonly anonymous: boolean;
   /** How long before a token's expiry `auth_required` is sent (G12). */
@@ -173,6 +200,8 @@ export interface EngineOptions {
   readonly channels: readonly ChannelDefinition[];
   /** Requests without a channel, by event (G10). */
   readonly requests?: ReadonlyMap<string, ConnectionRequest>;
+  /** Limits of single users. Default: all have the same. */
+  readonly limitsForUser?: LimitsForUser | undefined;
   /** Runs after authentication and before `welcome`; `false` or a thrown error refuses with 4802 or the error's code. */
   readonly onConnect?: (connection: RealtimeConnection) => MaybePromise<boolean | void>;
   readonly settings: EngineSettings;

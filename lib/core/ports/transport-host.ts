@@ -66,13 +66,14 @@ export interface TransportHost {
   /** Asks whether a new connection may be opened now: drain, capacity. `undefined` admits it (P18). */
   admit(handshake: Handshake): Refusal | undefined;
   /**
-   * Asks for the turn of an admitted connection: among those of its address, whose rate is bounded, and of the event loop, so that
+   * Asks for the turn of an admitted connection: among those of its address, whose rate is bounded, among those of this node, and of the event loop, so that
    * the connections of many clients that come at once keep nobody else from being served. Until then it waits.
    *
    * @param bytes of the request, which are kept while it waits.
+   * @param ticket of the session that it continues, where the request brought one: it decides whose turn it is, and nothing else.
    * @returns `undefined` where it is its turn; a refusal where that would take too long.
    */
-  enter(handshake: Handshake, bytes: number): MaybePromise<Refusal | undefined>;
+  enter(handshake: Handshake, bytes: number, ticket?: string): MaybePromise<Refusal | undefined>;
   /**
    * The same for a request that opens no connection, and does not wait: a refusal where it would have to, for the rate of its
    * address or because the node is busy.
@@ -88,6 +89,8 @@ export interface TransportHost {
   authenticate(credentials: Credentials): MaybePromise<Verified>;
   /** Notifies the host of a client that was refused before it opened, whoever refused it. @param ip address of the client. */
   onRefused(refusal: Refusal, ip: string): void;
+  /** Notifies the host of a request of an open session that was refused, with this HTTP status. @param ip address of the client. */
+  onRequestRefused(status: number, ip: string): void;
   /** Makes the session of a connection. The transport may hand in frames at once. */
   open(connection: Connection, opening: Opening): ConnectionHandler;
   /** The way to the other nodes, for requests of connections that they hold; `undefined` where the broker knows none. */

@@ -1,5 +1,6 @@
 import type { ClientCommandType } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { NO_ALLOWANCE, type Allowance } from '../access/allowances.js';
 import type { RateLimit } from '../access/rate-limit.js';
 import type { SubjectBuckets } from '../access/subject-buckets.js';
 import type { Stalls } from '../async/stalls.js';
@@ -54,6 +55,8 @@ export interface InboundDeps {
   readonly subjects: {
     /** Of users only: anonymous clients of one address do not know each other. */
     readonly commands: SubjectBuckets;
+    /** Of tenants that have a rate. */
+    readonly tenants: SubjectBuckets;
     readonly answers: SubjectBuckets;
     /** Milliseconds in which frames are parsed that are not small. */
     readonly parsing: SubjectBuckets;
@@ -103,6 +106,7 @@ class AbuseMeter {
  */
 export class InboundLimiter {
   // When the buckets are full again.
+  private allowance = NO_ALLOWANCE;
   private commandsFullAt = 0;
   private bytesFullAt = 0;
   private answersFullAt = 0;
@@ -181,6 +185,11 @@ export class InboundLimiter {
       this.resumable = count;
   }
 
+  /** What its user may, from now on. */
+  allow(allowance: Allowance): void {
+    this.allowance = allowance;
+  }
+
   /** Channels of {@link allowResume} that it has not subscribed to. */
   get unusedResume(): number {
     return this.resumable;
@@ -202,7 +211,7 @@ export class InboundLimiter {
     const count = Math.floor(Math.min(subscribers / deliveriesPerCommand, burst / 2));
     if (count <= 0) return;
     const now = clock.monotonic();
-    this.commandsFullAt = rates.commands.draw(this.commandsFullAt, count, now);
+    this.commandsFullAt = (this.allowance.commands ?? rates.commands).draw(this.commandsFullAt, count, now);
     if (session.userId !== undefined && settings.limits.userRatePerSecond > 0)
       subjects.commands.draw(session.userId, count, now);
   }
@@ -230,8 +239,9 @@ export class InboundLimiter {
     if (type === 'subscribe' && this.debtMs(session, now) === 0 && this.takeFreeSubscribe(session, now))
       return undefined;
     const from = stalls.since(now);
-    const after = rates.commands.take(this.commandsFullAt, 1, now, from);
-    if (after === undefined) return this.refuse(session, rates.commands.waitFor(this.commandsFullAt, 1, now));
+    const commands = this.allowance.commands ?? rates.commands;
+    const after = commands.take(this.commandsFullAt, 1, now, from);
+    if (after === undefined) return this.refuse(session, commands.waitFor(this.commandsFullAt, 1, now));
     const user = session.userId;
     if (
       user !== undefined &&
@@ -239,6 +249,15 @@ export class InboundLimiter {
       !subjects.commands.take(user, 1, now, from)
     ) {
       return this.refuse(session, spreadWait(subjects.commands.waitFor(user, 1, now), this.deps.entropy));
+    }
+    const { tenant } = this.allowance;
+    if (tenant?.commands !== undefined && !subjects.tenants.take(tenant.id, 1, now, from, tenant.commands)) {
+      // No violation: it is what the others of the tenant sent.
+      const waitMs = subjects.tenants.waitFor(tenant.id, 1, now, tenant.commands);
+      return rateLimited(
+        spreadWait(waitMs, this.deps.entropy),
+        'The tenant sends more commands than its limit allows',
+      );
     }
     // Only now: what the rate of its user refused costs the connection nothing.
     this.commandsFullAt = after;

@@ -4,6 +4,7 @@ import type { ClientCommand, HelloCommand } from '../../protocol/commands.js';
 import type { Position } from '../../protocol/position.js';
 import type { RealtimeError } from '../../protocol/realtime-error.js';
 import type { CommandValidation } from '../../protocol/validation/validate-command.js';
+import { NO_ALLOWANCE, type Allowance } from '../access/allowances.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import { Outbox, type OutboxSession, type OutboxShared } from '../outbox/outbox.js';
 import type { Flow } from '../outbox/entry.js';
@@ -109,6 +110,7 @@ export class Session
   private verifiedId: string | undefined;
   /** What came with the handshake, until it is verified: an idle session keeps no more than it must. */
   private unverified: Opening;
+  private allowed = NO_ALLOWANCE;
   private agreed = NO_FEATURES;
   private lineageId = '';
   // Made when they are asked for: to make and hash them costs more than to look something up by them.
@@ -230,6 +232,16 @@ export class Session
     if (token !== undefined) this.view.setToken(token);
   }
 
+  /** What its user may beside what everybody may. */
+  get allowance(): Allowance {
+    return this.allowed;
+  }
+
+  allow(allowance: Allowance): void {
+    this.allowed = allowance;
+    this.inbound.allow(allowance);
+  }
+
   agreeOn(features: readonly string[]): void {
     this.agreed = features;
   }
@@ -323,12 +335,13 @@ export class Session
    * Answers a command in the channel lane.
    *
    * @param handler that made the answer, for the log.
+   * @param flow what it is withdrawn with.
    * @returns the bytes of the answer, for {@link chargeAnswer}.
    * @throws RealtimeError `message_too_large` for an answer of a handler above `limits.maxAnswerBytes`; nothing was queued then.
    */
-  reply(ref: string, payload: unknown, handler?: string): number {
+  reply(ref: string, payload: unknown, handler?: string, flow?: Flow): number {
     const bytes = this.deps.answers.encode(this.outbox, ref, payload, handler);
-    if (!this.outbox.pushAnswer(bytes, ref, undefined)) this.close('slow_consumer');
+    if (!this.outbox.pushAnswer(bytes, ref, flow)) this.close('slow_consumer');
     this.answered(ref, 'ok');
     return bytes.length;
   }

@@ -92,7 +92,14 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     const { settings, auth } = this.config;
     const { discovery, moduleRef, gate } = this;
     const { anonymous } = settings;
-    const authenticator = await createAuthenticator(auth, anonymous, moduleRef, mapper, problems);
+    const authenticator = await createAuthenticator(auth, anonymous, {
+      moduleRef,
+      mapper,
+      problems,
+      logger,
+      clock: systemClock,
+      fetch: globalThis.fetch,
+    });
     const onConnect = await compileConnect(
       this.config.connect,
       { compiler, discovery, moduleRef, gate },
@@ -106,6 +113,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       channels,
       requests: new Map([...requests, ...gateways.requests]),
       ...(onConnect === undefined ? {} : { onConnect }),
+      limitsForUser: this.config.limitsForUser,
       // A class of the application may recognise clients without a token, so it is always called.
       settings: auth.mode === 'custom' ? { ...settings, anonymous: true } : settings,
       clock: systemClock,

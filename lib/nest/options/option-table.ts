@@ -33,7 +33,18 @@ export const MODULE_TABLE = {
   auth: {
     anonymous: flag(ENGINE_DEFAULTS.anonymous),
     requiredAhead: duration(ENGINE_DEFAULTS.authRequiredAheadMs),
-    jwt: { clockTolerance: duration(5_000), maxAge: duration(undefined) },
+    jwt: {
+      clockTolerance: duration(5_000),
+      maxAge: duration(undefined),
+      jwksCache: {
+        refresh: duration(300_000, { min: 1_000 }),
+        keep: duration(3_600_000, { min: 1_000 }),
+        cooldown: duration(30_000, { min: 1_000 }),
+        timeout: duration(5_000, { min: 100 }),
+        maxBytes: integer(256 * 1024, { min: 1_024 }),
+        maxKeys: integer(100),
+      },
+    },
   },
 };
 
@@ -52,4 +63,5 @@ export const CHANNEL_TABLE = {
     'drop-newest',
     'conflate',
   ]),
+  recheck: duration(undefined),
 };

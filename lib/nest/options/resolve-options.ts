@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import type { Type } from '@nestjs/common';
 import { memoryBroker } from '../../brokers/memory/index.js';
 import type { Broker } from '../../core/ports/broker.js';
+import type { LimitsForUser } from '../../core/ports/user-limits.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
-import type { EngineSettings } from '../../core/ports/settings.js';
+import type { EngineSettings, InboundLimits } from '../../core/ports/settings.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
 import { resolveAuth, type AuthConfig } from './auth-options.js';
@@ -23,6 +24,7 @@ export interface RealtimeConfig {
   /** Whether client libraries may hold sessions over HTTP. */
   readonly httpSessions: boolean;
   readonly settings: EngineSettings;
+  readonly limitsForUser: LimitsForUser | undefined;
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
   /** Whether the application's global guards, interceptors and pipes run on channels and at connect. */
@@ -41,7 +43,7 @@ export interface RealtimeConfig {
 export function resolveModuleOptions(options: RealtimeModuleOptions | undefined): RealtimeConfig {
   const problems = new BootProblems();
   const reader = OptionReader.of(options, '', problems);
-  const { auth: _auth, drain: _drain, proxyIdleTimeout: _proxy, ...plain } = MODULE_TABLE;
+  const { auth: _auth, drain: _drain, proxyIdleTimeout: _proxy, limits: _limits, ...plain } = MODULE_TABLE;
   const {
     path,
     queryToken,
@@ -55,19 +57,22 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
   } = reader.all(plain);
   const auth = resolveAuth(reader.value('auth'), problems);
   const drain = resolveDrain(reader.object('drain'));
+  const limits = resolveLimits(reader.object('limits'));
   const config: RealtimeConfig = {
     auth: auth.config,
-    transport: resolveTransport(reader, { path, queryToken, requireTls, cookieName: auth.cookieName }),
+    transport: resolveTransport(reader, { path, queryToken, requireTls, cookie: auth.cookie }),
     sse: transports.sse,
     httpSessions: transports.httpSessions ?? transports.sse,
     settings: {
       ...numbers,
+      limits: limits.numbers,
       nodeId: nodeId ?? systemEntropy.token(),
       ticketSecret: ticketSecret ?? randomBytes(32).toString('base64url'),
       anonymous: auth.anonymous,
       authRequiredAheadMs: auth.requiredAheadMs,
       drainSpreadMs: drain.spreadMs,
     },
+    limitsForUser: limits.forUser,
     broker: resolveBroker(reader),
     publisherOnly,
     globalEnhancers,
@@ -84,6 +89,21 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
   reader.end();
   problems.throwIfAny();
   return config;
+}
+
+function resolveLimits(reader: OptionReader): {
+  readonly numbers: InboundLimits;
+  readonly forUser: LimitsForUser | undefined;
+} {
+  const numbers = reader.all(MODULE_TABLE.limits);
+  const forUser = reader.checked(
+    'forUser',
+    isLimitsForUser,
+    'is not a function.',
+    'Give a function that returns the limits of a user at once.',
+  );
+  reader.end();
+  return { numbers, forUser };
 }
 
 function resolveDrain(reader: OptionReader): { readonly deadlineMs: number; readonly spreadMs: number } {
@@ -123,13 +143,28 @@ function isBrokerOption(value: unknown): value is Broker | (() => Broker) {
   return typeof value === 'function' || isBroker(value);
 }
 
+function isLimitsForUser(value: unknown): value is LimitsForUser {
+  return typeof value === 'function';
+}
+
 function isConnectHook(value: unknown): value is Type<RealtimeConnectHook> {
   const prototype: unknown = typeof value === 'function' ? value.prototype : undefined;
   return typeof (prototype as Partial<RealtimeConnectHook> | undefined)?.onConnect === 'function';
 }
 
 /** Reports options that contradict each other. */
-function checkTogether(reader: OptionReader, { limits, retry, heartbeat }: EngineSettings): void {
+function checkTogether(
+  reader: OptionReader,
+  { limits, retry, heartbeat, circuits, abuse }: EngineSettings,
+): void {
+  if (abuse.authHoldMs > abuse.authHoldMaxMs)
+    reader.report('abuse.authHold', 'is longer than abuse.authHoldMax.', 'It grows from one to the other.');
+  if (circuits.openForMs > circuits.maxOpenForMs)
+    reader.report(
+      'circuits.openFor',
+      'is longer than circuits.maxOpenFor.',
+      'It grows from one to the other.',
+    );
   if (limits.maxMessageBytes > limits.maxFrameBytes) {
     reader.report(
       'limits.maxMessageBytes',

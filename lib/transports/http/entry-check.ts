@@ -43,7 +43,7 @@ export class EntryCheck {
       () =>
         applicant.purpose === 'probe'
           ? this.host.enterAtOnce(request.handshake)
-          : this.host.enter(request.handshake, applicant.bytes),
+          : this.host.enter(request.handshake, applicant.bytes, request.ticket),
       (refusal) => refusal ?? this.verify(request),
       (error) => this.refuse(error),
     );

@@ -112,7 +112,9 @@ export class EngineHarness {
       seed?: number;
       /** For a test whose broker, or second engine, must have the same time. */
       clock?: ManualClock;
-    } & Partial<Pick<EngineOptions, 'authenticator' | 'requests' | 'onConnect' | 'observers'>> = {},
+    } & Partial<
+      Pick<EngineOptions, 'authenticator' | 'requests' | 'onConnect' | 'observers' | 'limitsForUser'>
+    > = {},
   ) {
     this.clock = clock;
     const entropy = new SeededEntropy(seed);
@@ -123,6 +125,7 @@ export class EngineHarness {
       channels,
       requests: options.requests ?? new Map(),
       ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
+      limitsForUser: options.limitsForUser,
       observers: options.observers ?? [],
       settings: settingsWith(settings),
       clock: this.clock,

@@ -310,6 +310,18 @@ describe('reconnecting with unacknowledged publishes (P17)', () => {
     expect(await behind).toMatch(/it waited for the acknowledgement of "first" before it/);
   });
 
+  it('a handler that is left alone holds back its channel, and no other (G17)', async () => {
+    const h = await start({ publishTimeoutMs: 1e9 });
+    const connection = await h.live();
+    void codeOf(h.client.channel('rooms.1').publish('a', 1, { id: 'first' }));
+    const refusal = { retryAfterMs: 60_000, reason: 'circuit_open' };
+    connection.error(await connection.expectCommand('publish'), 'rate_limited', refusal);
+    await connection.sync();
+    void codeOf(h.client.channel('rooms.1').publish('a', 2, { id: 'behind' }));
+    void codeOf(h.client.channel('rooms.2').publish('a', 2, { id: 'elsewhere' }));
+    expect(await connection.expectCommand('publish')).toMatchObject({ id: 'elsewhere' });
+  });
+
   it('subscribes before it publishes, so that the own events come live', async () => {
     const h = await start();
     const room = h.client.channel('rooms.1');

@@ -254,9 +254,24 @@ const CLOSED: Partial<Record<CloseName, () => Promise<WireClient>>> = {
     await server.engine.disconnect('ada', 'Out');
     return client;
   },
+  replaced: async () => {
+    await server.close();
+    await start({ settings: { limits: { maxConnectionsPerUser: 1, whenUserIsFull: 'end_oldest' } } });
+    const client = await server.connect('ada');
+    await server.connect('ada');
+    return client;
+  },
+  too_many_connections: async () => {
+    await server.close();
+    await start({ settings: { limits: { maxConnectionsPerUser: 1 } } });
+    await server.connect('ada');
+    const client = await server.open();
+    client.send({ ...hello({ token: 'ada' }), id: 'h1' });
+    return client;
+  },
 };
 /** Reserved in this version. */
-const NOT_SENT: readonly CloseName[] = ['rotate', 'overloaded', 'too_many_connections'];
+const NOT_SENT: readonly CloseName[] = ['rotate', 'overloaded'];
 
 describe('close codes', () => {
   it('the table of tested close codes is complete', () => {

@@ -97,6 +97,7 @@ export class EngineHarness {
     {
       settings,
       clock = new ManualClock(),
+      seed = 1,
       warnings = [],
       hints = [],
       ...options
@@ -107,6 +108,8 @@ export class EngineHarness {
       /** Filled with what it tells developers, at the level `debug`. */
       hints?: string[];
       broker?: Broker;
+      /** Of its ids, which differ from node to node. */
+      seed?: number;
       /** For a test whose broker, or second engine, must have the same time. */
       clock?: ManualClock;
     } & Partial<
@@ -114,7 +117,7 @@ export class EngineHarness {
     > = {},
   ) {
     this.clock = clock;
-    const entropy = new SeededEntropy(1);
+    const entropy = new SeededEntropy(seed);
     this.broker = options.broker ?? memoryBroker({ clock, entropy });
     this.engine = new RealtimeEngine({
       broker: this.broker,

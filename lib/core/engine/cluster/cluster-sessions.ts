@@ -79,7 +79,7 @@ export class ClusterSessions {
     { cursor, limit }: { readonly cursor?: string | undefined; readonly limit: number },
   ): Promise<SessionPage> {
     const from = cursor === undefined ? undefined : readCursor(cursor);
-    const known = await this.questions.nodes(TIMEOUT_MS, true);
+    const known = await this.questions.nodes(TIMEOUT_MS);
     const nodes = from === undefined ? known : known.filter((node) => node >= from.node);
     const sessions: SessionInfo[] = [];
     const missing: string[] = [];
@@ -106,7 +106,7 @@ export class ClusterSessions {
   }
 
   async count(filter: SessionFilter): Promise<SessionCount> {
-    const nodes = await this.questions.nodes(TIMEOUT_MS, true);
+    const nodes = await this.questions.nodes(TIMEOUT_MS);
     const { byNode, missing } = await this.questions.ask(
       COUNT,
       { f: filter },

@@ -97,16 +97,15 @@ export class NodeQuestions {
   }
 
   /**
-   * Ids of the nodes that live, this one included, in the order of their names.
+   * Ids of the nodes that live, this one included, in the order of their names. It may be a second old.
    *
-   * @param fresh whether the answer may not be a second old.
    * @throws RealtimeError `unavailable` or `timeout` where that cannot be known now.
    */
-  async nodes(timeoutMs: number, fresh = false): Promise<readonly string[]> {
+  async nodes(timeoutMs: number): Promise<readonly string[]> {
     const { link, nodeId, clock } = this.deps;
     if (link === undefined) return [nodeId];
     const askedAt = clock.monotonic();
-    const alive = await withTimeout(link.alive(fresh), timeoutMs, clock);
+    const alive = await withTimeout(link.alive(), timeoutMs, clock);
     const now = clock.monotonic();
     this.aloneAt = alive.every((node) => node === nodeId) ? askedAt : -Infinity;
     for (const kept of [this.heard, this.left])

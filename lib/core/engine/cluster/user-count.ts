@@ -57,6 +57,7 @@ export function countOthers(
   for (const session of sessions) {
     const { standing, lineage, generation, id } = session;
     if (lineage === newcomer.lineage && generation < newcomer.generation) continue;
+    if (node === from && standing?.order === newcomer.order) continue; // The newcomer.
     // Without a standing it will ask, and be told of the newcomer; unless it came where nobody asks.
     if (standing === undefined ? !session.isLive : isBehind(session, newcomer, node, from)) continue;
     count++;

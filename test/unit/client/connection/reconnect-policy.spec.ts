@@ -102,7 +102,7 @@ describe('reconnecting', () => {
     },
   );
 
-  it.each([4801, 4802, 4803, 4804, 4805, 4806, 4807, 4810, 4811, 4899])(
+  it.each([4801, 4802, 4803, 4804, 4805, 4806, 4807, 4810, 4811, 4812, 4899])(
     'stops after close code %i (protocol §7)',
     async (code) => {
       const h = await start();

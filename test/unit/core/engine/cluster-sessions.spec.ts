@@ -29,7 +29,12 @@ describe('the sessions of all nodes', () => {
       const limits = { maxConnectionsPerUser: 0 };
       const broker = alteredBroker(inner, { bus: { send } });
       nodes.push(
-        await EngineHarness.start([channel('rooms.:room')], { clock, broker, settings: { nodeId, limits } }),
+        await EngineHarness.start([channel('rooms.:room')], {
+          clock,
+          broker,
+          seed: nodes.length + 1,
+          settings: { nodeId, limits },
+        }),
       );
     }
   });

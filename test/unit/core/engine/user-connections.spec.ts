@@ -38,6 +38,7 @@ describe('the limit of connections of a user', () => {
           clock,
           broker,
           warnings,
+          seed: index + 1,
           settings: { nodeId: `node-${index}`, limits },
         }),
       );
@@ -167,7 +168,8 @@ describe('the limit of connections of a user', () => {
   it('a node that is alone asks nobody, and answers hello in the same turn', async () => {
     await start(1, 2, 'refuse');
     await come(0, 'user:ada');
-    expect(isWelcome(hello(0, 'user:ada'))).toBe(true);
+    hello(0, 'user:ada');
+    expect(at(0).engine.sessionsOf('ada')).toHaveLength(2);
     expect(codes([hello(0, 'user:ada')])).toEqual([4009]);
   });
 });

@@ -1,0 +1,74 @@
+// The limit of connections per user, and lists of sessions, over nodes that share a Redis.
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { until } from '../support/until.js';
+import { wireChannel } from '../support/wire/channel.js';
+import type { WireServer, WireSettings } from '../support/wire/server.js';
+import { RedisKit } from './kit.js';
+import { startRedisNodes, type RedisNodes } from './nodes.js';
+
+describe('sessions of several nodes over one Redis', () => {
+  let kit: RedisKit;
+  let cluster: RedisNodes;
+  beforeAll(async () => {
+    kit = await RedisKit.open();
+  });
+  afterEach(async () => {
+    await cluster.close();
+    await kit.reset();
+  });
+  afterAll(() => kit.dispose());
+
+  const start = async (limits: WireSettings['limits'] = {}): Promise<readonly WireServer[]> => {
+    const options = { channels: [wireChannel('rooms.:room')], settings: { limits } };
+    cluster = await startRedisNodes(kit, 3, options);
+    return cluster.nodes;
+  };
+  const at = (index: number): WireServer => cluster.nodes[index] as WireServer;
+
+  it('refuses one more on any transport, and admits when one has left (P18g)', async () => {
+    await start({ maxConnectionsPerUser: 2 });
+    const first = await at(0).connect('ada');
+    await at(1).connect('ada');
+    const socket = await at(2).open();
+    socket.send({ type: 'hello', id: 'h', payload: { versions: [1], token: 'ada' } });
+    expect((await socket.expectClose(4009)).code).toBe(4009);
+    const stream = await fetch(`${at(2).httpUrl}/sse?channels=rooms.1`, {
+      headers: { authorization: 'Bearer ada' },
+    });
+    expect([stream.status, Number(stream.headers.get('retry-after'))]).toEqual([429, expect.any(Number)]);
+    const poll = await fetch(`${at(1).httpUrl}/poll`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify([{ type: 'hello', id: 'h', payload: { versions: [1], token: 'ada' } }]),
+    });
+    expect(poll.headers.get('realtime-end')).toBe('4009');
+    first.terminate();
+    await until('the session to end', () => at(0).engine.status.sessions === 0);
+    await at(2).connect('ada');
+  });
+
+  it('ends the oldest on another node with 4812 (P18g)', async () => {
+    await start({ maxConnectionsPerUser: 1, whenUserIsFull: 'end_oldest' });
+    const first = await at(0).connect('ada');
+    await at(1).connect('ada');
+    expect((await first.expectClose(4812)).reason).toBe('replaced|0');
+  });
+
+  it('lists and counts sessions, and names a node that was killed (G17)', async () => {
+    await start();
+    await at(0).connect('ada');
+    await at(1).connect('bob');
+    const { sessions, missing } = await at(2).engine.sessions.list({}, { limit: 10 });
+    expect(sessions.map(({ node, user }) => [node, user])).toEqual([
+      ['node-1', 'ada'],
+      ['node-2', 'bob'],
+    ]);
+    expect(missing).toEqual([]);
+    const close = await at(2).engine.disconnectSessions('session', sessions[0]?.id ?? '');
+    expect(close.missing).toEqual([]);
+    await until('the session to end', () => at(0).engine.status.sessions === 0);
+    await at(1).kill();
+    const left = await at(2).engine.sessions.count({});
+    expect(left).toEqual({ count: 0, missing: ['node-2'] });
+  });
+});

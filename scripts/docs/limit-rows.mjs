@@ -899,7 +899,7 @@ export const FIXED = {
     'the connection',
     'beyond it `limits.maxRetainedBytesPerUser` of the address decides',
   ),
-  'lib/core/engine/composition.ts#MAX_SHARE_BYTES': bytes(
+  'lib/core/engine/inbound-limits.ts#MAX_SHARE_BYTES': bytes(
     'answers that an anonymous connection gets at once whatever those to others at its address cost; 4 KiB a second come back',
     'the connection',
     'beyond them `limits.userAnswerBytesPerSecond` of the address decides',
@@ -988,7 +988,7 @@ export const FIXED = {
     'the user',
     'waits no longer for it',
   ),
-  'lib/core/engine/composition.ts#PARSING_MS': time(
+  'lib/core/engine/inbound-limits.ts#PARSING_MS': time(
     'parsing of frames above 4 KiB, a second and at once',
     'the user',
     'parses the next one when that is paid; the anonymous clients of an address count as one',

@@ -20,7 +20,8 @@ export async function libraryApp({ providers, options = {} }) {
         ...options,
         limits: {
           maxConnectionsPerAddress: 100_000,
-          connectsPerSecond: 100_000, nodeConnectsPerSecond: 0,
+          connectsPerSecond: 100_000,
+          nodeConnectsPerSecond: 0,
           maxVerificationsPerAddress: 1_000,
           ...options.limits,
         },

@@ -174,19 +174,20 @@ export class Hello {
   private welcome({ userId, lineage, generation, features, tokenWatch, allowance }: Session): WelcomePayload {
     const { settings, tickets, clock } = this.deps;
     const { nodeId, heartbeat, limits, retry } = settings;
+    const serverTime = clock.now();
     const { maxMessageBytes, maxFrameBytes, maxEnvelopesPerFrame, dedupeMs } = limits;
     const { maxChannels = limits.maxChannels } = allowance;
     const ratePerSecond = allowance.commands?.ratePerSecond ?? limits.ratePerSecond;
     return {
       version: PROTOCOL_VERSION,
-      session: tickets.sign({ user: userId, node: nodeId, lineage, generation, issuedAt: clock.now() }),
+      session: tickets.sign({ user: userId, node: nodeId, lineage, generation, issuedAt: serverTime }),
       user: userId,
       features,
       heartbeat,
       limits: { maxMessageBytes, maxFrameBytes, maxChannels, maxEnvelopesPerFrame, ratePerSecond, dedupeMs },
       retry,
       tokenExpiresInMs: tokenWatch.expiresInMs,
-      serverTime: clock.now(),
+      serverTime,
     };
   }
 }

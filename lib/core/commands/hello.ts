@@ -174,6 +174,8 @@ export class Hello {
   private welcome({ userId, lineage, generation, features, tokenWatch, allowance }: Session): WelcomePayload {
     const { settings, tickets, clock } = this.deps;
     const { nodeId, heartbeat, limits, retry } = settings;
+    // Also what the ticket says: when it was given.
+    // eslint-disable-next-line no-restricted-syntax -- a timestamp that goes out as it is
     const serverTime = clock.now();
     const { maxMessageBytes, maxFrameBytes, maxEnvelopesPerFrame, dedupeMs } = limits;
     const { maxChannels = limits.maxChannels } = allowance;

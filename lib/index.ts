@@ -1,6 +1,8 @@
 // What an application uses. Everything else has a subpath: broker, client, health, platform-ws, redis.
 export { memoryBroker } from './brokers/memory/index.js';
 export type { Broker } from './core/ports/broker.js';
+export type { SessionCount, SessionPage } from './core/engine/cluster/cluster-sessions.js';
+export type { SessionInfo } from './core/engine/cluster/local-sessions.js';
 export type { ControlReceipt } from './core/ports/control.js';
 export { RealtimeConnection } from './core/ports/realtime-connection.js';
 export type { Authentication, Credentials, RealtimeIdentity } from './core/ports/identity.js';
@@ -35,6 +37,7 @@ export {
   type RealtimeLimits,
   type RealtimeModuleOptions,
   type RealtimeOptionsFactory,
+  type SessionsHandle,
   type UserHandle,
 } from './nest/index.js';
 export type { ErrorCode } from './protocol/error-codes.js';

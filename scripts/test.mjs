@@ -7,6 +7,7 @@ import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import jestConfig from '../jest.config.mjs';
+import { findSecretsInFiles, forgetNotes, readNotes, runScanned } from './canary.mjs';
 import { findChromium } from './chromium.mjs';
 import { measureSlowness } from './slowness.mjs';
 
@@ -55,6 +56,9 @@ env.NODE_OPTIONS = [env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-wa
 const jest = fileURLToPath(new URL('../node_modules/jest/bin/jest.js', import.meta.url));
 const others = (selected.length === 0 ? PROJECTS : selected).filter((project) => !ALONE.has(project));
 const statuses = [];
+// Nothing secret in any output, log or result of the run (G23).
+forgetNotes();
+const leaks = [];
 if (others.length > 0) {
   const isChosen = jestArgs.some((arg) => /^(-i|-w|--runInBand|--maxWorkers)\b/.test(arg));
   statuses.push(await runJest(others, isChosen ? jestArgs : [...jestArgs, TOGETHER]));
@@ -63,6 +67,12 @@ for (const [project, workers] of ALONE) {
   if (!needs(project)) continue;
   const separate = jestArgs.map((arg) => arg.replace(/^(--outputFile=.*)\.json$/, `$1.${project}.json`));
   statuses.push(await runJest([project], [...separate, workers]));
+}
+leaks.push(...readNotes());
+if (leaks.length > 0) {
+  console.error(`The output of the tests has ${leaks.length} tokens, tickets or payloads:`);
+  for (const leak of new Set(leaks)) console.error(`  ${leak}`);
+  statuses.push(1);
 }
 process.exit(Math.max(...statuses));
 
@@ -73,12 +83,18 @@ async function runJest(projects, args) {
   console.log(
     `Time-outs of the tests: for a machine that is ${TEST_SLOWNESS} times slower than the reference machine`,
   );
-  const result = spawnSync(
+  const { status, findings } = await runScanned(
     process.execPath,
     [jest, '--watchAll=false', ...rest, '--selectProjects', ...projects],
-    { cwd: root, env: { ...env, TEST_SLOWNESS }, stdio: ['ignore', 'inherit', 'inherit'] },
+    // A pipe is no terminal, for which jest would leave its colours out.
+    {
+      cwd: root,
+      env: { ...env, TEST_SLOWNESS, ...(process.stdout.isTTY && { FORCE_COLOR: '1' }) },
+    },
   );
-  return result.status ?? 1;
+  const results = rest.flatMap((arg) => /^--outputFile=(.+)$/.exec(arg)?.[1] ?? []);
+  leaks.push(...findings, ...findSecretsInFiles(results));
+  return status;
 }
 
 /** Arguments without `--selectProjects` and its values. */

@@ -27,6 +27,11 @@ export interface RealtimeClientOptions {
    * `bearer.<token>` (P2), for servers that refuse upgrades without one. Never in the URL.
    */
   readonly tokenIn?: 'hello' | 'subprotocol';
+  /**
+   * Proves with the upgrade that the page may use its cookie, as the subprotocol `csrf.<token>` (P2e): for pages of other origins than
+   * the server's. What `csrfToken()` of `nestjs-realtime/auth` made on the server. Default: none.
+   */
+  readonly csrf?: string;
   /** Wire format. Default JSON; `msgpackCodec` is in `nestjs-realtime/client/msgpack`. */
   readonly codec?: Codec;
   /** WebSocket class. Default the platform's own; Node 20 has none: pass `WebSocket` of the package `ws`. */
@@ -78,9 +83,9 @@ export interface RealtimeClientOptions {
 
 /** Options with every default filled in. */
 export type ClientSettings = Required<
-  Omit<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions' | 'fallback'>
+  Omit<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions' | 'fallback' | 'csrf'>
 > &
-  Pick<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions' | 'fallback'>;
+  Pick<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions' | 'fallback' | 'csrf'>;
 
 type NumberOption = {
   [Name in keyof ClientSettings]-?: ClientSettings[Name] extends number ? Name : never;
@@ -99,7 +104,7 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     if (typeof value === 'number' && value > 0) return value;
     throw new RangeError(`The option "${name}" must be a number above 0`);
   };
-  const { token, webSocket, webSocketOptions, fallback } = options;
+  const { token, webSocket, webSocketOptions, fallback, csrf } = options;
   if (token !== undefined && typeof (token as unknown) !== 'function') {
     throw new TypeError('The option "token" must be a function: token: () => token');
   }
@@ -111,6 +116,7 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     webSocket,
     webSocketOptions,
     fallback,
+    csrf,
     log: options.log ?? silentLog,
     tokenIn: options.tokenIn ?? 'hello',
     codec: options.codec ?? plainJsonCodec,

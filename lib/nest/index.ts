@@ -34,4 +34,9 @@ export type {
   RealtimeOptionsFactory,
 } from './realtime-options.js';
 export type { FeedOptions } from './feed/serve-feed.js';
-export { RealtimeService, type ChannelHandle, type UserHandle } from './realtime.service.js';
+export {
+  RealtimeService,
+  type ChannelHandle,
+  type SessionsHandle,
+  type UserHandle,
+} from './realtime.service.js';

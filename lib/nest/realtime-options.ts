@@ -29,20 +29,74 @@ export type RealtimeAuthenticator = Authenticator;
 /** An algorithm of RFC 7518 that `@nestjs/jwt` verifies. */
 export type JwtAlgorithm = `${'HS' | 'RS' | 'PS' | 'ES'}${256 | 384 | 512}`;
 
-/** How tokens are verified, with `@nestjs/jwt`. Exactly one of `secret` and `publicKey` is needed. */
+/** An algorithm that a key of a JWK Set may have: of a public key, never HMAC. */
+export type JwksAlgorithm = Exclude<JwtAlgorithm, `HS${string}`> | 'EdDSA' | 'Ed25519';
+
+/**
+ * An issuer whose tokens are accepted, and where its keys are. Its keys are asked for when the first token of the issuer comes, and
+ * never at a place that a token names.
+ *
+ * @example { issuer: 'https://example.eu.auth0.com/', url: 'https://example.eu.auth0.com/.well-known/jwks.json', audience: 'https://api.example.com' }
+ */
+export interface RealtimeJwks {
+  /** The `iss` of its tokens, exactly, a final slash included. */
+  readonly issuer: string;
+  /**
+   * Where its JWK Set is (`jwks_uri` of its discovery document): with `https:`, or with `http:` on the host itself. Redirects are not
+   * followed.
+   */
+  readonly url: string;
+  /** Required `aud` of its tokens. Default: `auth.jwt.audience`. */
+  readonly audience?: string | readonly string[] | undefined;
+  /** Algorithms that are accepted. Default: those that fit each key, or the one that it names. */
+  readonly algorithms?: readonly JwksAlgorithm[];
+  /** Whether `url` may be plain `http:` to another host: whoever is on the way can then sign in as anybody. Default `false`. */
+  readonly allowHttp?: boolean;
+}
+
+/** How the keys of {@link RealtimeJwtOptions.jwks} are kept. Durations are measured, not compared with a wall clock. */
+export interface RealtimeJwksCache {
+  /** Age at which keys are asked for again, in the background: how long a key that was withdrawn still counts. Default `'5m'`. */
+  readonly refresh?: Duration;
+  /** Age at which keys no longer count, where the key server cannot be reached; at least `refresh`. Default `'1h'`. */
+  readonly keep?: Duration;
+  /**
+   * Least time between two requests that an unknown `kid` causes, for each issuer. Until it is over, tokens with an unknown one are
+   * answered with `unavailable`. Default `'30s'`.
+   */
+  readonly cooldown?: Duration;
+  /** How long the key server may take for its answer. Default `'5s'`. */
+  readonly timeout?: Duration;
+  /** Bytes of its answer. Default 262144 (256 KiB). */
+  readonly maxBytes?: number;
+  /** Keys in its answer. Default 100. */
+  readonly maxKeys?: number;
+}
+
+/**
+ * How tokens are verified: with one key by `@nestjs/jwt`, or with the keys of issuers by `jose`. Exactly one of `secret`, `publicKey`
+ * and `jwks` is needed.
+ */
 export interface RealtimeJwtOptions {
   /** Shared secret of HMAC tokens (HS*). At least 32 bytes are advised (RFC 7518 §3.2). */
   readonly secret?: string | Buffer | undefined;
   /** Public key, PEM, of signed tokens (RS*, PS*, ES*). */
   readonly publicKey?: string | Buffer | undefined;
   /**
-   * Algorithms that are accepted; others are refused whatever the token's header says. Default: those that fit the
-   * kind of the key, so a public key can never be used as an HMAC secret.
+   * Issuers with keys of their own, such as identity providers, and where the keys are; needs the package `jose`. With several, two may
+   * name different users by the same `sub`, so `user` is then needed. Default: none.
+   */
+  readonly jwks?: RealtimeJwks | readonly RealtimeJwks[];
+  /** How the keys of `jwks` are kept. */
+  readonly jwksCache?: RealtimeJwksCache;
+  /**
+   * Algorithms that are accepted with `secret` or `publicKey`; others are refused whatever the token's header says. Default: those that
+   * fit the kind of the key, so a public key can never be used as an HMAC secret.
    */
   readonly algorithms?: readonly JwtAlgorithm[];
-  /** Required `iss`. Default: not checked. */
+  /** Required `iss`, with `secret` or `publicKey`. Default: not checked. */
   readonly issuer?: string | readonly string[] | undefined;
-  /** Required `aud`. Set it when the secret signs tokens for other purposes too. Default: not checked. */
+  /** Required `aud`. Set it when the key signs tokens for other purposes too. Default: not checked. */
   readonly audience?: string | readonly string[] | undefined;
   /** Clock difference that is tolerated at `exp` and `nbf`. Default `'5s'`. */
   readonly clockTolerance?: Duration;
@@ -63,6 +117,14 @@ export interface RealtimeAuthOptions {
   readonly cookie?: {
     /** Name of the cookie. */
     readonly name: string;
+    /**
+     * Lets upgrades of other pages, and those without `Origin`, prove by a token of `csrfToken()` that they may use the cookie (P2e):
+     * for pages whose origins cannot be listed. Default: none, so only the `Origin` counts.
+     */
+    readonly csrf?: {
+      /** Secret of these tokens, at least 32 bytes; the same on every node. */
+      readonly secret: string | undefined;
+    };
   };
   /** Whether clients without credentials, and those for whom the authenticator returns no user, may connect. Default `false`. */
   readonly anonymous?: boolean;
@@ -195,6 +257,17 @@ export interface RealtimeLimits {
   readonly maxRateBuckets?: number;
   /** Connections of one address; more are refused with 429. Offices and carriers share addresses. Default 1000. */
   readonly maxConnectionsPerAddress?: number;
+  /**
+   * Connections of one user, over all nodes and transports: sockets, sessions over HTTP and plain streams. One that continues a
+   * session takes the place of its older one. Anonymous clients are bounded by `maxConnectionsPerAddress`. While a node does not
+   * answer it is not waited for, and a user may have more. 0 for no bound. Default 100.
+   */
+  readonly maxConnectionsPerUser?: number;
+  /**
+   * What happens when a user has as many connections as may be. `'refuse'`: the newest is refused with 4009, and tries again later.
+   * `'end_oldest'`: it is admitted, and the oldest ends with 4812, which does not come back by itself. Default `'refuse'`.
+   */
+  readonly whenUserIsFull?: 'refuse' | 'end_oldest';
   /**
    * First bits of IPv6 addresses that limits and bans of an address compare, 32 to 128: whoever has one address of a network can
    * use all of them. Default 64, the smallest network that providers assign.
@@ -383,6 +456,13 @@ export interface RealtimeModuleOptions {
   readonly helloTimeout?: Duration;
   /** How long one handler may run; the command is then answered with `timeout`. Default `'10s'`. */
   readonly handlerTimeout?: Duration;
+  /**
+   * Longest time after which the authorization of each subscription is asked again, for what changed without a word (G11); a lease
+   * that ends earlier counts. The moment is at random in the second half of it, so that a node's subscriptions are spread. For a
+   * hundred thousand subscriptions and `'10m'` that is about 220 calls of authorizations a second. `revoke()` and `reauthorize()` need
+   * none of it. A channel may have its own. Default 0: never.
+   */
+  readonly recheck?: Duration;
   /** When clients reconnect, as `welcome` tells them (P19). */
   readonly retry?: {
     /** Attempt n waits for a random part of `base` × 2ⁿ, which is at most `max`. Default `'500ms'`. */

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import type { SessionInfo } from '../core/engine/realtime-engine.js';
+import type { SessionCount, SessionPage } from '../core/engine/cluster/cluster-sessions.js';
+import { networkIn, type SessionFilter } from '../core/engine/cluster/session-filter.js';
 import type { ControlReceipt } from '../core/ports/control.js';
 import { rejected } from '../core/ports/maybe-promise.js';
 import { isUserId, USER_ID_RULE } from '../core/ports/user-id.js';
@@ -49,6 +50,14 @@ export interface ActOptions {
   readonly reason?: string;
   /** Who did it. */
   readonly by?: string;
+}
+
+/** Whose authorizations are asked again; without `user` and `channel`, all. */
+export interface ReauthorizeOptions extends Pick<ActOptions, 'reason'> {
+  /** Id of the user. Default: everybody, anonymous clients included. */
+  readonly user?: string;
+  /** Name of a channel, or a pattern as in `@Channel`. Default: all. */
+  readonly channel?: string;
 }
 
 /** Options of a ban. */
@@ -159,12 +168,23 @@ export class UserHandle {
   }
 
   /**
-   * Lists the user's connections on this node.
+   * Lists the user's sessions on all nodes, a page at a time. Rejects as {@link SessionsHandle.list} does.
    *
-   * @example const online = realtime.user('u7').sessions().length > 0;
+   * @example const { sessions, missing } = await realtime.user('u7').sessions();
    */
-  sessions(): readonly SessionInfo[] {
-    return this.runtime.engine.sessionsOf(this.id);
+  async sessions(page: SessionsPageOptions = {}): Promise<SessionPage> {
+    return new SessionsHandle(this.runtime).list({ user: this.id }, page);
+  }
+
+  /**
+   * Whether the user has a session on any node. Where `online` is false and `missing` is not empty, nobody knows. Rejects as
+   * {@link SessionsHandle.count} does.
+   *
+   * @example if (!(await realtime.user('u7').isOnline()).online) await mail.send(notice);
+   */
+  async isOnline(): Promise<{ readonly online: boolean; readonly missing: readonly string[] }> {
+    const { count, missing } = await new SessionsHandle(this.runtime).count({ user: this.id });
+    return { online: count > 0, missing };
   }
 
   /**
@@ -179,16 +199,18 @@ export class UserHandle {
   }
 
   /**
-   * Ends the user's subscriptions, of one channel or of all, and drops the events that wait for them (G11). Resolves when
-   * every live node has confirmed; `missing` names those that did not in time. Change the authorization first, or the
-   * user can subscribe again.
+   * Ends the user's subscriptions, of one channel, of those that a pattern matches, or of all, and drops what waits for them (G11).
+   * Resolves when every live node has confirmed; `missing` names those that did not in time, and nodes of an older version that
+   * know no patterns: they have not applied it. Change the authorization first, or the user can subscribe again.
    *
-   * @throws RealtimeError `bad_request` for what cannot be the name of a channel, `unknown_channel` for one that matches no
+   * @param channel a name, or a pattern as in `@Channel`: what has a segment that begins with `:` is a pattern. Default: all.
+   * @throws RealtimeError `bad_request` for what can be neither, `unknown_channel` for what matches no
    * `@Channel` of this process; `unavailable` or `timeout` when the broker does not answer: the record may still take
    * effect, so revoke again.
    * @example
    * await members.remove('rooms.42', 'u7');
    * const { missing } = await realtime.user('u7').revoke('rooms.42', { reason: 'left the team' });
+   * await realtime.user('u7').revoke('teams.7.:room');
    */
   async revoke(channel?: string, { reason }: Pick<ActOptions, 'reason'> = {}): Promise<ControlReceipt> {
     checkInput('revoke', { channel });
@@ -216,6 +238,86 @@ export class UserHandle {
    */
   async unban({ by }: Pick<ActOptions, 'by'> = {}): Promise<ControlReceipt> {
     return this.runtime.engine.unban(this.id, by);
+  }
+}
+
+/** Which page of a list of sessions. */
+export interface SessionsPageOptions {
+  /** `more` of the page before. Default: the first page. */
+  readonly cursor?: string | undefined;
+  /** How many sessions are returned, at most 1000. Default 100. */
+  readonly limit?: number | undefined;
+}
+
+/** The sessions of all nodes. No node knows what the others have: each call asks them, and names those that did not answer. */
+export class SessionsHandle {
+  constructor(private readonly runtime: RealtimeRuntime) {}
+
+  /**
+   * Lists sessions, a page at a time: those that have all that the filter names. It is no snapshot: what comes and goes between two
+   * pages may be in neither. A node that does not answer within two seconds is named in `missing`.
+   *
+   * @param filter.address an address, or a network as limits count them: of IPv6, everybody with the same first bits
+   * (`limits.ipv6Prefix`, 64) is found.
+   * @throws RealtimeError `bad_request` for a wrong argument; `unavailable` or `timeout` when the broker does not answer.
+   * @example
+   * for (let cursor: string | undefined; ; ) {
+   *   const page = await realtime.sessions.list({ channel: 'rooms.42' }, { cursor });
+   *   show(page.sessions);
+   *   if ((cursor = page.more) === undefined) break;
+   * }
+   */
+  async list(
+    filter: SessionFilter = {},
+    { cursor, limit = 100 }: SessionsPageOptions = {},
+  ): Promise<SessionPage> {
+    checkInput('sessions', { ...filter, cursor, limit });
+    return this.runtime.engine.sessions.list(this.known(filter), { cursor, limit });
+  }
+
+  /**
+   * Counts sessions, as {@link list} finds them. Rejects as it does.
+   *
+   * @example const { count } = await realtime.sessions.count({ channel: 'rooms.42' });
+   */
+  async count(filter: SessionFilter = {}): Promise<SessionCount> {
+    checkInput('sessions', { ...filter });
+    return this.runtime.engine.sessions.count(this.known(filter));
+  }
+
+  /**
+   * Closes sessions with 4811, on every node: one by its id, everybody of a channel, or everybody of an address. Those clients do not
+   * reconnect by themselves, and nothing keeps them out if they do. For a user see {@link UserHandle.disconnect}.
+   *
+   * @returns Which nodes confirmed, and which did not in time: they do it once they can be reached.
+   * @throws RealtimeError `bad_request` for a wrong argument, or not exactly one; `unavailable` or `timeout` when the broker does not
+   * answer: the record may still take effect.
+   * @example const { missing } = await realtime.sessions.disconnect({ channel: 'rooms.42' }, { reason: 'room closed' });
+   */
+  async disconnect(
+    whom: { readonly id: string } | { readonly channel: string } | { readonly address: string },
+    { reason }: Pick<ActOptions, 'reason'> = {},
+  ): Promise<ControlReceipt> {
+    const { id, channel, address } = whom as { id?: string; channel?: string; address?: string };
+    checkInput('disconnect', { id, channel, address });
+    const given = [id, channel, address].filter((value) => value !== undefined);
+    const [only] = given;
+    if (only === undefined || given.length > 1)
+      throw new RealtimeError('bad_request', 'disconnect: give either id, channel or address');
+    const { engine } = this.runtime;
+    if (id !== undefined) return engine.disconnectSessions('session', id, reason);
+    if (channel !== undefined) return engine.disconnectSessions('channel', channel, reason);
+    return engine.disconnectSessions('address', this.network(only, 'disconnect'), reason);
+  }
+
+  private known({ user, channel, address }: SessionFilter): SessionFilter {
+    return { user, channel, address: address === undefined ? undefined : this.network(address, 'sessions') };
+  }
+
+  private network(address: string, method: string): string {
+    const network = networkIn(address, this.runtime.engine.ipv6Prefix);
+    if (network !== undefined) return network;
+    throw new RealtimeError('bad_request', `${method}: address must be an IP address, such as "203.0.113.7"`);
   }
 }
 
@@ -258,6 +360,34 @@ export class RealtimeService {
   }
 
   /**
+   * The sessions of all nodes: lists, counts and ends them.
+   *
+   * @example const { count } = await realtime.sessions.count();
+   */
+  get sessions(): SessionsHandle {
+    return new SessionsHandle(this.runtime);
+  }
+
+  /**
+   * Asks the authorizations of live subscriptions again on every node, 64 at a time on each (G11): to be called when roles or
+   * memberships changed and it is not known who lost what. Only a no ends a subscription; while an authorization fails, nothing of
+   * its subscription is delivered, and it is asked again. A subscribe that was under way is answered with `unavailable`, which its
+   * client sends again.
+   *
+   * @returns which nodes have done it: there each authorization was answered, or nothing is delivered until it is. `missing` names
+   * those that did not within the broker's time for control records, which ask on, those that drain, and those of an older version,
+   * which ask nothing.
+   * @throws RealtimeError as {@link UserHandle.revoke} does.
+   * @example
+   * await roles.update('editor', permissions);
+   * await realtime.reauthorize({ channel: 'documents.:id', reason: 'role changed' });
+   */
+  async reauthorize({ user: id, channel, reason }: ReauthorizeOptions = {}): Promise<ControlReceipt> {
+    checkInput('reauthorize', { user: id, channel });
+    return this.runtime.engine.reauthorize(id, channel, reason);
+  }
+
+  /**
    * Answers a request of an ordinary controller with a plain event stream of these channels (P20), behind the route's own guards.
    * Each channel's authorization is asked as well. Inject the response with `@Res()`, so that Nest leaves the answer to it.
    *
@@ -279,8 +409,16 @@ export class RealtimeService {
 
 const { event, key, trace, meta } = EVENT_FIELDS;
 const user: Field = { check: matching(isUserId, `must be ${USER_ID_RULE}`) };
+const channel: Field = {
+  check: matching(
+    isChannelSet,
+    'must be a channel name, such as "rooms.42", or a pattern, such as "rooms.:room"',
+  ),
+};
 const cursor: Field = { check: matching((value) => typeof value === 'string', 'must be a string') };
 const { limit } = HISTORY_FIELDS;
+const channelName: Field = { check: matching(isChannelName, 'must be a channel name, such as "rooms.42"') };
+const address: Field = { check: text(64) };
 
 /**
  * Checks of the arguments, beside their types: the application may be JavaScript, or have ids that are numbers from a
@@ -291,10 +429,16 @@ const CHECKS = {
   signal: object({ event, user }),
   history: object(HISTORY_FIELDS),
   members: object({ cursor, limit }),
-  revoke: object({
-    channel: { check: matching(isChannelName, 'must be a channel name, such as "rooms.42"') },
-  }),
+  revoke: object({ channel }),
+  reauthorize: object({ user, channel }),
+  sessions: object({ user, channel: channelName, address, cursor, limit }),
+  disconnect: object({ id: { check: text(MAX_ID_LENGTH) }, channel: channelName, address }),
 } satisfies Record<string, Check>;
+
+/** Whether it may name channels; of a pattern, what is wrong with it is reported by the engine. */
+function isChannelSet(value: unknown): boolean {
+  return isChannelName(value) || (typeof value === 'string' && value.includes(':'));
+}
 
 /** @throws RealtimeError `bad_request`, which names each wrong argument and what it must be. */
 function checkInput(method: keyof typeof CHECKS, given: Readonly<Record<string, unknown>>): void {

@@ -25,6 +25,7 @@ export const CLOSE_CODES = {
   rate_abuse: { code: 4807 },
   superseded: { code: 4810 },
   kicked: { code: 4811 },
+  replaced: { code: 4812 },
 } as const satisfies Record<string, { readonly code: number }>;
 
 /** The name of a close code, e.g. `slow_consumer`. */

@@ -48,4 +48,5 @@ export const CLOSE_MEANINGS: Readonly<Record<CloseName, string>> = {
   rate_abuse: 'Limits were ignored after warnings.',
   superseded: 'A newer connection of the same session took over.',
   kicked: 'Disconnected by the application or a moderator.',
+  replaced: 'The user has as many connections as may be, and a newer one took the place of this one.',
 };

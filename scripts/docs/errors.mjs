@@ -195,8 +195,8 @@ const CLOSE_NOTES = {
     'Fetch a fresh token, then reconnect.',
   ],
   too_many_connections: [
-    'The address reached its limit of connections while this one was authenticated (P18).',
-    'Reconnect after the advised delay.',
+    'The user has `limits.maxConnectionsPerUser` connections over all nodes (P18g); or the address reached its limit while this one was authenticated (P18).',
+    'Reconnect after the advised delay. A page with many tabs may share one connection between them.',
   ],
   unauthorized: [
     'No token, or one that does not verify.',
@@ -223,6 +223,10 @@ const CLOSE_NOTES = {
   superseded: [
     'Another connection presented the ticket of this session: the client itself after a cut, or a second tab with a copied ticket (P28).',
     'If you are the older connection, stop. Keep tickets in memory only.',
+  ],
+  replaced: [
+    "With `whenUserIsFull: 'end_oldest'`: a newer connection of the same user came, on whichever node, and this was the oldest of `limits.maxConnectionsPerUser` (P18g).",
+    'Tell the user; reconnect only when the user asks for it. A client that came back by itself would end the next oldest, and two devices would take turns for ever.',
   ],
   kicked: [
     'The application or a moderator disconnected the user.',

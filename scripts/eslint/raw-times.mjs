@@ -1,4 +1,4 @@
-// Times in tests that somebody chose for one machine. Selectors of `no-restricted-syntax`, for test/**/*.ts.
+// Times in tests that somebody chose for one machine, and chance that no seed repeats. Selectors of `no-restricted-syntax`, for test/**/*.ts.
 
 const LIMIT =
   'A bare number is a limit for one machine: write patience(ms), from test/support/patience.ts, or leave it out where the default is enough.';
@@ -6,6 +6,8 @@ const WAIT =
   'A pause is no condition: wait with until(), for a round trip or for a later event. Where the clock of another process must go on, write elapse(ms), from test/support/patience.ts.';
 const SPEED =
   'A bound in real time depends on the machine: count, use a ManualClock, or write stretched(ms), from test/support/patience.ts.';
+const CHANCE =
+  'What Math.random gave cannot be repeated: a test that it fails once in a while is found by nobody. Take SeededEntropy, seededRandom or test/support/property.ts; what must differ between processes, such as a port, takes randomInt of node:crypto.';
 
 /** A number, or arithmetic of numbers alone: `60 * 1000`. */
 const NUMBER = ':matches(Literal[raw=/^[0-9]/], BinaryExpression:not(:has(Identifier)))';
@@ -45,4 +47,5 @@ export const RAW_TIMES = [
   ...limits.map((selector) => ({ selector, message: LIMIT })),
   ...waits.map((selector) => ({ selector, message: WAIT })),
   ...speeds.map((selector) => ({ selector, message: SPEED })),
+  { selector: "MemberExpression[object.name='Math'][property.name='random']", message: CHANCE },
 ];

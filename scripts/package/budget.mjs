@@ -6,6 +6,7 @@ export const budget = {
   /** Declarations without a docstring, among the names that an entry point exports and their members. */
   undocumented: {
     '.': 0,
+    './auth': 0,
     './broker': 0,
     './broker/contract': 0,
     './client': 0,
@@ -21,8 +22,8 @@ export const budget = {
     'nestjs-realtime-client': { files: 125, packed: 118_000, unpacked: 410_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */
-  // What is shared with ./client counts in each of them: in a page with both, client/http adds about 6,500.
-  bundles: { './client': 23_800, './client/http': 10_600, './client/msgpack': 7_650 },
+  // What is shared with ./client counts in each of them: in a page with both, client/http adds about 8,200.
+  bundles: { './client': 23_800, './client/http': 11_150, './client/msgpack': 7_650 },
 };
 
 /**

@@ -18,6 +18,7 @@ const DOCUMENTS = {
     'CHANGELOG.md': 'CHANGELOG.md',
     'SECURITY.md': 'SECURITY.md',
     'docs/guide.md': 'docs/guide.md',
+    'docs/authentication.md': 'docs/authentication.md',
     'docs/scaling.md': 'docs/scaling.md',
     'docs/errors.md': 'docs/errors.md',
     'docs/protocol.md': 'docs/protocol.md',

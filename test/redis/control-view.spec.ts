@@ -73,7 +73,7 @@ describe('proofs that a node knows every revoke', () => {
   it('a proof comes only after a revoke whose message was lost, which the next heartbeat finds (G11)', async () => {
     const { seen } = await node({ tipCheck: { intervalMs: 600_000 } });
     const order: string[] = [];
-    seen.controlHook = (message) => void order.push('user' in message ? message.user : message.kind);
+    seen.controlHook = (message) => void order.push('user' in message ? String(message.user) : message.kind);
     const proofs = seen.onControlCurrent.bind(seen);
     seen.onControlCurrent = (forMs) => {
       order.push('proof');

@@ -15,12 +15,20 @@ interface Fork {
 /** Earlier epochs that are remembered; positions of older ones are lost. */
 const MAX_FORKS = 8;
 
+/**
+ * What the values of a log may take of the heap for each byte of `history.maxBytes`: most take 2 to 3. Maps with a number for a
+ * name take 26, and one channel of them would be all that the store keeps.
+ */
+const MAX_HEAP_PER_BYTE = 4;
+
 /** The log of one channel: numbers every event, keeps the newest (P10). */
 export class ChannelLog {
   private tip = 0;
   private ttlMs = Infinity;
   /** Bytes of the events that are kept, as their appends counted them. */
   private size = 0;
+  /** What their values take of the heap. */
+  private heap = 0;
   private readonly events = new KeptEvents();
   private forks: readonly Fork[] = [];
 
@@ -85,7 +93,7 @@ export class ChannelLog {
       this.ttlMs = policy.ttlMs;
       const structure = structureOfJson(draft.payload, bytes) + structureOfJson(draft.meta, bytes);
       this.push(event, now, bytes, EVENT_BYTES + bytes + structure);
-      while (this.events.length > policy.size || this.size > policy.maxBytes) this.drop();
+      while (this.events.length > policy.size || this.isAbove(policy.maxBytes)) this.drop();
       this.trim(now);
     } else {
       // Kept events before one that is not kept would read as a log with a gap.
@@ -123,6 +131,7 @@ export class ChannelLog {
     const { events } = this;
     if (events.length === 0) return;
     this.size -= events.bytes(0);
+    this.heap -= events.weight(0) - EVENT_BYTES;
     this.ledger.creditLoose(events.weight(0));
     events.shift();
   }
@@ -161,7 +170,12 @@ export class ChannelLog {
   private push(event: ChannelEvent, appendedAt: number, bytes: number, weight: number): void {
     this.events.push(event, appendedAt, bytes, weight);
     this.size += bytes;
+    this.heap += weight - EVENT_BYTES;
     this.ledger.chargeLoose(weight);
+  }
+
+  private isAbove(maxBytes: number): boolean {
+    return this.size > maxBytes || this.heap > MAX_HEAP_PER_BYTE * maxBytes;
   }
 
   /** Whether a position lies in a true prefix of this log. */

@@ -163,6 +163,9 @@ export class RedisBroker implements Broker {
 
   private async connect(listener: BrokerListener, nodeId: string): Promise<void> {
     const { commands, control, feeds, inboxes, keys, settings, subscriptions } = this;
+    await this.target.load();
+    // Closed while that took its time: nothing is to connect any more.
+    if (this.isClosed) return;
     await commands.connect();
     if (this.writer !== commands) await this.writer.connect();
     await checkServer(commands, settings.onWarning);

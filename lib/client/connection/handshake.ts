@@ -26,7 +26,7 @@ export interface Greeting {
  * @throws RealtimeError `bad_request` for a token that no subprotocol can carry.
  */
 export function greetingOf(
-  { codec, tokenIn, client }: Pick<ClientSettings, 'codec' | 'tokenIn' | 'client'>,
+  { codec, tokenIn, csrf, client }: Pick<ClientSettings, 'codec' | 'tokenIn' | 'csrf' | 'client'>,
   token: string | undefined,
   ticket: string | undefined,
 ): Greeting {
@@ -40,7 +40,7 @@ export function greetingOf(
   // The ticket is no credential: with it the server can let clients that come back in before new ones (G17).
   const admission = ticket !== undefined && HTTP_TOKEN.test(ticket) ? ticket : undefined;
   return {
-    protocols: offerSubprotocols(codec, inSubprotocol, admission),
+    protocols: offerSubprotocols(codec, inSubprotocol, admission, csrf),
     hello: omitUndefined({
       versions: [PROTOCOL_VERSION],
       features: FEATURES,

@@ -1,5 +1,6 @@
 import type { Fallback, TransportName } from '../transport/fallback.js';
 import { TransportLadder } from './ladder.js';
+import type { Remember } from './memory.js';
 import type { HttpFetch, HttpRequest } from './request.js';
 
 /** Best first. */
@@ -26,6 +27,15 @@ export interface HttpFallbackOptions {
    * is shown, or when the application sends something. `Infinity` keeps it. Default 30 000.
    */
   readonly hiddenAfterMs?: number;
+  /**
+   * Where the transport that works is remembered for the next page: `localStorage`, `sessionStorage`, or anything with `getItem`,
+   * `setItem` and `removeItem`. A function is called each time, and may throw. The next page begins there, for an hour at most and in
+   * the same kind of network, and still tries better transports. One entry, `nestjs-realtime.transport`. Default none: a page stores
+   * nothing unless it is asked to.
+   *
+   * @example httpFallback({ remember: () => localStorage })
+   */
+  readonly remember?: Remember;
 }
 
 /**
@@ -57,6 +67,7 @@ export function httpFallback(options: HttpFallbackOptions = {}): Fallback {
     hasFetch: () => fetch !== platformFetch || typeof globalThis.fetch === 'function',
     climbAfterMs: above0('climbAfterMs', options.climbAfterMs ?? 60_000),
     hiddenAfterMs: above0('hiddenAfterMs', options.hiddenAfterMs ?? 30_000),
+    remember: options.remember,
   };
   for (const name of Object.keys(options))
     if (!(name in settings))
@@ -70,7 +81,12 @@ export function httpFallback(options: HttpFallbackOptions = {}): Fallback {
 function check(options: HttpFallbackOptions): void {
   // A client calls what its option "fallback" is, with what a ladder needs.
   if ('retryNow' in options) throw new TypeError('The option "fallback" must be httpFallback()');
-  const { transports = [], credentials = 'omit', fetch = check } = options as Record<string, unknown>;
+  const {
+    transports = [],
+    credentials = 'omit',
+    fetch = check,
+    remember,
+  } = options as Record<string, unknown>;
   const must = (name: string, isFit: boolean, what: string): void => {
     if (!isFit) throw new TypeError(`The option "${name}" must be ${what}`);
   };
@@ -80,6 +96,7 @@ function check(options: HttpFallbackOptions): void {
     /^(include|same-origin|omit)$/.test(String(credentials)),
     'include, same-origin or omit',
   );
+  must('remember', /^(undefined|object|function)$/.test(typeof remember), 'a store, or a function');
   must('fetch', typeof fetch === 'function', 'a function');
 }
 

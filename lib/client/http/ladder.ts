@@ -7,11 +7,13 @@ import type { OpenTransport } from '../transport/websocket.js';
 import { Climb, type ReadySocket } from './climb.js';
 import { hasFewConnections, isHidden, networkOf, watchNetwork, watchVisibility } from './page.js';
 import { startPolls } from './poll.js';
-import type { HttpDeps } from './request.js';
+import { TransportMemory, type Remember } from './memory.js';
+import { below, type HttpDeps } from './request.js';
 import { HttpSession, type Blame } from './session.js';
 import { SessionCodec } from './session-codec.js';
 import { openSocket } from './socket-rung.js';
 import { startStream } from './sse.js';
+import { tryStream } from './stream-trial.js';
 
 /** Proven failures, one after the other, that end the use of a transport in this network. */
 const ENOUGH = 2;
@@ -30,6 +32,7 @@ export interface LadderOptions extends Pick<HttpDeps, 'fetch'> {
   readonly transports: readonly TransportName[];
   readonly climbAfterMs: number;
   readonly hiddenAfterMs: number;
+  readonly remember: Remember | undefined;
 }
 
 /**
@@ -54,6 +57,10 @@ export class TransportLadder implements Ladder {
   private network: string | undefined;
   private isOtherNetwork = false;
   private readonly climb: Climb;
+  /** What worked in the page before. */
+  private readonly memory: TransportMemory;
+  /** The transport in use is what that says, and has not worked yet. */
+  private isGuess = false;
   /** The next attempt is a try of a better transport. */
   private try: { readonly index: number; readonly socket: ReadySocket | undefined } | undefined;
   /** Where the try under way came from: it returns there at once when it fails. */
@@ -75,6 +82,7 @@ export class TransportLadder implements Ladder {
   ) {
     const { clock, random, connectTimeoutMs } = deps;
     this.credentials = options.credentials ?? 'include';
+    this.memory = new TransportMemory(options.remember);
     this.climb = new Climb({
       clock,
       random,
@@ -120,6 +128,10 @@ export class TransportLadder implements Ladder {
     } else if (triedFrom !== undefined) {
       this.climb.failed(true);
       this.move(triedFrom, `${this.current} still does not work`);
+    } else if (this.isGuess && blame !== 'unproven') {
+      this.isGuess = false;
+      this.memory.forget();
+      this.move(this.first(), `${this.current} worked before, and does not now`);
     } else if (blame === 'unproven') {
       this.failures = 0;
     } else if (blame === 'impossible' || blame === 'blocked' || ++this.failures >= ENOUGH) {
@@ -148,11 +160,25 @@ export class TransportLadder implements Ladder {
       this.move(planned.index, 'a better transport is tried');
     } else if (this.isOtherNetwork) {
       const hasNone = this.current === 'websocket' && this.isMissing('websocket');
+      const before = this.memory.read(this.network ?? '');
       this.move(this.first(), hasNone ? 'there is no WebSocket here' : 'the network is another one');
+      this.beginAt(before);
     } else if (this.isMissing(this.current)) {
       this.skip();
     }
     this.isOtherNetwork = false;
+  }
+
+  /** Begins at what worked in the page before, where that is a lesser one. */
+  private beginAt(before: TransportName | undefined): void {
+    const index = this.options.transports.findIndex((name) => name === before);
+    this.isGuess = index > this.index;
+    if (this.isGuess) this.move(index, 'it worked in this network before');
+  }
+
+  private works(): void {
+    this.isGuess = false;
+    this.memory.works(this.current, this.index <= this.first(), this.network ?? '');
   }
 
   /** The best transport that this page has. */
@@ -226,6 +252,7 @@ export class TransportLadder implements Ladder {
         clock,
         connectTimeoutMs,
         isThere: this.isThere,
+        onWorks: () => this.works(),
         onFailure: (blame) => {
           if (blame === 'broken') this.climb.suspect();
           this.onFailure(blame);
@@ -286,6 +313,7 @@ export class TransportLadder implements Ladder {
 
   /** A session over HTTP is live. */
   private onWelcome(url: string, session: HttpSession): void {
+    this.works();
     if (this.triedFrom !== undefined) this.climb.reset();
     this.planClimb(url, session, false);
     if (this.deps.network) this.releaseWhenHidden(url, session);
@@ -303,7 +331,7 @@ export class TransportLadder implements Ladder {
     if (better.length === 0) return;
     this.climb.plan(soon, () => {
       const next = (): void => {
-        if (better.includes('sse')) this.handOver(url, session, 'sse');
+        if (better.includes('sse')) this.tryStream(url, session);
         else this.again(url, session);
       };
       if (!better.includes('websocket') || this.isMissing('websocket')) return next();
@@ -312,6 +340,18 @@ export class TransportLadder implements Ladder {
         this.handOver(url, session, 'websocket', socket);
       });
     });
+  }
+
+  /** The session stands until a stream got through beside it. */
+  private tryStream(url: string, session: HttpSession): void {
+    const { clock, connectTimeoutMs } = this.deps;
+    const { credentials } = this;
+    const deps = { fetch: this.options.fetch, clock, credentials };
+    const end = tryStream(deps, below(url, 'sse'), connectTimeoutMs * FIRST_PART, (gotThrough) => {
+      if (gotThrough) this.handOver(url, session, 'sse');
+      else this.again(url, session);
+    });
+    this.climb.onStop(end);
   }
 
   private again(url: string, session: HttpSession): void {

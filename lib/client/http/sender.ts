@@ -3,7 +3,7 @@ import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import { exponentialDelay } from '../backoff.js';
 import type { ClientTimer } from '../clock.js';
 import { bytesOf } from '../connection/frames.js';
-import { durationOf, stringOf } from '../received.js';
+import { durationOf } from '../received.js';
 import { exchange, jsonOf, refusalOf, type Exchange, type HttpAnswer, type HttpDeps } from './request.js';
 
 /** How long a request that failed waits before it is sent again: at first hardly, as the session stands still meanwhile. */
@@ -110,8 +110,7 @@ export async function verdictOf(answer: HttpAnswer): Promise<Verdict> {
   }
   // Anything between here and the server answers with other statuses, or another body; so does the application around it, whose 404
   // has an `error`, once a server that is being replaced has left its paths.
-  const isServers = statusCode === status && typeof message === 'string';
-  if (error !== undefined || (!isServers && status !== 409 && status !== 410)) return { kind: 'unknown' };
+  if (error !== undefined || statusCode !== status || typeof message !== 'string') return { kind: 'unknown' };
   const code = typeof close === 'number' ? close : (CLOSE_OF_STATUS[status] ?? 1006);
   const afterMs = durationOf(retryAfterMs) ?? 0;
   return {
@@ -120,7 +119,7 @@ export async function verdictOf(answer: HttpAnswer): Promise<Verdict> {
       // A repeat that a proxy made on its own is no fault of this client, and no reason to stay away.
       code: status === 409 ? 1006 : code,
       reason: afterMs > 0 ? `overloaded|${afterMs}` : '',
-      failure: stringOf(message) ?? `The session ended (${status})`,
+      failure: message,
     },
   };
 }
@@ -174,13 +173,17 @@ export class Sender {
       this.onEmpty?.();
       return;
     }
-    const { body, keepalive } = this.take();
+    const { body, keepalive, saysBye } = this.take();
     const headers = {
       'realtime-session': this.session,
       'realtime-send': String(++this.number),
     };
-    const judge = (answer: HttpAnswer): Verdict | Promise<Verdict> =>
-      answer.status === 202 ? { kind: 'taken' } : verdictOf(answer);
+    const judge = async (answer: HttpAnswer): Promise<Verdict> => {
+      if (answer.status === 202) return { kind: 'taken' };
+      const verdict = await verdictOf(answer);
+      // Of one that was repeated, by this client or on its way, the first has ended the session.
+      return saysBye && answer.status === 410 && verdict.kind === 'lost' ? { kind: 'taken' } : verdict;
+    };
     this.running = new Repeated(
       this.deps,
       this.url,
@@ -196,7 +199,7 @@ export class Sender {
   }
 
   /** As many commands as one request may have, in their order. */
-  private take(): { body: string; keepalive: boolean } {
+  private take(): { body: string; keepalive: boolean; saysBye: boolean } {
     const { maxEnvelopesPerFrame, maxFrameBytes } = this.limits;
     let count = 0;
     let bytes = BRACKETS;
@@ -207,11 +210,13 @@ export class Sender {
       count++;
     }
     const lines = this.queue.splice(0, count);
+    const saysBye = lines.some((line) => line.startsWith(BYE));
     return {
+      saysBye,
       // One alone needs no brackets, which could be too much for it.
       body: lines.length === 1 ? (lines[0] ?? '') : `[${lines.join(',')}]`,
       // A page that closes its client may be leaving.
-      keepalive: bytes <= MAX_KEEPALIVE_BYTES && lines.some((line) => line.startsWith(BYE)),
+      keepalive: bytes <= MAX_KEEPALIVE_BYTES && saysBye,
     };
   }
 }

@@ -16,6 +16,8 @@ export interface SocketRungDeps {
   readonly connectTimeoutMs: number;
   /** Asks whether the server answers other requests. */
   readonly isThere: (url: string) => Promise<boolean>;
+  /** The first message came. */
+  readonly onWorks: () => void;
   /** Nothing is reported of a socket that did not open: about that one the client asks the server. */
   readonly onFailure: (blame: Blame) => void;
   /** The page's policy forbids WebSockets to this server. */
@@ -77,7 +79,10 @@ export function openSocket(
     },
     frame(frame) {
       if (phase === 'ended') return;
-      if (phase === 'silent') timer.cancel();
+      if (phase === 'silent') {
+        timer.cancel();
+        deps.onWorks();
+      }
       phase = 'works';
       events.frame(frame);
     },

@@ -44,7 +44,7 @@ export const startStream: StartCarrier = (deps, opening, events) => {
       fail('This platform reads no streams', 'impossible');
       return;
     }
-    if (!/^text\/event-stream/i.test(headers.get('content-type') ?? '')) {
+    if (!isEventStream(answer)) {
       fail(`${url} answered with no event stream`);
       return;
     }
@@ -77,3 +77,8 @@ export const startStream: StartCarrier = (deps, opening, events) => {
   );
   return { stop };
 };
+
+/** Whether an answer says that it is one. */
+export function isEventStream({ headers }: HttpResponse): boolean {
+  return /^text\/event-stream/i.test(headers.get('content-type') ?? '');
+}

@@ -3,6 +3,8 @@ import { isGuarded, type ChannelDefinition } from '../ports/channel-definition.j
 import type { RevocationFreshness } from './revocation-freshness.js';
 import type { Revocations } from './revocations.js';
 
+const UNKNOWN = 'At the moment it cannot be proved that access was not revoked. Try again later';
+
 /**
  * Whether access that was granted still holds (G11). All code that delivers, answers or commits asks here: nothing else reads
  * the records of revokes or their freshness.
@@ -25,16 +27,16 @@ export class AccessGuard {
 
   /** @throws RealtimeError `unavailable` while {@link isFrozen}. */
   requireFresh(definition: ChannelDefinition): void {
-    if (this.isFrozen(definition))
-      throw new RealtimeError(
-        'unavailable',
-        'At the moment it cannot be proved that access was not revoked. Try again later',
-      );
+    if (this.isFrozen(definition)) throw new RealtimeError('unavailable', UNKNOWN);
   }
 
-  /** @throws RealtimeError `forbidden` when the user lost the channel since `revision`: a revoke that races wins. */
+  /**
+   * @throws RealtimeError `forbidden` when the user lost the channel since `revision`: a revoke that races wins. `unavailable` when
+   * that is no longer known.
+   */
   requireUnrevoked(user: string | undefined, channel: string, revision: number): void {
-    if (this.revocations.revokedSince(revision, user, channel))
-      throw new RealtimeError('forbidden', 'Access was revoked');
+    const revoked = this.revocations.revokedSince(revision, user, channel);
+    if (revoked === 'unknown') throw new RealtimeError('unavailable', UNKNOWN);
+    if (revoked) throw new RealtimeError('forbidden', 'Access was revoked');
   }
 }

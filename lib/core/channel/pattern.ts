@@ -74,6 +74,14 @@ export class ChannelPattern {
     return params ?? NO_PARAMS;
   }
 
+  /** Whether the segments of a name match. */
+  covers(segments: readonly string[]): boolean {
+    return (
+      segments.length === this.segments.length &&
+      this.segments.every((segment, index) => 'param' in segment || segment.literal === segments[index])
+    );
+  }
+
   /** Whether some name matches both patterns. */
   overlaps(other: ChannelPattern): boolean {
     return (

@@ -1,6 +1,7 @@
 import { isChannelName, isReservedChannel } from '../../protocol/channel-name.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { ChannelDefinition, ChannelParams } from '../ports/channel-definition.js';
+import type { ChannelSet } from './channel-set.js';
 import { ChannelPattern } from './pattern.js';
 
 /** A channel name with the definition that it belongs to. */
@@ -61,6 +62,13 @@ export class ChannelRegistry {
     const match = this.find(channel);
     if (match === undefined) throw new RealtimeError('unknown_channel');
     return match;
+  }
+
+  /** Whether some name of the set has a definition. */
+  knows({ name, pattern }: ChannelSet): boolean {
+    if (pattern === undefined) return name === undefined || this.find(name) !== undefined;
+    const peers = this.byLength.get(pattern.segments.length) ?? [];
+    return peers.some((entry) => entry.pattern.overlaps(pattern));
   }
 
   private add(definition: ChannelDefinition): void {

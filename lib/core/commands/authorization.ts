@@ -4,6 +4,7 @@ import type { AccessGuard } from '../access/access-guard.js';
 import type { ChannelNames } from '../access/channel-names.js';
 import type { ChannelMatch, ChannelRegistry } from '../channel/registry.js';
 import type { Subscription } from '../hub/subscription.js';
+import { AnswerFlow } from '../outbox/answer-flow.js';
 import type {
   AuthorizationResult,
   AuthorizeHandler,
@@ -147,6 +148,11 @@ export class Authorizer {
       allowed(subscription);
       return subscription;
     });
+  }
+
+  /** What an answer about a channel is queued as where it is not dropped with a subscription. */
+  answerFlow({ channel, definition }: ChannelMatch): AnswerFlow {
+    return new AnswerFlow(channel, definition, this.deps.access);
   }
 
   /** @returns what is called once access was granted: it checks that at once, and makes the check to repeat. */

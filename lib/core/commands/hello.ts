@@ -11,6 +11,7 @@ import type { TicketSigner } from '../access/ticket.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Connection } from '../ports/connection.js';
 import type { EnginePorts } from '../ports/settings.js';
+import { spreadWait } from '../ports/entropy.js';
 import type { SessionRegistry } from '../session/registry.js';
 import { attempt, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Verified } from '../ports/identity.js';
@@ -38,6 +39,21 @@ export function closeNameOf({ code, retryable }: Pick<RealtimeError, 'code' | 'r
   return CLOSE_OF[code] ?? 'internal';
 }
 
+/**
+ * What becomes of a connection beside the others of its user: it may stay, it is one too many, or a newer one takes its place. One
+ * that stays has ended the oldest of the others, where these have to give way.
+ */
+export type LimitVerdict = 'admitted' | 'refused' | 'replaced';
+
+/** Bounds the connections of a user (G17). */
+export interface ConnectionLimit {
+  /** Asked last, when the session has its lineage: what ends others must not be done for one that is refused. */
+  admit(session: Session): MaybePromise<LimitVerdict>;
+}
+
+/** When a client may try again whose user has as many connections as may be, in milliseconds: they rarely end by themselves. */
+const USER_FULL_MS = 10_000;
+
 export interface HelloDeps extends Pick<
   EnginePorts,
   'onConnect' | 'settings' | 'clock' | 'entropy' | 'logger' | 'observer'
@@ -45,6 +61,7 @@ export interface HelloDeps extends Pick<
   readonly verifications: Pick<Verifications, 'verify'>;
   readonly calls: ApplicationCalls;
   readonly takeOver: TakeOver;
+  readonly connections: ConnectionLimit;
   /** Users that are refused. */
   readonly bans: BanList;
   /** Addresses whose anonymous clients are refused. */
@@ -95,10 +112,32 @@ export class Hello {
         if (admitted === false) throw new RealtimeError('forbidden');
         if (session.isClosed) return;
         return whenReady(this.deps.takeOver.run(session, command.payload.session), () =>
-          this.sendWelcome(session, command),
+          session.isClosed
+            ? undefined
+            : whenReady(this.deps.connections.admit(session), (place) => this.place(session, command, place)),
         );
       });
     });
+  }
+
+  private place(session: Session, command: HelloCommand, verdict: LimitVerdict): void {
+    if (session.isClosed || verdict === 'admitted') return this.sendWelcome(session, command);
+    if (verdict === 'replaced') return this.refuse(session, 'replaced');
+    const { settings, entropy, journal } = this.deps;
+    const { maxConnectionsPerUser } = settings.limits;
+    journal.warn(
+      'user_full',
+      () =>
+        `User ${JSON.stringify(session.userId)} has ${maxConnectionsPerUser} connections, as many as limits.maxConnectionsPerUser ` +
+        'allows: another was refused',
+    );
+    const retryAfterMs = spreadWait(USER_FULL_MS, entropy);
+    const message = `The user has ${maxConnectionsPerUser} connections, as many as may be. Close one of them`;
+    session.fail(
+      command.id,
+      new RealtimeError('rate_limited', message, { retryAfterMs, reason: 'too_many_connections' }),
+    );
+    this.refuse(session, 'too_many_connections', retryAfterMs);
   }
 
   /** @throws RealtimeError where the limits of the user are not known, or allow no further connection. */
@@ -140,7 +179,7 @@ export class Hello {
       if (!settings.anonymous) {
         throw new RealtimeError(
           'unauthorized',
-          connection.handshake.transport === 'sse' && connection.oneWay === true
+          connection.handshake.transport === 'feed'
             ? 'No credentials: send "Authorization: Bearer <token>", or the cookie of auth.cookie. auth.anonymous admits readers without any'
             : `No credentials: send a token in hello, as ${bearerOf(connection)}, or a cookie from a page that may connect`,
         );

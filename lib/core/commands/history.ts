@@ -3,6 +3,7 @@ import type { HistoryCommand } from '../../protocol/commands.js';
 import type { HistoryEvent, HistoryResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
+import type { ChannelMatch } from '../channel/registry.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { BrokerLog } from '../ports/broker.js';
 import { isPromise } from '../ports/maybe-promise.js';
@@ -40,23 +41,28 @@ export class History {
       const result = await readHistory(log, match.channel, payload, clock.monotonic(), maxPageBytes);
       requireStillAllowed();
       requireRoom(session.outbox);
-      // Queued with the subscription: it is dropped with it, so it is never sent after a revoke (G11).
-      if (!session.isClosed) session.chargeAnswer(this.answer(session, command, result));
+      if (!session.isClosed) session.chargeAnswer(this.answer(session, command, match, result));
     } catch (error) {
       throw askAgain(session, error);
     }
   }
 
-  private answer(session: Session, { id, channel }: HistoryCommand, result: HistoryResult): number {
-    const subscription = session.channels.get(channel);
+  private answer(
+    session: Session,
+    { id, channel }: HistoryCommand,
+    match: ChannelMatch,
+    result: HistoryResult,
+  ): number {
+    // A revoke drops it with the subscription, or by itself: so it is never sent after a revoke (G11).
+    const flow = session.channels.get(channel) ?? this.authorizer.answerFlow(match);
     try {
-      return session.replyRead(id, result, subscription);
+      return session.replyRead(id, result, flow);
     } catch (error) {
       if (error instanceof RealtimeError) throw error;
       // An event that cannot be written to this client is left out, as one that was trimmed (P14e).
       const { codec } = session.connection.variant;
       const events = result.events.filter((event) => isWritable(event, codec));
-      return session.replyRead(id, { ...result, events }, subscription);
+      return session.replyRead(id, { ...result, events }, flow);
     }
   }
 }

@@ -42,8 +42,10 @@ export class Presence {
       if (session.isClosed) return;
       const subscription = session.channels.get(match.channel);
       const feed = subscription?.presenceVersion === undefined ? undefined : subscription.channel.presence;
-      if (subscription === undefined || feed === undefined)
-        return session.chargeAnswer(session.replyRead(command.id, page, subscription));
+      if (subscription === undefined || feed === undefined) {
+        const flow = subscription ?? this.authorizer.answerFlow(match);
+        return session.chargeAnswer(session.replyRead(command.id, page, flow));
+      }
       session.chargeAnswer(session.replyRead(command.id, feed.answer(subscription, page), subscription));
       // From now on the client has the version of the first page; changes up to it would be repeats.
       if (cursor === undefined) feed.follow(subscription, page);
@@ -55,6 +57,8 @@ export class Presence {
   async update(session: Session, command: PresenceUpdateCommand): Promise<void> {
     const match = this.authorizer.resolve(session, command.channel);
     const subscription = await this.authorizer.subscriptionOf(session, match);
+    // It may have been taken away since.
+    if (subscription.ended) throw new RealtimeError('not_subscribed');
     const entry = subscription.presence;
     if (entry === undefined)
       throw new RealtimeError(

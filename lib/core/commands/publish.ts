@@ -186,6 +186,8 @@ export class Publish {
     const { revision } = access;
     const call = handlerCall(session, match, command);
     const handle = (): MaybePromise<Prepared | undefined> => {
+      // The handler may write to a database: it does not run for who lost access while that was asked.
+      access.requireUnrevoked(session.userId, match.channel, revision);
       if (isPromise(granted) && attempt.isLost !== true) attempt.appended = this.known(attempt);
       if (attempt.appended !== undefined) return undefined;
       const handler = match.definition.behaviour.publish.get(command.event);

@@ -1,7 +1,10 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { RecentReauthorizations } from '../access/recent-reauthorizations.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
+import { ChannelSet } from '../channel/channel-set.js';
 import type { Subscription } from '../hub/subscription.js';
+import type { ChannelDefinition } from '../ports/channel-definition.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
@@ -13,6 +16,7 @@ const AT_ONCE = 64;
 
 /** Longest time after which an authorization that failed is asked again, whatever it advised, in milliseconds. */
 const MAX_ADVICE_MS = 3_600_000;
+const DRAINING = 'This node drains: it asks no authorization any more';
 const ROSTER_LOST = 'The members of the channel are no longer shown: subscribe again';
 
 export interface ReauthorizationDeps extends Pick<EnginePorts, 'clock' | 'entropy' | 'logger' | 'settings'> {
@@ -21,6 +25,7 @@ export interface ReauthorizationDeps extends Pick<EnginePorts, 'clock' | 'entrop
   readonly sessions: SessionRegistry;
   readonly drain: DrainSwitch;
   readonly journal: ThrottledLog;
+  readonly recent: RecentReauthorizations;
   /** Continues the delivery of a subscription that was withheld. */
   readonly proceed: (subscription: Subscription) => void;
 }
@@ -34,13 +39,28 @@ export interface ReauthorizationDeps extends Pick<EnginePorts, 'clock' | 'entrop
 export class Reauthorization {
   private running = 0;
   private readonly waiting: (() => void)[] = [];
+  /** Authorizations that were begun so far. */
+  private begun = 0;
+  /** The newest that is under way, by subscription: only its yes counts. */
+  private readonly newest = new Map<Subscription, number>();
+  /** The next turn of the event loop, where something waits for it. */
+  private turnEnd: Promise<void> | undefined;
 
   constructor(private readonly deps: ReauthorizationDeps) {}
 
-  /** Asks again when a grant with `forMs` expires. */
-  schedule(session: Session, subscription: Subscription, { forMs }: Grant): void {
-    if (forMs === undefined) return subscription.scheduleLease(undefined);
-    this.askIn(forMs, session, subscription, 0);
+  /** Asks again when a grant with `forMs` expires, or the time of the channel's `recheck` is over. */
+  schedule(session: Session, subscription: Subscription, { forMs = Infinity }: Grant): void {
+    const waitMs = Math.min(forMs, this.recheckInMs(subscription));
+    if (waitMs === Infinity) return subscription.scheduleLease(undefined);
+    this.askIn(waitMs, session, subscription, 0);
+  }
+
+  /** At random in the second half of the time: what began together, e.g. after a reconnect of all, does not stay together. */
+  private recheckInMs({ definition, channel }: Subscription): number {
+    const { settings, entropy } = this.deps;
+    const { recheckMs = settings.recheckMs } = definition.policy;
+    if (recheckMs === 0 || !(channel.isGuarded || hasGuardedRoster(definition))) return Infinity;
+    return recheckMs * (0.5 + entropy.random() / 2);
   }
 
   /** @param failures in a row, so far. */
@@ -56,18 +76,25 @@ export class Reauthorization {
   private async reauthorize(session: Session, subscription: Subscription, failures = 0): Promise<void> {
     if (this.running < AT_ONCE) this.running++;
     else await this.turn(subscription);
+    const number = ++this.begun;
     try {
       // By now the handler's database may be closed.
       if (subscription.ended || this.deps.drain.isDraining) return;
+      this.newest.set(subscription, number);
       const grant = await this.ask(session, subscription);
-      if (subscription.ended) return;
+      // One that began later knows more: its answer counts.
+      if (subscription.ended || this.newest.get(subscription) !== number) return;
       this.schedule(session, subscription, grant);
       if (subscription.isWithheld) this.deps.proceed(subscription);
     } catch (error) {
       if (subscription.ended) return;
       if (isRefusal(error)) this.deps.unsubscribe.end(session, subscription, error as RealtimeError);
-      else this.onFailure(session, subscription, error, failures);
+      else if (this.newest.get(subscription) === number)
+        this.onFailure(session, subscription, error, failures);
+      // Until the later one answers, nothing is known.
+      else if (this.newest.has(subscription)) subscription.withhold();
     } finally {
+      if (this.newest.get(subscription) === number) this.newest.delete(subscription);
       this.pass();
     }
   }
@@ -132,26 +159,74 @@ export class Reauthorization {
    * application knows what they said. Never rejects.
    */
   async reauthorizeAll(): Promise<void> {
-    const { drain, logger } = this.deps;
+    const { logger, recent } = this.deps;
     logger.warn(
       'Records of revokes are lost: every subscription of a channel with authorization is authorized again',
     );
-    const waiting = this.revocable();
+    recent.record(undefined, ChannelSet.ALL);
+    // A revoke names a user.
+    await this.sweep(undefined, ChannelSet.ALL, ({ userId }) => userId !== undefined);
+  }
+
+  /**
+   * Runs the authorizations of matching subscriptions again. When it resolves, each was answered, or is withheld until it is.
+   *
+   * @param user of everybody, when left out.
+   * @throws RealtimeError `unavailable` on a node that drains: it asks nothing any more.
+   */
+  async reauthorizeMatching(user: string | undefined, channels: ChannelSet): Promise<void> {
+    const { recent, drain } = this.deps;
+    // First: a subscribe that is under way sees it at its commit.
+    recent.record(user, channels);
+    await this.sweep(user, channels);
+    if (drain.isDraining) throw new RealtimeError('unavailable', DRAINING);
+  }
+
+  private async sweep(
+    user: string | undefined,
+    channels: ChannelSet,
+    isConcerned: (session: Session) => boolean = () => true,
+  ): Promise<void> {
+    const { sessions, drain } = this.deps;
+    const waiting = matching(user === undefined ? sessions.list() : sessions.ofUser(user), channels);
     const work = async (): Promise<void> => {
-      for (const [session, subscription] of waiting)
-        if (!subscription.ended && !drain.isDraining) await this.reauthorize(session, subscription);
+      for (const [session, subscription] of waiting) {
+        if (subscription.ended || drain.isDraining || !isConcerned(session)) continue;
+        await this.reauthorize(session, subscription);
+        // Authorizations that answer at once would take the whole turn.
+        await this.nextTurn();
+      }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
   }
 
-  private *revocable(): Generator<readonly [Session, Subscription]> {
-    for (const session of this.deps.sessions.list()) {
-      // A revoke names a user.
-      if (session.userId === undefined) continue;
-      for (const subscription of session.channels.list())
-        if (subscription.channel.isGuarded) yield [session, subscription];
-    }
+  private nextTurn(): Promise<void> {
+    this.turnEnd ??= new Promise((resolve) =>
+      setImmediate(() => {
+        this.turnEnd = undefined;
+        resolve();
+      }),
+    );
+    return this.turnEnd;
   }
+}
+
+/** Subscriptions to channels of the set whose authorization could answer otherwise than before. */
+function* matching(
+  sessions: readonly Session[],
+  channels: ChannelSet,
+): Generator<readonly [Session, Subscription]> {
+  for (const session of sessions)
+    for (const subscription of session.channels.list()) {
+      const { channel, name, definition, presenceVersion } = subscription;
+      const isAsked = channel.isGuarded || (presenceVersion !== undefined && hasGuardedRoster(definition));
+      if (isAsked && channels.has(name)) yield [session, subscription];
+    }
+}
+
+function hasGuardedRoster({ behaviour }: ChannelDefinition): boolean {
+  const { presence } = behaviour.authorize;
+  return presence !== undefined && presence !== 'public';
 }
 
 /** What the log says of an error; of a thrown value that is none, nothing (G25). */

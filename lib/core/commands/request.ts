@@ -2,6 +2,7 @@ import type { RequestCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import { notSerializable } from '../log/event-content.js';
+import type { ChannelMatch } from '../channel/registry.js';
 import { isPlainValue } from '../log/plain-value.js';
 import type { ConnectionRequest, HandlerCall, RequestHandler } from '../ports/channel-definition.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
@@ -31,7 +32,7 @@ export class Request {
         throw new RealtimeError('bad_request', `No request "${event}" is declared without a channel`);
       const call = handlerCall(session, NO_CHANNEL, command);
       return whenReady(authorizer.decide(request.authorize, call, '', 'request'), () =>
-        this.handle(session, request.handle, call, ''),
+        this.handle(session, request.handle, call),
       );
     }
     const match = authorizer.resolve(session, channel);
@@ -41,25 +42,25 @@ export class Request {
       const handler = match.definition.behaviour.requests.get(event);
       if (handler === undefined)
         throw new RealtimeError('bad_request', `This channel declares no request "${event}"`);
-      return this.handle(session, handler, call, match.definition.pattern, stillAllowed);
+      return this.handle(session, handler, call, { match, stillAllowed });
     });
   }
 
-  /** @param requireStillAllowed called before the answer is sent: a revoke that came while the handler ran wins (G11). */
+  /** @param of the channel, where it has one: a revoke that came while the handler ran, or while its answer waits, wins (G11). */
   private handle(
     session: Session,
     handler: RequestHandler,
     call: HandlerCall,
-    pattern: string,
-    requireStillAllowed?: StillAllowed,
+    of?: { readonly match: ChannelMatch; readonly stillAllowed: StillAllowed },
   ): MaybePromise<void> {
+    const pattern = of?.match.definition.pattern ?? '';
     const what = (): string => `The handler of the request "${call.event}"${ofChannel(pattern)}`;
     // Nobody may send a request again whose handler still runs (P17).
     return whenReady(
       this.calls.guard(handler, call, what, 'rate_limited', () => handler(call), 'outcome_unknown'),
       (value) => {
         if (session.isClosed) return;
-        requireRan(requireStillAllowed);
+        requireRan(of?.stillAllowed);
         const source = `the handler of the request "${call.event}"`;
         let answer: unknown;
         try {
@@ -68,7 +69,8 @@ export class Request {
         } catch (error) {
           throw notSerializable(source, error);
         }
-        session.chargeAnswer(session.reply(call.id, answer, source));
+        const flow = of && this.authorizer.answerFlow(of.match);
+        session.chargeAnswer(session.reply(call.id, answer, source, flow));
       },
     );
   }

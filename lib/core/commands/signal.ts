@@ -24,7 +24,8 @@ export class Signal {
       throw new RealtimeError('forbidden', `Clients may not signal "${event}" here`);
     }
     const call = handlerCall(session, match, command);
-    await this.authorizer.authorizeSubscriber(session, match, 'signal', call);
+    const requireStillAllowed = await this.authorizer.authorizeSubscriber(session, match, 'signal', call);
+    requireStillAllowed();
     const { value, json } = contentOf(payload);
     const user = session.userId;
     sizeOf({ event, user }, json, '', this.settings.limits.maxEventBytes);

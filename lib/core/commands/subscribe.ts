@@ -4,6 +4,7 @@ import type { PresencePage, SubscribeResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import type { AccessGuard } from '../access/access-guard.js';
+import type { RecentReauthorizations } from '../access/recent-reauthorizations.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { CatchUp } from '../hub/catch-up.js';
 import type { Hub } from '../hub/hub.js';
@@ -30,6 +31,7 @@ const SUBSCRIPTION_BYTES = 512;
 
 /** Reads of the members while they change under the reader. */
 const PAGE_ATTEMPTS = 3;
+const ASKED_AGAIN = 'The authorizations of this channel are asked again at the moment. Try again';
 
 /** Bytes that are kept for a subscription. */
 interface SubscriptionBytes {
@@ -47,6 +49,8 @@ interface Attempt {
   readonly bytes: SubscriptionBytes;
   /** {@link AccessGuard.revision} when it began. */
   readonly revision: number;
+  /** {@link RecentReauthorizations.current} when it began. */
+  readonly asked: number;
   readonly access: Access;
   /** Whether the channel had to be waited for, so that many may continue at the same moment. */
   readonly hasWaited: boolean;
@@ -71,6 +75,7 @@ export interface SubscribeDeps extends TurnDeps {
   readonly presence: PresenceTracker;
   readonly hooks: LifecycleHooks;
   readonly reauthorization: Reauthorization;
+  readonly recent: RecentReauthorizations;
 }
 
 /**
@@ -127,8 +132,9 @@ export class Subscribe {
     pending: PendingSubscription,
     bytes: SubscriptionBytes,
   ): MaybePromise<void> {
-    const { authorizer, access, hub } = this.deps;
+    const { authorizer, access, hub, recent } = this.deps;
     const { revision } = access;
+    const { current: asked } = recent;
     const call = handlerCall(session, match, command);
     return whenReady(authorizer.authorize(match, 'subscribe', call), (grant) =>
       whenReady(this.accessOf(match, command, call, grant), (allowed) => {
@@ -136,7 +142,7 @@ export class Subscribe {
         access.requireFresh(match.definition);
         const acquired = hub.acquire(match);
         const hasWaited = isPromise(acquired);
-        const attempted = { command, pending, call, bytes, revision, access: allowed, hasWaited };
+        const attempted = { command, pending, call, bytes, revision, asked, access: allowed, hasWaited };
         return whenReady(acquired, (channel) => this.join(session, channel, attempted));
       }),
     );
@@ -173,11 +179,13 @@ export class Subscribe {
     return attempt(
       () =>
         whenReady(this.begin(session, attempted), () =>
-          whenReady(planner.plan(subscription, command.payload.position, access.replay), (found) =>
-            whenReady(this.enterPresence(session, subscription, command, access.roster), (page) =>
+          whenReady(planner.plan(subscription, command.payload.position, access.replay), (found) => {
+            // Nobody is shown a member that has lost access.
+            this.requireAllowed(session, channel, attempted);
+            return whenReady(this.enterPresence(session, subscription, command, access.roster), (page) =>
               this.answer(session, subscription, attempted, found, page),
-            ),
-          ),
+            );
+          }),
         ),
       () => {
         catchUp.pump(subscription);
@@ -202,6 +210,16 @@ export class Subscribe {
     return whenReady<boolean, void>(turn, () => refuseIfOver(session, pending));
   }
 
+  /** Called after each wait: what was allowed when the subscribe began is allowed still. */
+  private requireAllowed(session: Session, channel: ServedChannel, attempted: Attempt): void {
+    const { access, recent } = this.deps;
+    refuseIfOver(session, attempted.pending);
+    access.requireFresh(channel.definition);
+    access.requireUnrevoked(session.userId, channel.name, attempted.revision);
+    if (channel.isGuarded && recent.concerns(attempted.asked, session.userId, channel.name))
+      throw new RealtimeError('unavailable', ASKED_AGAIN);
+  }
+
   /** Between the checks and the answer nothing is awaited: what was checked is still true when the answer is sent. */
   private answer(
     session: Session,
@@ -212,17 +230,14 @@ export class Subscribe {
     reads = PAGE_ATTEMPTS,
   ): MaybePromise<void> {
     const { channel } = subscription;
-    const { access } = this.deps;
     // A change that was sent while the page was read is not in it, and this subscriber did not get it.
     if (reads > 0 && channel.presence?.hasMissed(subscription, presence) === true) {
       const again = this.deps.presence.page(channel.name);
       return again.then((page) => this.answer(session, subscription, attempted, found, page, reads - 1));
     }
-    const { command, pending, revision } = attempted;
+    const { command, pending } = attempted;
     const { plan, snapshot } = found;
-    refuseIfOver(session, pending);
-    access.requireFresh(channel.definition);
-    access.requireUnrevoked(session.userId, channel.name, revision);
+    this.requireAllowed(session, channel, attempted);
     const members = presence && channel.presence?.answer(subscription, presence);
     const handler =
       snapshot === undefined ? undefined : `the snapshot handler of ${channel.definition.source}`;

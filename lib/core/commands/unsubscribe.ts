@@ -3,9 +3,11 @@ import type { UnsubscribeCommand } from '../../protocol/commands.js';
 import { errorBody, type ErrorBody } from '../../protocol/error-body.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
+import { ChannelSet } from '../channel/channel-set.js';
 import type { Hub } from '../hub/hub.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
 import type { Subscription } from '../hub/subscription.js';
+import type { Outbox } from '../outbox/outbox.js';
 import type { ChannelPolicy } from '../ports/channel-definition.js';
 import type { Clock } from '../ports/clock.js';
 import type { Session } from '../session/session.js';
@@ -15,6 +17,7 @@ import type { LifecycleHooks } from './lifecycle.js';
 const LEFT_FOR_GOOD: ReadonlySet<number> = new Set<number>([
   CLOSE_CODES.normal.code,
   CLOSE_CODES.kicked.code,
+  CLOSE_CODES.replaced.code,
   CLOSE_CODES.banned.code,
   CLOSE_CODES.forbidden.code,
 ]);
@@ -40,7 +43,7 @@ export class Unsubscribe {
     const subscription = channels.get(command.channel);
     if (subscription !== undefined) {
       const refs = this.drop(session, subscription);
-      if (refs.length > 0) this.refuse(session, refs, new RealtimeError('not_subscribed'));
+      if (refs.length > 0) this.refuse(session.outbox, refs, new RealtimeError('not_subscribed'));
     }
     const inherited = channels.claim(command.channel);
     if (inherited !== undefined) this.hooks.unsubscribed(inherited);
@@ -52,7 +55,9 @@ export class Unsubscribe {
     session.connection.onEnding?.();
     session.connection.onWithdrawn?.();
     subscription.takeAway();
-    this.refuse(session, this.drop(session, subscription), reason);
+    this.refuse(session.outbox, this.drop(session, subscription), reason);
+    // A reason that passes is none to take an answer away that may not be asked for again.
+    if (!reason.retryable) this.withdraw(session, ChannelSet.only(subscription.name), reason);
     const { code, message, retryable, retryAfterMs } = bodyOf(reason);
     session.outbox.pushControl({
       type: 'unsubscribed',
@@ -60,6 +65,17 @@ export class Unsubscribe {
       ts: this.clock.now(),
       payload: { code, message, retryable, retryAfterMs },
     });
+  }
+
+  /** What waits for the client of answers about channels is taken back, also where it has no subscription (G11). */
+  withdraw({ outbox, connection }: Session, channels: ChannelSet, reason: RealtimeError): void {
+    // Of answers that left, a transport may keep a copy.
+    connection.onWithdrawn?.();
+    this.refuse(
+      outbox,
+      outbox.withdrawAnswers((name) => channels.has(name)),
+      reason,
+    );
   }
 
   /** Ends the subscriptions of a session that ended with `code`. */
@@ -74,10 +90,10 @@ export class Unsubscribe {
   }
 
   /** Answers commands whose replies were dropped with the subscription, before the client is sent `unsubscribed` (P7). */
-  private refuse(session: Session, refs: readonly string[], reason: RealtimeError): void {
+  private refuse(outbox: Outbox, refs: readonly string[], reason: RealtimeError): void {
     const ts = this.clock.now();
     const payload = bodyOf(reason);
-    for (const ref of refs) session.outbox.pushControl({ type: 'error', ref, ts, payload });
+    for (const ref of refs) outbox.pushControl({ type: 'error', ref, ts, payload });
   }
 
   /** @returns the commands whose answers were dropped. */

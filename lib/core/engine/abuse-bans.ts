@@ -26,7 +26,7 @@ export class AbuseBans {
 
   readonly ban = (record: AbuseRecord): void => {
     const { applier, bus, clock, journal } = this.deps;
-    applier.apply(record);
+    void applier.apply(record);
     const fullAt = this.rate.take(this.fullAt, 1, clock.monotonic());
     if (fullAt === undefined) {
       journal.warn(

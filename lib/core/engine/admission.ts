@@ -112,6 +112,11 @@ export class Admission implements TransportHost {
     if (code === undefined && (LOGGED.has(status) || hint !== undefined)) this.log(refusal, ip, status);
   }
 
+  onRequestRefused(status: number, ip: string): void {
+    // Never logged: a client has as many requests refused as its rate allows.
+    this.deps.observer.onRefusal?.('request', status as Refusal['status'], ip);
+  }
+
   open(connection: Connection, opening: Opening): ConnectionHandler {
     const session = new Session(this.deps.sessionDeps, connection, opening);
     // Asked again: of connections that were admitted together, the last may be above a limit once it is authenticated.

@@ -2,6 +2,7 @@ import { userChannel } from '../../protocol/channel-name.js';
 import { AccessGuard } from '../access/access-guard.js';
 import { BanList } from '../access/ban-list.js';
 import { ChannelNames } from '../access/channel-names.js';
+import { RecentReauthorizations } from '../access/recent-reauthorizations.js';
 import { RecentLineages } from '../access/recent-lineages.js';
 import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
@@ -68,6 +69,10 @@ import { AbuseBans } from './abuse-bans.js';
 import { WaitingBytes } from '../session/waiting-bytes.js';
 import { Admission } from './admission.js';
 import { ApplicationLog } from './application-log.js';
+import { ClusterSessions } from './cluster/cluster-sessions.js';
+import { LocalSessions } from './cluster/local-sessions.js';
+import { NodeQuestions } from './cluster/node-questions.js';
+import { UserConnections } from './cluster/user-connections.js';
 import { ControlApplier } from './control-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
 import { nodeLinkOf } from './node-link.js';
@@ -106,6 +111,7 @@ export function composeEngine(options: EngineOptions) {
   const bans = new BanList();
   const addressBans = new BanList();
   const revocations = new Revocations();
+  const recent = new RecentReauthorizations();
   const freshness: RevocationFreshness = new RevocationFreshness(
     clock,
     new DeliveryFreeze(() => ({ hub, catchUp, sessions, logger })),
@@ -189,6 +195,7 @@ export function composeEngine(options: EngineOptions) {
     sessions,
     drain,
     journal,
+    recent,
     proceed: (subscription) => {
       subscription.release();
       catchUp.pump(subscription);
@@ -196,7 +203,18 @@ export function composeEngine(options: EngineOptions) {
     },
   });
   const recentPublishes = new RecentPublishes();
-  const joining = { turns, authorizer, access, hub, planner, catchUp, presence, hooks, reauthorization };
+  const joining = {
+    turns,
+    authorizer,
+    access,
+    hub,
+    planner,
+    catchUp,
+    presence,
+    hooks,
+    reauthorization,
+    recent,
+  };
   const router = new CommandRouter(
     {
       auth: new Auth(verifications, ports, allowances),
@@ -218,8 +236,13 @@ export function composeEngine(options: EngineOptions) {
     settings.retry.stableMs,
   );
   const takeOver = new TakeOver({ ...ports, tickets, sessions, hooks, wheel, recentLineages });
+  const nodes = nodeLinkOf(broker, settings.nodeId, clock, journal);
+  const { nodeId } = settings;
+  const questions = new NodeQuestions({ nodeId, link: nodes, clock, entropy, journal });
+  const localSessions = new LocalSessions({ nodeId, sessions, hub, clock });
   const hello = new Hello({
     ...ports,
+    connections: new UserConnections({ questions, sessions, settings, clock, journal }),
     tickets,
     sessions,
     takeOver,
@@ -230,7 +253,16 @@ export function composeEngine(options: EngineOptions) {
     calls,
     allowances,
   });
-  const controlApplier = new ControlApplier({ sessions, bans, addressBans, revocations, unsubscribe, clock });
+  const controlApplier = new ControlApplier({
+    localSessions,
+    sessions,
+    bans,
+    addressBans,
+    revocations,
+    unsubscribe,
+    reauthorization,
+    clock,
+  });
 
   const unfinished = new UnfinishedMessages(limits.maxUnfinishedBytes, (network) =>
     journal.warn(
@@ -284,9 +316,10 @@ export function composeEngine(options: EngineOptions) {
     journal,
     beforeWrite: () => freshness.check(),
   };
-  const nodes = nodeLinkOf(broker, settings.nodeId, clock, journal);
   return {
     observer,
+    questions,
+    clusterSessions: new ClusterSessions(questions, localSessions, entropy),
     nodes,
     admission: new Admission({
       ...ports,
@@ -303,6 +336,7 @@ export function composeEngine(options: EngineOptions) {
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
     controlApplier,
+    revocations,
     connects,
     verifications,
     reauthorization,

@@ -1,17 +1,25 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { BanList } from '../access/ban-list.js';
 import type { Revocations } from '../access/revocations.js';
+import { ChannelSet } from '../channel/channel-set.js';
+import type { Reauthorization } from '../commands/reauthorization.js';
 import type { Unsubscribe } from '../commands/unsubscribe.js';
 import type { Clock } from '../ports/clock.js';
-import type { AbuseRecord, ControlMessage } from '../ports/control.js';
+import type { AbuseRecord, ControlMessage, DisconnectRecord } from '../ports/control.js';
+import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { SessionRegistry } from '../session/registry.js';
+import type { Session } from '../session/session.js';
+import { inTurns } from './cluster/in-turns.js';
+import type { LocalSessions } from './cluster/local-sessions.js';
 
 export interface ControlApplierDeps {
   readonly sessions: SessionRegistry;
+  readonly localSessions: Pick<LocalSessions, 'each'>;
   readonly bans: BanList;
   readonly addressBans: BanList;
   readonly revocations: Revocations;
   readonly unsubscribe: Unsubscribe;
+  readonly reauthorization: Reauthorization;
   readonly clock: Clock;
 }
 
@@ -19,21 +27,31 @@ export interface ControlApplierDeps {
 export class ControlApplier {
   constructor(private readonly deps: ControlApplierDeps) {}
 
-  /** When it returns, the record is in force on this node (G11). */
-  apply(message: ControlMessage): void {
-    const { sessions, bans, revocations, clock } = this.deps;
+  /**
+   * When it returns, or its promise resolves, the record is in force on this node (G11).
+   *
+   * @throws RangeError for a pattern that this version does not understand.
+   */
+  apply(message: ControlMessage): MaybePromise<void> {
+    const { sessions, bans, revocations, reauthorization, clock } = this.deps;
     switch (message.kind) {
       case 'disconnect':
         for (const session of sessions.ofUser(message.user)) session.close('kicked');
         return;
+      case 'disconnect_sessions':
+        return this.disconnectSessions(message);
       case 'revoke':
-        return this.revoke(message.user, message.channel);
+        return this.revoke(message.user, ChannelSet.only(message.channel));
+      case 'revoke_pattern':
+        return this.revoke(message.user, ChannelSet.parse(message.pattern));
+      case 'reauthorize':
+        return reauthorization.reauthorizeMatching(message.user, ChannelSet.parse(message.channel));
       case 'ban': {
         const { user, reason, forMs } = message;
         // It takes the place of an earlier ban, also when it has ended on its way.
         if (forMs !== undefined && forMs <= 0) return bans.remove(user);
         bans.add(user, { until: clock.monotonic() + (forMs ?? Infinity), reason });
-        revocations.record(user);
+        revocations.record(user, ChannelSet.ALL);
         for (const session of sessions.ofUser(user)) session.close('banned', forMs);
         return;
       }
@@ -56,6 +74,19 @@ export class ControlApplier {
     }
   }
 
+  /** In turns: a channel may have every session of the node. */
+  private async disconnectSessions({ of, id }: DisconnectRecord): Promise<void> {
+    const { localSessions, sessions, clock } = this.deps;
+    if (of === 'session') return sessions.find(id)?.close('kicked');
+    if (of !== 'channel' && of !== 'address')
+      throw new Error(
+        `Sessions of a ${JSON.stringify(of satisfies never)} are unknown to this node: update its nestjs-realtime`,
+      );
+    const found: Session[] = [];
+    await localSessions.each({ [of]: id }, (session) => void found.push(session));
+    await inTurns(found, clock, (session) => session.close('kicked'));
+  }
+
   private refuse({ of, id, forMs }: AbuseRecord): void {
     if (forMs <= 0) return;
     const { sessions, bans, addressBans, revocations, clock } = this.deps;
@@ -63,22 +94,21 @@ export class ControlApplier {
     const ban = { until: now + forMs, reason: 'rate_abuse' };
     if (of === 'user') {
       bans.extend(id, ban, now);
-      revocations.record(id);
+      revocations.record(id, ChannelSet.ALL);
     } else addressBans.extend(id, ban, now);
     for (const session of of === 'user' ? sessions.ofUser(id) : sessions.anonymousOf(id))
       session.close('banned', forMs);
   }
 
-  private revoke(user: string, channel: string | undefined): void {
+  private revoke(user: string, channels: ChannelSet): void {
     const { sessions, revocations, unsubscribe } = this.deps;
     // Recorded first: a subscribe or publish that is under way checks it at its commit.
-    revocations.record(user, channel);
+    revocations.record(user, channels);
     const error = new RealtimeError('forbidden', 'Access was revoked');
     for (const session of sessions.ofUser(user)) {
-      for (const subscription of session.channels.list()) {
-        if (channel === undefined || subscription.name === channel)
-          unsubscribe.end(session, subscription, error);
-      }
+      for (const subscription of session.channels.list())
+        if (channels.has(subscription.name)) unsubscribe.end(session, subscription, error);
+      unsubscribe.withdraw(session, channels, error);
     }
   }
 }

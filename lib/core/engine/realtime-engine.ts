@@ -1,18 +1,19 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { ChannelSet } from '../channel/channel-set.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
-import type { ControlReceipt } from '../ports/control.js';
+import type { ControlReceipt, DisconnectRecord } from '../ports/control.js';
 import type { RealtimeIdentity } from '../ports/identity.js';
-import { rejected } from '../ports/maybe-promise.js';
 import type { AdministrativeAct } from '../ports/observer.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
 import type { TransportHost } from '../ports/transport-host.js';
 import type { ApplicationLog } from './application-log.js';
+import type { ClusterSessions } from './cluster/cluster-sessions.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { drainSessions } from './drain.js';
 
-/** One live connection, as {@link RealtimeEngine.sessionsOf} lists it. */
-export interface SessionInfo {
+/** One live connection of this node, as {@link RealtimeEngine.sessionsOf} lists it. */
+export interface LocalSession {
   readonly id: string;
   readonly user: RealtimeIdentity | undefined;
   readonly ip: string;
@@ -58,14 +59,19 @@ export class RealtimeEngine {
 
   /** Starts the broker. Rejects when the broker cannot start. */
   async start(): Promise<void> {
-    const { hub, controlApplier, freshness, reauthorization, presence, admission, nodes } = this.parts;
+    const { hub, controlApplier, freshness, revocations, reauthorization, presence, admission, nodes } =
+      this.parts;
     const listener: BrokerListener = {
       onEvents: (channel, events) => hub.onEvents(channel, events),
       onSignal: (channel, signal) => hub.onSignal(channel, signal),
       onPresence: (channel, diff) => hub.onPresence(channel, diff),
       onControl: (message) => controlApplier.apply(message),
       onControlCurrent: (forMs) => freshness.prove(forMs),
-      onControlLost: () => reauthorization.reauthorizeAll(),
+      onControlLost: () => {
+        // Whatever is under way may have been revoked.
+        revocations.forget();
+        return reauthorization.reauthorizeAll();
+      },
       onMessage: (fromNode, topic, bytes) => nodes?.receive(fromNode, topic, bytes),
       onState: (state, reason) => this.onBrokerState(state, reason),
       onWarning: (message) => this.options.logger.warn(message),
@@ -112,7 +118,7 @@ export class RealtimeEngine {
   }
 
   /** Connections of a user on this node. */
-  sessionsOf(user: string): readonly SessionInfo[] {
+  sessionsOf(user: string): readonly LocalSession[] {
     const live = this.parts.sessions.ofUser(user).filter(({ isLive }) => isLive);
     return live.map((session) => ({
       id: session.id,
@@ -124,17 +130,52 @@ export class RealtimeEngine {
     }));
   }
 
+  /** First bits of IPv6 addresses that are one client. */
+  get ipv6Prefix(): number {
+    return this.options.settings.limits.ipv6Prefix;
+  }
+
+  /** Finds sessions on all nodes. */
+  get sessions(): Pick<ClusterSessions, 'list' | 'count'> {
+    return this.parts.clusterSessions;
+  }
+
+  disconnectSessions(of: DisconnectRecord['of'], id: string, reason?: string): Promise<ControlReceipt> {
+    return this.control({ kind: 'disconnect_sessions', of, id, reason });
+  }
+
   disconnect(user: string, reason?: string): Promise<ControlReceipt> {
     return this.control({ kind: 'disconnect', user, reason });
   }
 
-  /** Rejects with `unknown_channel` for a name that no channel has: confirmed, it would end nothing. */
-  revoke(user: string, channel?: string, reason?: string): Promise<ControlReceipt> {
-    if (channel !== undefined && this.parts.channels.find(channel) === undefined) {
-      const message = `revoke: no channel is called ${JSON.stringify(channel)}. Check the name, or leave it out to revoke all`;
-      return rejected(new RealtimeError('unknown_channel', message));
+  /**
+   * @param text the name of a channel or a pattern; all channels when it is left out.
+   * @returns a promise that rejects with `unknown_channel` for what no channel has: confirmed, it would end nothing.
+   */
+  async revoke(user: string, text?: string, reason?: string): Promise<ControlReceipt> {
+    const { pattern } = this.known('revoke', text);
+    return pattern === undefined
+      ? this.control({ kind: 'revoke', user, channel: text, reason })
+      : this.control({ kind: 'revoke_pattern', user, pattern: pattern.text, reason });
+  }
+
+  /** Asks authorizations of subscriptions again. Rejects as {@link revoke} does. */
+  async reauthorize(user?: string, channel?: string, reason?: string): Promise<ControlReceipt> {
+    this.known('reauthorize', channel);
+    return this.control({ kind: 'reauthorize', user, channel, reason });
+  }
+
+  /** @throws RealtimeError `bad_request` for what is neither a name nor a pattern, `unknown_channel`. */
+  private known(act: string, text: string | undefined): ChannelSet {
+    let channels: ChannelSet;
+    try {
+      channels = ChannelSet.parse(text);
+    } catch (error) {
+      throw new RealtimeError('bad_request', `${act}: ${(error as Error).message}`, { cause: error });
     }
-    return this.control({ kind: 'revoke', user, channel, reason });
+    if (this.parts.channels.knows(channels)) return channels;
+    const message = `${act}: no channel is called ${JSON.stringify(text)}. Check the name, or leave it out for all`;
+    throw new RealtimeError('unknown_channel', message);
   }
 
   ban(
@@ -155,7 +196,7 @@ export class RealtimeEngine {
 
   private control(message: AdministrativeAct): Promise<ControlReceipt> {
     const { kind } = message;
-    const whom = ` of user ${JSON.stringify(message.user)}`;
+    const whom = whomOf(message);
     const by = 'by' in message && message.by !== undefined ? ` by ${JSON.stringify(message.by)}` : '';
     const why =
       'reason' in message && message.reason !== undefined ? `: ${JSON.stringify(message.reason)}` : '';
@@ -184,7 +225,8 @@ export class RealtimeEngine {
   }
 
   private async end(): Promise<void> {
-    const { sessions, presence, hub, retries, freshness, catchUp, verifications, wheel } = this.parts;
+    const { questions, sessions, presence, hub, retries, freshness, catchUp, verifications, wheel } =
+      this.parts;
     this.beginDrain();
     for (const session of sessions.list()) session.close('drain');
     presence.stop();
@@ -194,6 +236,14 @@ export class RealtimeEngine {
     catchUp.close();
     verifications.close();
     wheel.stop();
+    // While it can still be sent.
+    if (this.opened) await questions.close();
     if (this.opened) await this.options.broker.close();
   }
+}
+
+/** Whom an act is about, for the log. */
+function whomOf(message: AdministrativeAct): string {
+  if (message.kind === 'disconnect_sessions') return ` of ${message.of} ${JSON.stringify(message.id)}`;
+  return message.user === undefined ? '' : ` of user ${JSON.stringify(message.user)}`;
 }

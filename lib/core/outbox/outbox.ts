@@ -243,14 +243,12 @@ export class Outbox implements Flushable, BudgetedOutbox {
 
   /** Queues one event of a replay. It was read while there was room, so it never overflows (P12). */
   pushReplay(flow: Flow, event: ChannelEvent): void {
-    if (this.isClosed) return;
-    this.append(this.entryOf(flow, event));
+    if (!this.isClosed) this.append(this.entryOf(flow, event));
   }
 
   /** Queues a message between the events of a replay, by the same rule. */
   pushReplayMarker(flow: Flow, envelope: Envelope): void {
-    if (this.isClosed) return;
-    this.append({ bytes: this.encode(envelope), flow });
+    if (!this.isClosed) this.append({ bytes: this.encode(envelope), flow });
   }
 
   /** Queues the announcement of a range that is missing (P25). */
@@ -293,6 +291,15 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.noteQueue();
     this.report();
     return refs;
+  }
+
+  /**
+   * Removes answers about channels that belong to no subscription (G11).
+   *
+   * @returns the commands whose answers they were; the caller answers them with an error.
+   */
+  withdrawAnswers(concerns: (channel: string) => boolean): readonly string[] {
+    return this.queue.answerFlows(concerns).flatMap((flow) => this.purge(flow));
   }
 
   /** Sets aside what is queued of frozen subscriptions, until {@link release} (G11). */
@@ -517,11 +524,9 @@ export class Outbox implements Flushable, BudgetedOutbox {
   }
 
   private get isControlFull(): boolean {
-    const { limits } = this.shared;
-    return (
-      this.control !== undefined &&
-      (this.control.length >= limits.maxMessages || this.controlBytes >= limits.maxBytes)
-    );
+    const { control, controlBytes, shared } = this;
+    const { maxMessages, maxBytes } = shared.limits;
+    return control !== undefined && (control.length >= maxMessages || controlBytes >= maxBytes);
   }
 
   private noteDropped(flow: Flow, seq: number): void {

@@ -1,4 +1,5 @@
 import type { Position } from '../../protocol/position.js';
+import { AnswerFlow } from './answer-flow.js';
 import { EntryList } from './entry-list.js';
 import { isQueued, QueueEntry, type Flow, type GapEntry, type QueuedMessage } from './entry.js';
 import { FlowIndex } from './flow-index.js';
@@ -140,6 +141,15 @@ export class OutboxQueue {
       this.remove(entry);
     }
     return refs;
+  }
+
+  /** What is queued, or set aside, of flows that are not those of a subscription, each once. */
+  answerFlows(concerns: (channel: string) => boolean): readonly AnswerFlow[] {
+    const found: AnswerFlow[] = [];
+    for (const index of [this.held?.index, this.isEmpty ? undefined : this.indexed])
+      for (const flow of index?.all.keys() ?? [])
+        if (flow instanceof AnswerFlow && concerns(flow.name)) found.push(flow);
+    return found;
   }
 
   /** Sets aside the entries that must wait; the others stay in the queue. */

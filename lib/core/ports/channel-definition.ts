@@ -27,6 +27,8 @@ export interface ChannelPolicy {
   readonly replayLimit: number;
   readonly presence: PresencePolicy | false;
   readonly overflow: OverflowPolicy;
+  /** As {@link EngineSettings.recheckMs}, for this channel. */
+  readonly recheckMs?: number;
 }
 
 /** Parameters that a pattern took from a channel name. */

@@ -6,7 +6,11 @@ import type { Position } from '../../protocol/position.js';
 
 /** What a transport knows of a client before its first frame. */
 export interface Handshake {
-  readonly transport: 'websocket' | 'sse' | 'polling';
+  /**
+   * How the client talks to the server: `sse` and `polling` are sessions over HTTP (P21), as its client library names them too; `feed`
+   * is a plain stream, which nothing comes back by (P20).
+   */
+  readonly transport: 'websocket' | 'sse' | 'polling' | 'feed';
   readonly headers: IncomingHttpHeaders;
   /** Path and query of the request. */
   readonly url: string;

@@ -14,6 +14,26 @@ export type ControlMessage =
       readonly reason?: string;
     }
   | {
+      /**
+       * The same of the channels that a pattern matches. A kind of its own: a node that does not know patterns reports that it did not
+       * apply it, and would take it for the name of a channel otherwise.
+       */
+      readonly kind: 'revoke_pattern';
+      readonly user: string;
+      readonly pattern: string;
+      readonly reason?: string;
+    }
+  | {
+      /**
+       * Asks the authorizations of subscriptions again: those of a user, of a channel or pattern, of both; without either, all.
+       * A node has applied it when each was answered, or is withheld until it is.
+       */
+      readonly kind: 'reauthorize';
+      readonly user?: string;
+      readonly channel?: string;
+      readonly reason?: string;
+    }
+  | {
       /** Refuses the user, and closes the connections. */
       readonly kind: 'ban';
       readonly user: string;
@@ -24,6 +44,14 @@ export type ControlMessage =
       readonly forMs?: number;
       readonly reason?: string;
       readonly by?: string;
+    }
+  | {
+      /** Closes sessions: one, everybody of a channel, or of an address. */
+      readonly kind: 'disconnect_sessions';
+      readonly of: 'session' | 'channel' | 'address';
+      /** The id of the session, the name of the channel, or the address as limits count addresses. */
+      readonly id: string;
+      readonly reason?: string;
     }
   | { readonly kind: 'unban'; readonly user: string; readonly by?: string }
   | {
@@ -47,8 +75,19 @@ export type ControlMessage =
       readonly generation: number;
     };
 
+/** Which channels an act concerns. */
+export interface ConcernedChannels {
+  /** Equal for the same channels; empty for all. Never the name of a channel for several. */
+  readonly key: string;
+  readonly isPattern: boolean;
+  has(channel: string): boolean;
+}
+
 /** The record of a ban. */
 export type BanRecord = Extract<ControlMessage, { kind: 'ban' }>;
+
+/** The record that closes sessions. */
+export type DisconnectRecord = Extract<ControlMessage, { kind: 'disconnect_sessions' }>;
 
 /** The record of what a node does against a client that keeps exceeding its rates. */
 export type AbuseRecord = Extract<ControlMessage, { kind: 'abuse' }>;

@@ -59,9 +59,14 @@ export interface Observer {
   onConnectionClose?(connection: RealtimeConnection, code: number): void;
   /**
    * A client was refused: before a connection opened, with the error code or else the HTTP status of the answer, or at `hello`,
-   * with the name of the close code. `ip` is the client's address.
+   * with the name of the close code. `request`: a request of a session over HTTP that is open, or was, a body or a poll, with the
+   * HTTP status of the answer (P21); a client may cause as many as its rate of frames allows. `ip` is the client's address.
    */
-  onRefusal?(at: 'upgrade' | 'hello', reason: CloseName | ErrorCode | Refusal['status'], ip: string): void;
+  onRefusal?(
+    at: 'upgrade' | 'hello' | 'request',
+    reason: CloseName | ErrorCode | Refusal['status'],
+    ip: string,
+  ): void;
   /** A valid command within its rate begins. The same object is given to `onCommandEnd`. */
   onCommandStart?(connection: RealtimeConnection, command: ObservedCommand): void;
   /** The command was answered, once for each `onCommandStart`; `closed` when the connection ended before that. */

@@ -1,5 +1,5 @@
 import { MIN_ENVELOPES_PER_FRAME } from '../../protocol/envelope.js';
-import type { EngineSettings } from './settings.js';
+import type { EngineSettings, UserOverflow } from './settings.js';
 
 /** Kinds of settings. A `duration` is in milliseconds, an `integer` is a whole number. */
 export type SettingKind = 'duration' | 'integer' | 'text' | 'flag' | 'choice';
@@ -51,6 +51,14 @@ export function text<T extends string | undefined>(
   return { kind: 'text', default: value, min: 1, max: 256, ...bounds };
 }
 
+/** One of a few words. */
+export function choice<Word extends string, Default extends Word | undefined>(
+  value: Default,
+  choices: readonly Word[],
+): Setting<'choice', Word | Default> {
+  return { kind: 'choice', default: value, min: 0, max: choices.length, choices };
+}
+
 /** Names the property that holds a setting's value: see {@link ValuesOf}. */
 export function valueName(name: string, { kind }: Setting): string {
   return kind === 'duration' ? `${name}Ms` : name;
@@ -69,6 +77,7 @@ export const ENGINE_TABLE = {
   applicationName: text('application', { max: 64 }),
   helloTimeout: duration(10_000, { min: 100 }),
   handlerTimeout: duration(10_000, { min: 1 }),
+  recheck: duration(0),
   heartbeat: { interval: duration(25_000, { min: 1_000 }), timeout: duration(10_000, { min: 100 }) },
   retry: {
     base: duration(500, { min: 1 }),
@@ -105,6 +114,8 @@ export const ENGINE_TABLE = {
     maxWaitingBytes: integer(16 * 1024 * 1024, { min: 64 * 1024 }),
     maxRateBuckets: integer(100_000, { min: 1_000 }),
     maxConnectionsPerAddress: integer(1_000),
+    maxConnectionsPerUser: integer(100, { min: 0 }),
+    whenUserIsFull: choice<UserOverflow, UserOverflow>('refuse', ['refuse', 'end_oldest']),
     ipv6Prefix: integer(64, { min: 32, max: 128 }),
     maxConnections: integer(100_000),
     maxParamsBytes: integer(4 * 1024, { min: 64 }),

@@ -11,6 +11,9 @@ import type { RealtimeConnection } from './realtime-connection.js';
 import type { Authenticator, Verifier } from './identity.js';
 import type { LimitsForUser } from './user-limits.js';
 
+/** Whether the newest connection of a user who has as many as may be is refused, or the oldest ends (4812). */
+export type UserOverflow = 'refuse' | 'end_oldest';
+
 /** Bounds of what one client may send (G16); `welcome` announces some of them. */
 export interface InboundLimits extends AnnouncedLimits {
   /** Commands that a client may send at once, above the sustained rate. */
@@ -63,6 +66,10 @@ export interface InboundLimits extends AnnouncedLimits {
   readonly maxRateBuckets: number;
   /** Connections of one address; further ones are refused with 429. */
   readonly maxConnectionsPerAddress: number;
+  /** Connections of one user over all nodes; 0 for no bound. */
+  readonly maxConnectionsPerUser: number;
+  /** What happens to one more. */
+  readonly whenUserIsFull: UserOverflow;
   /** First bits of IPv6 addresses that are compared: all addresses with these are one client. */
   readonly ipv6Prefix: number;
   /** Connections of this node; further ones are refused with 503. */
@@ -150,6 +157,8 @@ export interface EngineSettings {
   readonly maxFlushDelayMs: number;
   /** Longest run of one handler of the application; after it the command is answered with `timeout`. */
   readonly handlerTimeoutMs: number;
+  /** Longest time after which the authorization of a subscription is asked again; 0 for never. */
+  readonly recheckMs: number;
   /** Whether a client without credentials may connect; it then has no user. */
   readonly anonymous: boolean;
   /** How long before a token's expiry `auth_required` is sent (G12). */

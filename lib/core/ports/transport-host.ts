@@ -89,6 +89,8 @@ export interface TransportHost {
   authenticate(credentials: Credentials): MaybePromise<Verified>;
   /** Notifies the host of a client that was refused before it opened, whoever refused it. @param ip address of the client. */
   onRefused(refusal: Refusal, ip: string): void;
+  /** Notifies the host of a request of an open session that was refused, with this HTTP status. @param ip address of the client. */
+  onRequestRefused(status: number, ip: string): void;
   /** Makes the session of a connection. The transport may hand in frames at once. */
   open(connection: Connection, opening: Opening): ConnectionHandler;
   /** The way to the other nodes, for requests of connections that they hold; `undefined` where the broker knows none. */

@@ -36,4 +36,9 @@ export interface Transport {
    * closed, or another transport claims them. Open connections are the engine's to close. Idempotent.
    */
   close(): void;
+  /**
+   * Resolves when the answers that were written to their ends have left the process; left out where the transport has none. Until then
+   * the HTTP server must not close, which would cut them.
+   */
+  whenLeft?(): Promise<void>;
 }

@@ -34,14 +34,15 @@ class SessionIndex {
 
 /** The live sessions of this node, found by what commands and records name. */
 export class SessionRegistry {
-  private readonly all = new Map<string, Session>();
+  private readonly open = new Map<string, Session>();
   private readonly users = new SessionIndex();
   private readonly lineages = new Map<string, Session>();
   private readonly addresses = new SessionIndex();
+  private count = 0;
 
   /** Number of connections, those before `welcome` included. */
   get size(): number {
-    return this.all.size;
+    return this.open.size;
   }
 
   /** @param network the {@link Session.network}. */
@@ -50,11 +51,12 @@ export class SessionRegistry {
   }
 
   find(id: string): Session | undefined {
-    return this.all.get(id);
+    return this.open.get(id);
   }
 
   add(session: Session): void {
-    this.all.set(session.id, session);
+    session.number(++this.count);
+    this.open.set(session.id, session);
     this.addresses.add(session.network, session);
   }
 
@@ -69,7 +71,7 @@ export class SessionRegistry {
   }
 
   remove(session: Session): void {
-    if (!this.all.delete(session.id)) return;
+    if (!this.open.delete(session.id)) return;
     this.addresses.remove(session.network, session);
     // A newer generation may already be in the place of this one.
     if (this.lineages.get(session.lineage) === session) this.lineages.delete(session.lineage);
@@ -85,11 +87,21 @@ export class SessionRegistry {
     return this.addresses.list(network).filter(({ userId, isLive }) => userId === undefined && isLive);
   }
 
+  /** All sessions of an address, or network of addresses, as {@link Session.network} has it. */
+  ofNetwork(network: string): readonly Session[] {
+    return this.addresses.list(network);
+  }
+
   ofLineage(lineage: string): Session | undefined {
     return this.lineages.get(lineage);
   }
 
+  /** All of them, in the order in which they came. */
+  all(): Iterable<Session> {
+    return this.open.values();
+  }
+
   list(): readonly Session[] {
-    return [...this.all.values()];
+    return [...this.open.values()];
   }
 }

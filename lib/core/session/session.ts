@@ -36,6 +36,7 @@ import { requireRetainable, type RetainedMemoryDeps } from './memory.js';
 import { PublishLanes } from './publish-lanes.js';
 import { ReadingPause } from './reading-pause.js';
 import { TokenWatch, type TokenSession } from './token-watch.js';
+import type { Standing } from './standing.js';
 import type { UnparsedFrames } from './unparsed-frames.js';
 
 // Shared, so that an idle session has no objects of its own for what it does not use.
@@ -102,6 +103,8 @@ export class Session
   readonly flow: CommandFlow;
   readonly inbound: InboundLimiter;
   unparsed: UnparsedFrames | undefined;
+  /** Where the limit of connections of its user has it; `undefined` where nothing was asked. */
+  standing: Standing | undefined;
   private state: State = 'hello';
   private identity: RealtimeIdentity | undefined;
   private verifiedId: string | undefined;
@@ -114,6 +117,7 @@ export class Session
   private anonymousName: string | undefined;
   private producerName: string | undefined;
   private generationNumber = 0;
+  private serialNumber = 0;
   /** Bytes that the node keeps for it for as long as it lives. */
   private retained = 0;
   private closeCode: number | undefined;
@@ -167,6 +171,16 @@ export class Session
   /** Counts these connections. */
   get generation(): number {
     return this.generationNumber;
+  }
+
+  /** Counts the sessions of this process, from 1 on. */
+  get serial(): number {
+    return this.serialNumber;
+  }
+
+  /** Called once, when it is registered. */
+  number(serial: number): void {
+    this.serialNumber = serial;
   }
 
   /** The close code that it ended with; `undefined` while it is open. */
@@ -321,12 +335,13 @@ export class Session
    * Answers a command in the channel lane.
    *
    * @param handler that made the answer, for the log.
+   * @param flow what it is withdrawn with.
    * @returns the bytes of the answer, for {@link chargeAnswer}.
    * @throws RealtimeError `message_too_large` for an answer of a handler above `limits.maxAnswerBytes`; nothing was queued then.
    */
-  reply(ref: string, payload: unknown, handler?: string): number {
+  reply(ref: string, payload: unknown, handler?: string, flow?: Flow): number {
     const bytes = this.deps.answers.encode(this.outbox, ref, payload, handler);
-    if (!this.outbox.pushAnswer(bytes, ref, undefined)) this.close('slow_consumer');
+    if (!this.outbox.pushAnswer(bytes, ref, flow)) this.close('slow_consumer');
     this.answered(ref, 'ok');
     return bytes.length;
   }

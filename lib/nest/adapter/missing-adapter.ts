@@ -1,7 +1,7 @@
 import type { Provider, WebSocketAdapter } from '@nestjs/common';
 import { ApplicationConfig, DiscoveryService } from '@nestjs/core';
 import { isGateway } from '../decorators/subscribe-message-metadata.js';
-import { isMissingPackage } from '../errors/missing-package.js';
+import { isMissingPackage } from '../../core/ports/missing-package.js';
 import {
   SHARED_CONNECTION,
   VirtualWsServers,

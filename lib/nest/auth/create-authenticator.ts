@@ -7,22 +7,34 @@ import { resolveInjectable } from '../discovery/injectable-resolver.js';
 import type { ErrorMapper } from '../errors/error-mapper.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
 import type { AuthConfig } from '../options/auth-options.js';
+import { JwksAuthenticator } from './jwks-authenticator.js';
 import { JwtAuthenticator } from './jwt-authenticator.js';
+import type { RemoteKeysDeps } from './remote-keys.js';
+
+/** What an authenticator is made with. */
+export interface AuthenticatorDeps extends RemoteKeysDeps {
+  readonly moduleRef: ModuleRef;
+  readonly mapper: ErrorMapper;
+  readonly problems: BootProblems;
+}
 
 /** Makes the authenticator that the options ask for. */
 export async function createAuthenticator(
   auth: AuthConfig,
   anonymous: boolean,
-  moduleRef: ModuleRef,
-  mapper: ErrorMapper,
-  problems: BootProblems,
+  deps: AuthenticatorDeps,
 ): Promise<Authenticator> {
+  const { moduleRef, mapper, problems } = deps;
   switch (auth.mode) {
     case 'undecided':
     case 'anonymous':
       return anonymousOnly;
     case 'jwt': {
-      const jwt = await JwtAuthenticator.create(auth.jwt).catch((error: Error) => {
+      const made =
+        auth.jwt.jwks === undefined
+          ? JwtAuthenticator.create(auth.jwt, deps.clock)
+          : JwksAuthenticator.create(auth.jwt, auth.jwksCache, deps);
+      const jwt = await made.catch((error: Error): Authenticator => {
         problems.add('auth.jwt', 'cannot be used.', error.message);
         return anonymousOnly;
       });

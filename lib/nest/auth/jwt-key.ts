@@ -65,9 +65,15 @@ function secretKey(secret: string | Buffer | undefined): JwtKey {
   return { kind: 'secret', value: secret, algorithms: HMAC };
 }
 
+/** The algorithms that fit a public key; `undefined` for a kind that is not known here. */
+export function algorithmsOf({ asymmetricKeyType: type, asymmetricKeyDetails }: KeyObject) {
+  return PUBLIC_KEYS.get(type === 'ec' ? asymmetricKeyDetails?.namedCurve : type);
+}
+
 function publicKeyOf(value: string | Buffer): JwtKey {
-  const { asymmetricKeyType: type = 'unknown', asymmetricKeyDetails } = parse(value);
-  const algorithms = PUBLIC_KEYS.get(type === 'ec' ? asymmetricKeyDetails?.namedCurve : type);
+  const key = parse(value);
+  const { asymmetricKeyType: type = 'unknown' } = key;
+  const algorithms = algorithmsOf(key);
   if (algorithms === undefined) {
     throw new JwtKeyError(
       `"publicKey" is of kind ${type}, which @nestjs/jwt cannot verify.`,

@@ -15,8 +15,9 @@ export interface ChannelHistoryOptions {
   readonly size?: number;
   /**
    * Bytes of events kept per channel, counted as JSON with all fields: the oldest events go first. An event larger than this alone
-   * is delivered and numbered, but neither it nor what came before it is kept: set it above `limits.maxMessageBytes`. At least
-   * 1024. Default 8388608 (8 MiB).
+   * is delivered and numbered, but neither it nor what came before it is kept: set it above `limits.maxMessageBytes`. The
+   * memory broker, which keeps them as values, keeps those that take four times as much of the heap. At least 1024. Default
+   * 8388608 (8 MiB).
    */
   readonly maxBytes?: number;
   /** How long an event is kept. Default `'1h'`. */
@@ -49,6 +50,11 @@ export interface ChannelOptions {
    * `'disconnect'`.
    */
   readonly overflow?: OverflowPolicy;
+  /**
+   * Longest time after which the authorization of each subscription is asked again; 0 for never (G11). Default: `recheck` of the
+   * module.
+   */
+  readonly recheck?: Duration;
   /** What an acknowledged event must survive (G1); more than the broker promises is a boot error. Default: as the broker. */
   readonly durability?: Durability;
   /**

@@ -19,11 +19,13 @@ export interface PolicyBounds {
 export function resolvePolicy(options: unknown, path: string, bounds: PolicyBounds, problems: BootProblems) {
   const reader = OptionReader.of(options, path, problems);
   const { broker } = bounds;
+  const recheckMs = reader.one('recheck', CHANNEL_TABLE.recheck);
   const policy: ChannelPolicy = {
     durability: reader.one('durability', CHANNEL_TABLE.durability) ?? broker.capabilities.durability,
     ...resolveLog(reader, bounds),
     presence: resolvePresence(reader),
     overflow: reader.one('overflow', CHANNEL_TABLE.overflow),
+    ...(recheckMs === undefined ? {} : { recheckMs }),
   };
   for (const { option, problem, remedy } of shortfallsOf(policy, broker))
     reader.report(option, problem, remedy);

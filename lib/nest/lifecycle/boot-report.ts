@@ -1,6 +1,7 @@
 import type { ChannelDefinition } from '../../core/ports/channel-definition.js';
 import type { Broker } from '../../core/ports/broker.js';
 import type { EngineLogger } from '../../core/ports/logger.js';
+import { jwksOf } from '../auth/jwks-authenticator.js';
 import { jwtKey } from '../auth/jwt-key.js';
 import type { AuthConfig } from '../options/auth-options.js';
 import type { RealtimeConfig } from '../options/resolve-options.js';
@@ -40,6 +41,7 @@ export function reportBoot(
   logger.log(`Realtime ${where}, broker ${name}, durability ${capabilities.durability}${dedupe}`);
   if (!attaches) return;
   warnOfSecrets(config.auth, logger);
+  warnOfAudiences(config.auth, logger);
   if (config.randomTicketSecret && capabilities.durability !== 'process') {
     logger.warn(
       'ticketSecret is not set: a client that reconnects to another node counts as a new one. Set the same secret on every node.',
@@ -51,6 +53,10 @@ function describeAuth({ auth, settings }: RealtimeConfig): string {
   const others = settings.anonymous && auth.mode !== 'anonymous' ? ' or anonymous' : '';
   switch (auth.mode) {
     case 'jwt':
+      if (auth.jwt.jwks !== undefined)
+        return `jwt (keys of ${jwksOf(auth.jwt)
+          .map(({ issuer }) => issuer)
+          .join(', ')})${others}`;
       return `jwt (${jwtKey(auth.jwt).algorithms.join(', ')})${others}`;
     case 'custom': {
       const { authenticator } = auth;
@@ -67,5 +73,17 @@ function warnOfSecrets(auth: AuthConfig, logger: EngineLogger): void {
   if (Buffer.byteLength(auth.jwt.secret) >= LEAST_SECRET_BYTES) return;
   logger.warn(
     `auth.jwt.secret is shorter than ${LEAST_SECRET_BYTES} bytes and can be guessed offline (RFC 7518 §3.2). Use a longer one.`,
+  );
+}
+
+/** An identity provider signs tokens for everybody who asks it to. */
+function warnOfAudiences(auth: AuthConfig, logger: EngineLogger): void {
+  if (auth.mode !== 'jwt' || auth.jwt.audience !== undefined) return;
+  const open = jwksOf(auth.jwt).filter(({ audience }) => audience === undefined);
+  if (open.length === 0) return;
+  const issuers = open.map(({ issuer }) => issuer).join(', ');
+  logger.warn(
+    `auth.jwt.jwks has no audience for ${issuers}: tokens that were issued for any other application are accepted. Set it to the ` +
+      'identifier of this API.',
   );
 }

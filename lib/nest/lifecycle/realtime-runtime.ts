@@ -92,7 +92,14 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     const { settings, auth } = this.config;
     const { discovery, moduleRef, gate } = this;
     const { anonymous } = settings;
-    const authenticator = await createAuthenticator(auth, anonymous, moduleRef, mapper, problems);
+    const authenticator = await createAuthenticator(auth, anonymous, {
+      moduleRef,
+      mapper,
+      problems,
+      logger,
+      clock: systemClock,
+      fetch: globalThis.fetch,
+    });
     const onConnect = await compileConnect(
       this.config.connect,
       { compiler, discovery, moduleRef, gate },

@@ -24,6 +24,10 @@ const DRAIN_SLACK_MS = 1_000;
 const LEAST_CLOSE_MS = 1_000;
 const MOST_CLOSE_MS = 5_000;
 
+async function whenLeft(transports: readonly Transport[]): Promise<void> {
+  await Promise.all(transports.map((transport) => transport.whenLeft?.() ?? Promise.resolve()));
+}
+
 /**
  * Attaches the transports to the application's HTTP server, and closes them. Not in the global module: that one is
  * destroyed last, after the databases that handlers need, and clients must be gone before.
@@ -95,8 +99,12 @@ export class TransportRuntime
       await endsWithin(drainDeadlineMs + DRAIN_SLACK_MS, engine.drain(drainDeadlineMs));
     }
     this.runtime.attached = false;
-    for (const transport of this.transports) transport.close();
-    this.runtime.feeds?.close();
+    const transports: Transport[] = [...this.transports];
+    const { feeds } = this.runtime;
+    if (feeds !== undefined && !transports.includes(feeds)) transports.push(feeds);
+    for (const transport of transports) transport.close();
+    // Until then the server must not close, as Nest makes it do next.
+    await endsWithin(this.closeTimeoutMs, whenLeft(transports));
     const server = httpServerOf(this.httpAdapterHost);
     if (server !== undefined && this.transports.length > 0)
       endHalfSentRequests(server, systemClock, this.connections);

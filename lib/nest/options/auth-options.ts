@@ -1,17 +1,19 @@
 import type { Type } from '@nestjs/common';
-import { jwtKey, JwtKeyError } from '../auth/jwt-key.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
-import type { JwtAlgorithm, RealtimeAuthenticator, RealtimeJwtOptions } from '../realtime-options.js';
-import { isTexts, OptionReader } from './option-reader.js';
+import type { RealtimeAuthenticator } from '../realtime-options.js';
+import { resolveJwt, type JwtConfig } from './jwt-options.js';
+import { OptionReader } from './option-reader.js';
 import { MODULE_TABLE } from './option-table.js';
-import { TOKEN } from './transport-options.js';
+import { TOKEN, type CookieConfig } from './transport-options.js';
 
 /** How clients authenticate. `undecided` is refused where there is a server to attach to. */
 export type AuthConfig =
   | { readonly mode: 'undecided' | 'anonymous' }
-  | { readonly mode: 'jwt'; readonly jwt: RealtimeJwtOptions }
+  | ({ readonly mode: 'jwt' } & JwtConfig)
   | { readonly mode: 'custom'; readonly authenticator: Type<RealtimeAuthenticator> | RealtimeAuthenticator };
 
+/** Shortest secret of tokens against cross-site requests: as long as what HMAC-SHA256 makes. */
+const LEAST_SECRET_BYTES = 32;
 const UNDECIDED: AuthConfig = { mode: 'undecided' };
 
 /** Reads the option `auth` in all its forms: options, a class, or an instance. */
@@ -21,7 +23,7 @@ export function resolveAuth(auth: unknown, problems: BootProblems) {
     return {
       config: auth === undefined ? UNDECIDED : custom(auth, 'auth', problems),
       anonymous: anonymous.default,
-      cookieName: undefined,
+      cookie: undefined,
       requiredAheadMs: requiredAhead.default,
     };
   }
@@ -30,7 +32,7 @@ export function resolveAuth(auth: unknown, problems: BootProblems) {
   const resolved = {
     config: choose(reader, isAnonymous, problems),
     anonymous: isAnonymous,
-    cookieName: reader.value('cookie') === undefined ? undefined : cookieName(reader.object('cookie')),
+    cookie: reader.value('cookie') === undefined ? undefined : resolveCookie(reader.object('cookie')),
     requiredAheadMs: reader.one('requiredAhead', requiredAhead),
   };
   reader.end();
@@ -43,7 +45,7 @@ function choose(reader: OptionReader, isAnonymous: boolean, problems: BootProble
   if (jwt !== undefined && authenticator !== undefined)
     reader.report('jwt', 'is given beside auth.authenticator.', 'Keep one of them.');
   if (authenticator !== undefined) return custom(authenticator, 'auth.authenticator', problems);
-  if (jwt !== undefined) return { mode: 'jwt', jwt: resolveJwt(jwt, problems) };
+  if (jwt !== undefined) return { mode: 'jwt', ...resolveJwt(jwt, problems) };
   if (isAnonymous) return { mode: 'anonymous' };
   reader.report(
     'jwt',
@@ -68,7 +70,7 @@ function isAuthenticator(value: unknown): value is Type<RealtimeAuthenticator> |
   return typeof (instance as Partial<RealtimeAuthenticator> | null | undefined)?.authenticate === 'function';
 }
 
-function cookieName(reader: OptionReader): string | undefined {
+function resolveCookie(reader: OptionReader): CookieConfig | undefined {
   const name = reader.value('name');
   const isName = typeof name === 'string' && name.length <= 256 && TOKEN.test(name);
   if (!isName) {
@@ -78,55 +80,21 @@ function cookieName(reader: OptionReader): string | undefined {
       'Give the name of the cookie that holds the token.',
     );
   }
+  const csrf = reader.value('csrf') === undefined ? undefined : resolveCsrf(reader.object('csrf'));
   reader.end();
-  return isName ? name : undefined;
+  return isName ? { name, csrf } : undefined;
 }
 
-/** Reads `auth.jwt`. Where something is wrong, it is reported and the result is never used. */
-function resolveJwt(given: unknown, problems: BootProblems): RealtimeJwtOptions {
-  const reader = OptionReader.of(given, 'auth.jwt', problems);
-  const key = {
-    secret: reader.checked('secret', isKey, 'is not a key.', 'Give a string or a Buffer.'),
-    publicKey: reader.checked('publicKey', isKey, 'is not a key.', 'Give a PEM as a string or a Buffer.'),
-    algorithms: reader.checked('algorithms', isList, 'is not a list.', 'Give a list such as ["RS256"].'),
-  };
-  for (const claim of ['issuer', 'audience']) {
-    // jsonwebtoken treats an empty one as left out, and would then accept any token.
-    reader.checked(
-      claim,
-      isExpectation,
-      'is neither a text nor a list of texts, or is empty.',
-      'Give what tokens must say, or leave it out to accept any. Is the environment variable set?',
+function resolveCsrf(reader: OptionReader): CookieConfig['csrf'] {
+  const secret = reader.value('secret');
+  const isSecret = typeof secret === 'string' && Buffer.byteLength(secret) >= LEAST_SECRET_BYTES;
+  if (!isSecret) {
+    reader.report(
+      'secret',
+      `is no text of at least ${LEAST_SECRET_BYTES} bytes, and could be guessed.`,
+      'Give a random one, the same on every node. Is the environment variable set?',
     );
   }
-  const isFunction = (value: unknown) => typeof value === 'function';
-  reader.checked('user', isFunction, 'is not a function.', 'Give (claims) => ({ id: … }).');
-  reader.all(MODULE_TABLE.auth.jwt);
   reader.end();
-  if (key.secret !== undefined && key.publicKey !== undefined)
-    reader.report('secret', 'is given beside auth.jwt.publicKey.', 'Keep one of them.');
-  else if (Object.entries(key).every(([name, value]) => value === reader.value(name)))
-    checkKey(key, problems);
-  return given as RealtimeJwtOptions;
-}
-
-function checkKey(key: RealtimeJwtOptions, problems: BootProblems): void {
-  try {
-    jwtKey(key);
-  } catch (error) {
-    if (!(error instanceof JwtKeyError)) throw error;
-    problems.add('auth.jwt', error.problem, error.remedy);
-  }
-}
-
-function isKey(value: unknown): value is string | Buffer {
-  return typeof value === 'string' || Buffer.isBuffer(value);
-}
-
-function isList(value: unknown): value is readonly JwtAlgorithm[] {
-  return Array.isArray(value);
-}
-
-function isExpectation(value: unknown): value is string | readonly string[] {
-  return isTexts(typeof value === 'string' ? [value] : value) && (value as string[]).length > 0;
+  return isSecret ? { secret } : undefined;
 }

@@ -1,6 +1,7 @@
 import type { Durability } from '../../core/ports/broker.js';
 import type { OverflowPolicy } from '../../core/ports/channel-definition.js';
 import {
+  choice,
   duration,
   ENGINE_DEFAULTS,
   ENGINE_TABLE,
@@ -11,13 +12,6 @@ import {
 
 function flag<T extends boolean | undefined>(value: T): Setting<'flag', boolean | T> {
   return { kind: 'flag', default: value, min: 0, max: 1 };
-}
-
-function choice<Word extends string, Default extends Word | undefined>(
-  value: Default,
-  choices: readonly Word[],
-): Setting<'choice', Word | Default> {
-  return { kind: 'choice', default: value, min: 0, max: choices.length, choices };
 }
 
 // Defaults and bounds are written here and in ENGINE_TABLE, and nowhere else: the option reader and docs/options.md take
@@ -39,7 +33,18 @@ export const MODULE_TABLE = {
   auth: {
     anonymous: flag(ENGINE_DEFAULTS.anonymous),
     requiredAhead: duration(ENGINE_DEFAULTS.authRequiredAheadMs),
-    jwt: { clockTolerance: duration(5_000), maxAge: duration(undefined) },
+    jwt: {
+      clockTolerance: duration(5_000),
+      maxAge: duration(undefined),
+      jwksCache: {
+        refresh: duration(300_000, { min: 1_000 }),
+        keep: duration(3_600_000, { min: 1_000 }),
+        cooldown: duration(30_000, { min: 1_000 }),
+        timeout: duration(5_000, { min: 100 }),
+        maxBytes: integer(256 * 1024, { min: 1_024 }),
+        maxKeys: integer(100),
+      },
+    },
   },
 };
 
@@ -58,4 +63,5 @@ export const CHANNEL_TABLE = {
     'drop-newest',
     'conflate',
   ]),
+  recheck: duration(undefined),
 };

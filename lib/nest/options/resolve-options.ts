@@ -60,7 +60,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
   const limits = resolveLimits(reader.object('limits'));
   const config: RealtimeConfig = {
     auth: auth.config,
-    transport: resolveTransport(reader, { path, queryToken, requireTls, cookieName: auth.cookieName }),
+    transport: resolveTransport(reader, { path, queryToken, requireTls, cookie: auth.cookie }),
     sse: transports.sse,
     httpSessions: transports.httpSessions ?? transports.sse,
     settings: {

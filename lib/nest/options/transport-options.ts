@@ -14,12 +14,18 @@ import type { OptionReader } from './option-reader.js';
 /** Options of the transport, after validation. */
 export type TransportConfig = WebSocketTransportOptions & { readonly path: string };
 
+/** A cookie that holds a credential, and what pages prove with that they may use it. */
+export interface CookieConfig {
+  readonly name: string;
+  readonly csrf: { readonly secret: string } | undefined;
+}
+
 /** Those that have been read already, because they are plain values. */
 interface PlainTransportOptions {
   readonly path: string;
   readonly queryToken: string | undefined;
   readonly requireTls: boolean;
-  readonly cookieName: string | undefined;
+  readonly cookie: CookieConfig | undefined;
 }
 
 /** The characters of a token (RFC 9110 §5.6.2), which are those of a cookie's name and of `queryToken`. */
@@ -28,7 +34,7 @@ export const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 /** Reads how clients reach the server: path, origins, hosts, proxies, compression and codecs. */
 export function resolveTransport(
   reader: OptionReader,
-  { path, queryToken, requireTls, cookieName }: PlainTransportOptions,
+  { path, queryToken, requireTls, cookie }: PlainTransportOptions,
 ): TransportConfig {
   // No client reaches a segment of dots: it is resolved before the address is used (RFC 3986 §5.2.4).
   if (!/^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)+$/.test(path)) {
@@ -69,7 +75,7 @@ export function resolveTransport(
     ...(codecs === undefined ? {} : { codecs }),
     ...(origins === undefined ? {} : { allowedOrigins: origins }),
     ...(allowedHosts === undefined ? {} : { allowedHosts }),
-    ...(cookieName === undefined ? {} : { cookie: { name: cookieName } }),
+    ...(cookie === undefined ? {} : { cookie }),
     ...(trustProxy === undefined ? {} : { trustProxy }),
     ...(queryToken === undefined ? {} : { queryToken }),
     ...(compression === false ? {} : { compression }),

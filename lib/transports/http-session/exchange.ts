@@ -4,6 +4,7 @@ import type { UnfinishedBytes } from '../../core/ports/transport-host.js';
 import type { Exchange } from '../http/exchange.js';
 import type { PageVerdict } from '../http/handshake-policy.js';
 import { endRequest, isHttp2 } from '../http/http2.js';
+import type { Outgoing } from '../http/outgoing.js';
 import { bytesIn, type Answer } from './answer.js';
 import { SlicedBody } from './sliced-body.js';
 import { dropBody } from './unread-body.js';
@@ -20,6 +21,8 @@ export interface SessionExchange extends Exchange {
   page?: PageVerdict;
   /** Methods of the path. */
   readonly allow: string;
+  /** Whether it names a session that is open, or was. */
+  inSession?: boolean;
 }
 
 /** How answers are written. */
@@ -30,6 +33,7 @@ export interface AnswerRules {
   /** Whether the connection ends behind it. */
   readonly ends: boolean;
   readonly unread: UnreadAnswers;
+  readonly outgoing: Outgoing;
   /** Whether the server closes. */
   readonly closing: boolean;
   /** Counts what answers hold that nobody else follows: those of the sessions of other nodes. */
@@ -65,6 +69,7 @@ export function writeAnswer({ req, res, cors }: SessionExchange, answer: Answer,
   fate?.begin(cut);
   if (res.destroyed) return;
   sliced.write(() => {
+    rules.outgoing.add(res);
     if (req.complete) res.end();
     else drain(req, res, rules);
   });

@@ -8,9 +8,6 @@ import { encodeRelay, GO_ON, type RelayedRequest, type RelayId } from './relay-c
 import { RelayOffers } from './relay-offers.js';
 import type { SessionAnswers } from './requests.js';
 
-/** The topic under which nodes send one another requests and answers. */
-export const RELAY_TOPIC = 'http-session';
-
 /** Most requests of other nodes that wait here, and bytes of their bodies. */
 const MAX_WAITING = 131_072;
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
@@ -27,6 +24,15 @@ interface Waiting {
   gone: (() => void) | undefined;
 }
 
+export interface RelayServiceDeps {
+  readonly link: NodeLink;
+  /** Under which answers are sent. */
+  readonly topic: string;
+  readonly answers: SessionAnswers;
+  readonly clock: Clock;
+  readonly onError: (error: unknown) => void;
+}
+
 /** Answers requests of the sessions of this node that came to another one. */
 export class RelayService {
   private readonly waiting = new Map<string, Waiting>();
@@ -35,13 +41,8 @@ export class RelayService {
   /** The last request of each node. They come in order, so an earlier one has come before, or is too late. */
   private readonly last = new Map<string, RelayId>();
 
-  constructor(
-    private readonly link: NodeLink,
-    private readonly answers: SessionAnswers,
-    clock: Clock,
-    private readonly onError: (error: unknown) => void,
-  ) {
-    this.offers = new RelayOffers(clock);
+  constructor(private readonly deps: RelayServiceDeps) {
+    this.offers = new RelayOffers(deps.clock);
   }
 
   /** Requests that wait for their answer. */
@@ -60,7 +61,7 @@ export class RelayService {
     try {
       answer = this.begin(request, waiting);
     } catch (error) {
-      this.onError(error);
+      this.deps.onError(error);
       return this.answer(from, id, refusalAnswer(TRY_LATER));
     }
     if (isPromise(answer)) this.hold(from, id, waiting, answer);
@@ -82,11 +83,12 @@ export class RelayService {
   private begin(request: RelayedRequest, waiting: Waiting): MaybePromise<Answer> {
     const { kind, session, number, origin, body } = request;
     const carried = { session, number, origin, network: '' };
-    if (kind === 'send') return this.answers.send(carried, body);
-    if (kind === 'begin') return whenReady(this.answers.beginSend(carried), (early) => early ?? GO_ON);
-    if (kind === 'finish') return this.answers.finishSend(carried, body);
-    if (kind === 'large') return this.answers.tooLarge(carried);
-    return this.answers.poll(carried, (callback) => (waiting.gone = callback));
+    const { answers } = this.deps;
+    if (kind === 'send') return answers.send(carried, body);
+    if (kind === 'begin') return whenReady(answers.beginSend(carried), (early) => early ?? GO_ON);
+    if (kind === 'finish') return answers.finishSend(carried, body);
+    if (kind === 'large') return answers.tooLarge(carried);
+    return answers.poll(carried, (callback) => (waiting.gone = callback));
   }
 
   private hold(from: string, id: RelayId, waiting: Waiting, answer: Promise<Answer>): void {
@@ -100,14 +102,14 @@ export class RelayService {
     });
     answer
       .catch((error: unknown) => {
-        this.onError(error);
+        this.deps.onError(error);
         return refusalAnswer(TRY_LATER);
       })
       .then((made) => {
         // A client that is gone is sent nothing.
         if (this.end(name) !== undefined) this.answer(from, id, made, Math.min(waiting.room, MAX_LATE_BYTES));
       })
-      .catch(this.onError);
+      .catch(this.deps.onError);
   }
 
   private end(name: string): Waiting | undefined {
@@ -134,7 +136,8 @@ export class RelayService {
   }
 
   private send(to: string, bytes: Buffer): Promise<void> {
-    return this.link.send(to, RELAY_TOPIC, bytes);
+    const { link, topic } = this.deps;
+    return link.send(to, topic, bytes);
   }
 
   private isNew(from: string, id: RelayId): boolean {

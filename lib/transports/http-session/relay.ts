@@ -8,7 +8,7 @@ import { AnswerRoom } from './answer-room.js';
 import type { WhenGone } from './poll-carrier.js';
 import { RelayBounds } from './relay-bounds.js';
 import { decodeRelay, encodeRelay, GO_ON, type RelayedRequest, type RelayMessage } from './relay-codec.js';
-import { RELAY_TOPIC, RelayService } from './relay-service.js';
+import { RelayService } from './relay-service.js';
 import { RestingSessions } from './resting-sessions.js';
 import type { SessionAnswers, SessionRequest } from './requests.js';
 import { nodeKeyIn, nodeKeyOf } from './session-id.js';
@@ -58,6 +58,8 @@ interface Forward {
 
 export interface SessionRelayDeps {
   readonly link: NodeLink;
+  /** Under which nodes send one another requests and answers: one for each transport of an engine. */
+  readonly topic: string;
   readonly clock: Clock;
   readonly entropy: Pick<Entropy, 'token'>;
   /** How long a poll waits at its node, in milliseconds. */
@@ -86,12 +88,12 @@ export class SessionRelay {
   private closed = false;
 
   constructor(private readonly deps: SessionRelayDeps) {
-    const { link, answers, clock, entropy, onError } = deps;
+    const { link, topic, answers, clock, onError, entropy } = deps;
     this.process = entropy.token();
     this.resting = new RestingSessions(clock);
     this.unknown = new UnknownIds(clock);
-    this.service = new RelayService(link, answers, clock, onError);
-    link.listen(RELAY_TOPIC, (from, bytes) => this.receive(from, bytes));
+    this.service = new RelayService({ link, topic, answers, clock, onError });
+    link.listen(topic, (from, bytes) => this.receive(from, bytes));
   }
 
   /** Requests that other nodes have yet to answer. */
@@ -290,7 +292,8 @@ export class SessionRelay {
   }
 
   private tell(node: string, message: RelayMessage, onFailed: () => void = () => undefined): void {
-    this.deps.link.send(node, RELAY_TOPIC, encodeRelay(message)).catch(onFailed);
+    const { link, topic } = this.deps;
+    link.send(node, topic, encodeRelay(message)).catch(onFailed);
   }
 
   private idOf(number: number): { readonly process: string; readonly number: number } {

@@ -60,7 +60,7 @@ export class SessionRequests implements SessionAnswers {
 
   beginSend(request: SessionRequest): MaybePromise<Answer | undefined> {
     const session = this.find(request);
-    if ('status' in session) return session;
+    if ('status' in session) return this.repeatedBye(request) ?? session;
     const early = this.judge(session, request.number);
     if (early !== undefined || !session.isPaused) return early;
     return session.whenReading(READING_WAIT_MS).then((reads) => {
@@ -72,7 +72,7 @@ export class SessionRequests implements SessionAnswers {
 
   finishSend(request: SessionRequest, body: Buffer): Answer {
     const session = this.look(request);
-    if ('status' in session) return session;
+    if ('status' in session) return this.repeatedBye(request) ?? session;
     const { number } = request;
     // The same body came by another request while this one was read.
     if (number !== session.taken + 1) return number === session.taken ? TAKEN : stale();
@@ -103,6 +103,11 @@ export class SessionRequests implements SessionAnswers {
     if (answer === 'wrong') return this.violated(session, wrongAck(session, request.number));
     session.lose();
     return endAnswer(410, 'What this answer held was withdrawn: resume');
+  }
+
+  /** The body with which a client left, again: its answer was lost, or a proxy sent it twice. It is answered as the first one. */
+  private repeatedBye({ session, number }: SessionRequest): Answer | undefined {
+    return this.table.leftWith(session, number) ? TAKEN : undefined;
   }
 
   private judge(session: HttpSession, number: number): Answer | undefined {

@@ -1,5 +1,6 @@
 import { trimOldest } from '../../core/async/oldest.js';
 import type { Clock, Scheduled } from '../../core/ports/clock.js';
+import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import type { SessionEnd } from './answer.js';
 import type { LastAnswer } from './carrier.js';
 
@@ -13,6 +14,8 @@ interface KeptAnswer extends LastAnswer {
 
 interface EndedSession extends SessionEnd {
   last: KeptAnswer | undefined;
+  /** Number of the last body that was taken. */
+  readonly taken: number;
   readonly forgetAt: number;
 }
 
@@ -46,11 +49,23 @@ export class SessionTable<Session extends { readonly id: string }> {
     this.open.set(session.id, session);
   }
 
-  end({ id }: Session, end: SessionEnd): void {
+  /** @param taken number of the last body that was taken. */
+  end({ id }: Session, end: SessionEnd, taken = 0): void {
     if (!this.open.delete(id)) return;
-    this.ended.set(id, { ...end, last: undefined, forgetAt: this.clock.monotonic() + this.rememberMs });
+    this.ended.set(id, {
+      ...end,
+      taken,
+      last: undefined,
+      forgetAt: this.clock.monotonic() + this.rememberMs,
+    });
     trimOldest(this.ended, MAX_ENDED);
     this.timer ??= this.clock.schedule(this.rememberMs, this.forgetDue);
+  }
+
+  /** Whether the client of a session left with this body. */
+  leftWith(id: string, number: number): boolean {
+    const ended = this.ended.get(id);
+    return ended?.code === CLOSE_CODES.normal.code && ended.taken === number;
   }
 
   /** Keeps the last answer of a session that has ended. */

@@ -220,7 +220,7 @@ export class HttpSession implements Connection, CarrierEvents, Rated {
     if (this.state === 'ended') return false;
     this.state = 'ended';
     this.end = end;
-    this.deps.table.end(this, end);
+    this.deps.table.end(this, end, this.taken);
     this.reader?.(true);
     return true;
   }

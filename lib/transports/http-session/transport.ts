@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { isPromise, whenReady, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import type { Handshake } from '../../core/ports/connection.js';
 import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
@@ -20,6 +20,7 @@ import { carrierOf, isHttp2 } from '../http/http2.js';
 import { bytesOf, Reception } from '../http/reception.js';
 import { ONE_BY_ONE, refusalHeaders, TRY_LATER } from '../http/refusal.js';
 import { leave, type Claim } from '../http/leaving.js';
+import { Outgoing } from '../http/outgoing.js';
 import { occupy, RequestRouter, type MethodHandler } from '../http/request-router.js';
 import { EventStream } from '../sse/event-stream.js';
 import { refusalAfter } from '../sse/feed-refusal.js';
@@ -34,13 +35,15 @@ import {
   type HttpSessionSettings,
   type HttpSessionTransportOptions,
 } from './options.js';
-import { PollCarrier, type WhenGone } from './poll-carrier.js';
+import { PollCarrier } from './poll-carrier.js';
 import { SessionRelay } from './relay.js';
+import { goneFrom, lengthOf, requestOf } from './request-head.js';
 import { MALFORMED, SessionRequests, type SessionRequest } from './requests.js';
 import { HttpSession, type HttpSessionDeps } from './session.js';
 import { SessionIds } from './session-id.js';
 import { SessionTable } from './session-table.js';
 import { StreamCarrier } from './stream-carrier.js';
+import { StreamTrials, TOO_MANY_TRIALS } from './stream-trials.js';
 import { UnreadAnswers } from './unread-answers.js';
 import { dropBody } from './unread-body.js';
 
@@ -51,6 +54,9 @@ const ALLOWED = {
 };
 const EXPOSED = { 'Access-Control-Expose-Headers': 'Realtime-Answer, Realtime-End, Retry-After' };
 
+/** Under it nodes send one another requests and answers; behind it comes the path, as an engine may have several transports. */
+const RELAY_TOPIC = 'http-session';
+
 const EMPTY = 'The body is an empty array: a session begins with the envelope `hello`';
 
 /**
@@ -59,6 +65,7 @@ const EMPTY = 'The body is an empty array: a session begins with the envelope `h
  */
 const FOREIGN_AFTER_MS = 60_000;
 
+type SessionKind = 'sse' | 'polling';
 type Step = (exchange: SessionExchange) => MaybePromise<void>;
 
 /** A client whose opening request was taken. */
@@ -86,7 +93,9 @@ export class HttpSessionTransport implements Transport {
   private readonly check: EntryCheck;
   private readonly bodies: BodyReader;
   private readonly unread: UnreadAnswers;
+  private readonly trials: StreamTrials;
   private readonly writer = new DirectWriter();
+  private readonly outgoing = new Outgoing();
   private readonly ids: SessionIds;
   private readonly sessions: HttpSessionDeps;
   private readonly requests: SessionRequests;
@@ -113,14 +122,16 @@ export class HttpSessionTransport implements Transport {
     const { unfinished } = host;
     this.bodies = new BodyReader({ clock, timeoutMs: handshakeTimeoutMs, unfinished });
     this.unread = new UnreadAnswers(clock, closeTimeoutMs);
+    this.trials = new StreamTrials(clock);
     this.ids = new SessionIds(host.nodeId, entropy);
     const table = new SessionTable<HttpSession>(clock, closeTimeoutMs);
     this.sessions = { clock, rate: new FrameRate(host.frames, clock), table, onError };
     this.requests = new SessionRequests(table);
     const { nodes: link } = host;
     const { intervalMs: pollMs } = this.settings.heartbeat;
-    const answers = this.requests;
-    this.relay = link && new SessionRelay({ link, clock, entropy, pollMs, answers, onError });
+    const { requests: answers } = this;
+    const topic = `${RELAY_TOPIC} ${this.pathOf('')}`;
+    this.relay = link && new SessionRelay({ link, topic, clock, entropy, pollMs, answers, onError });
   }
 
   get attached(): boolean {
@@ -130,15 +141,17 @@ export class HttpSessionTransport implements Transport {
   attach(server: Server): void {
     if (this.closed) throw new Error('This transport is closed. Create a new one.');
     const router = RequestRouter.of(server);
-    const paths: [string, Step][] = [
-      ['sse', (exchange) => this.open(exchange, 'sse')],
-      ['poll', (exchange) => this.poll(exchange)],
-      ['send', (exchange) => this.send(exchange)],
+    const paths: [string, SessionKind, Step][] = [
+      ['sse', 'sse', (exchange) => this.open(exchange, 'sse')],
+      ['poll', 'polling', (exchange) => this.poll(exchange)],
+      // Of a session of either kind; which one is the session's to say, and a preflight names none.
+      ['send', 'sse', (exchange) => this.send(exchange)],
     ];
     const claims: Claim[] = [];
     this.claims.set(server, claims);
-    for (const [name, step] of paths) {
-      const handler: MethodHandler = (req, res, allow) => this.onRequest(req, res, allow, step);
+    for (const [name, kind, step] of paths) {
+      const handler: MethodHandler = (req, res, allow) =>
+        this.onRequest({ req, res, cors: { Vary: 'Origin' }, allow }, kind, step);
       claims.push({ handler, release: router.claimMethods(this.pathOf(name), ['POST'], handler) });
     }
   }
@@ -150,19 +163,26 @@ export class HttpSessionTransport implements Transport {
     this.claims.clear();
     this.check.close();
     this.bodies.close();
+    this.trials.close();
     this.relay?.close();
     this.sessions.table.close();
+  }
+
+  whenLeft(): Promise<void> {
+    return this.outgoing.whenLeft();
   }
 
   private pathOf(name: string): string {
     return `${this.settings.path.replace(/\/$/, '')}/${name}`;
   }
 
-  private onRequest(req: IncomingMessage, res: ServerResponse, allow: string, step: Step): void {
-    const exchange: SessionExchange = { req, res, cors: { Vary: 'Origin' }, allow };
+  private onRequest(exchange: SessionExchange, kind: SessionKind, step: Step): void {
+    const { req, res } = exchange;
     void this.guard(exchange, () => {
       // Also once it is closed: a page has to be able to read that it should come back.
-      const page = this.reception.judge(req, req.socket, (address) => this.policy.judgePage(req, address));
+      const page = this.reception.judge(req, req.socket, (address) =>
+        this.policy.judgePage(req, address, kind),
+      );
       if (isRefusal(page)) return this.refuse(exchange, page);
       exchange.page = page;
       exchange.cors = { ...page.cors, ...EXPOSED };
@@ -174,7 +194,7 @@ export class HttpSessionTransport implements Transport {
     });
   }
 
-  private open(exchange: SessionExchange, transport: 'sse' | 'polling'): MaybePromise<void> {
+  private open(exchange: SessionExchange, transport: SessionKind): MaybePromise<void> {
     const { req, page } = exchange;
     const judged = this.judge(exchange, (address) => this.policy.judgeStream(req, address, transport, page));
     if (isRefusal(judged)) return this.refuse(exchange, judged);
@@ -203,21 +223,38 @@ export class HttpSessionTransport implements Transport {
     if (isRefusal(body)) return this.refuse(exchange, body);
     const frame = frameOfBody(body);
     if (frame === undefined) return this.refuse(exchange, refused(400, MALFORMED));
-    if (frame.trim() === '') return this.refuse(exchange, refused(400, EMPTY));
+    const isEmpty = frame.trim() === '';
+    const isStream = handshake.transport === 'sse';
+    if (isEmpty && !isStream) return this.refuse(exchange, refused(400, EMPTY));
     if (this.closed) return this.refuse(exchange, TRY_LATER);
+    if (isEmpty) return this.openTrial(exchange, handshake);
     const admitted = { handshake, opening, frame, bytes: body.length };
-    if (handshake.transport === 'sse') this.openStream(exchange, admitted);
+    if (isStream) this.openStream(exchange, admitted);
     else await this.openPolls(exchange, admitted);
   }
 
-  private openStream(exchange: SessionExchange, admitted: Admitted): void {
-    const { req, res, cors } = exchange;
+  private streamOf(exchange: SessionExchange): EventStream | undefined {
+    const { req, res } = exchange;
+    const { writer, outgoing } = this;
     // The handshake has what is needed of it, for as long as the stream lasts.
     if (!isHttp2(req)) dropHead(req);
-    const stream = new EventStream(req, res, { ...this.settings, writer: this.writer });
-    if (stream.isGone) return;
-    if (!stream.isNext) return this.refuse(exchange, ONE_BY_ONE);
-    const carrier = new StreamCarrier(stream, this.settings.variants, cors);
+    const stream = new EventStream(req, res, { ...this.settings, writer, outgoing });
+    if (stream.isGone) return undefined;
+    if (stream.isNext) return stream;
+    this.refuse(exchange, ONE_BY_ONE);
+    return undefined;
+  }
+
+  private openTrial(exchange: SessionExchange, { network }: Handshake): void {
+    if (!this.trials.hasRoom(network)) return this.refuse(exchange, TOO_MANY_TRIALS);
+    const stream = this.streamOf(exchange);
+    if (stream !== undefined) this.trials.begin(stream, network, exchange.cors);
+  }
+
+  private openStream(exchange: SessionExchange, admitted: Admitted): void {
+    const stream = this.streamOf(exchange);
+    if (stream === undefined) return;
+    const carrier = new StreamCarrier(stream, this.settings.variants, exchange.cors);
     const session = new HttpSession(this.ids.next(), admitted.handshake, carrier, undefined, this.sessions);
     this.start(exchange, session, admitted);
   }
@@ -246,6 +283,7 @@ export class HttpSessionTransport implements Transport {
   private poll(exchange: SessionExchange): MaybePromise<void> {
     const { req } = exchange;
     if (req.headers['realtime-session'] === undefined) return this.open(exchange, 'polling');
+    exchange.inSession = true;
     const sender = this.senderOf(exchange);
     if (isRefusal(sender)) return this.refuse(exchange, sender);
     if (Number(req.headers['content-length'] ?? 0) > 0) return this.refuse(exchange, NO_BODY);
@@ -262,6 +300,7 @@ export class HttpSessionTransport implements Transport {
 
   private async send(exchange: SessionExchange): Promise<void> {
     const { req } = exchange;
+    exchange.inSession = true;
     const sender = this.senderOf(exchange);
     if (isRefusal(sender)) return this.refuse(exchange, sender);
     const request = requestOf(req, 'realtime-send', sender);
@@ -326,8 +365,9 @@ export class HttpSessionTransport implements Transport {
   private conclude(exchange: SessionExchange, answer: Answer, sender: SessionSender): void {
     if (answer.status === 410) this.lookForNodes(exchange.req);
     const refusal = answer.status === 410 ? this.host.enterAtOnce(sender) : undefined;
-    if (refusal === undefined) this.write(exchange, answer, sender.network);
-    else this.refuse(exchange, refusal);
+    if (refusal !== undefined) return this.refuse(exchange, refusal);
+    if (answer.status >= 400) this.reception.requestRefused(exchange.req, answer.status);
+    this.write(exchange, answer, sender.network);
   }
 
   /** Warns once of what ends every session over HTTP again: a load balancer before nodes that know nothing of each other. */
@@ -353,46 +393,21 @@ export class HttpSessionTransport implements Transport {
 
   private refuse(exchange: SessionExchange, refusal: Refusal): void {
     const { req, allow } = exchange;
-    this.reception.refused(req, req.socket, refusal);
+    if (exchange.inSession === true) this.reception.requestRefused(req, refusal.status);
+    else this.reception.refused(req, req.socket, refusal);
     const answer = refusalAnswer(refusal);
     this.write(exchange, { ...answer, headers: refusalHeaders(refusal, allow) }, '', true);
   }
 
   private write(exchange: SessionExchange, answer: Answer, network: string, ends = this.closed): void {
-    const { unread, closed: closing } = this;
+    const { unread, outgoing, closed: closing } = this;
     const { clock } = this.settings;
     const { maxFrameBytes: maxBytes, relayed } = this.host;
-    writeAnswer(exchange, answer, { clock, maxBytes, ends, unread, closing, relayed, network });
+    writeAnswer(exchange, answer, { clock, maxBytes, ends, unread, outgoing, closing, relayed, network });
   }
 
   private guard(exchange: SessionExchange, step: () => MaybePromise<void>): MaybePromise<void> {
     const { onError } = this.settings;
     return guardExchange(exchange, step, { onError, refuse: () => this.refuse(exchange, TRY_LATER) });
   }
-}
-
-function requestOf(
-  { headers }: IncomingMessage,
-  name: 'realtime-send' | 'realtime-ack',
-  { network }: SessionSender,
-): SessionRequest {
-  const { 'realtime-session': session = '', [name]: number = '', origin } = headers;
-  return {
-    session: String(session),
-    number: /^\d{1,15}$/.test(String(number)) ? Number(number) : Number.NaN,
-    origin,
-    network,
-  };
-}
-
-/** Bytes of a body; `NaN` where its end will tell. */
-function lengthOf({ headers }: IncomingMessage): number {
-  return 'transfer-encoding' in headers ? Number.NaN : Number(headers['content-length'] ?? Number.NaN);
-}
-
-function goneFrom({ res }: SessionExchange): WhenGone {
-  return (callback) => {
-    if (res.destroyed) callback();
-    else res.on('close', callback);
-  };
 }

@@ -20,9 +20,12 @@ export interface EntryOptions {
    * The cookie that carries a token, for clients that send none otherwise. It is accepted from allowed (or
    * same-origin) pages only, and never without an `Origin`. Default: cookies do not authenticate.
    *
+   * With `csrf`, an upgrade of any other page, and one without `Origin`, may prove by the subprotocol `csrf.<token>` that it
+   * may use the cookie (P2e); {@link allowedOrigins}, where it is set, still decides which pages may connect.
+   *
    * @example { name: '__Host-session' }
    */
-  readonly cookie?: { readonly name: string };
+  readonly cookie?: { readonly name: string; readonly csrf?: { readonly secret: string } | undefined };
   /**
    * Proxies that are trusted about the client's address (`X-Forwarded-For`) and scheme (`X-Forwarded-Proto`): their number,
    * a list of their addresses and networks, or a predicate of the address. `false`: the address of the socket is the client's.
@@ -89,6 +92,7 @@ export function resolveEntryOptions(options: EntryOptions): EntrySettings {
     allowsOrigin: options.allowedOrigins === undefined ? undefined : compileOrigins(options.allowedOrigins),
     judgeHost: options.allowedHosts === undefined ? undefined : compileHosts(options.allowedHosts),
     cookieName: options.cookie === undefined ? undefined : named('cookie.name', options.cookie.name),
+    csrfSecret: options.cookie?.csrf?.secret,
     trustProxy: compileTrust(trustProxy),
     queryToken: options.queryToken === undefined ? undefined : named('queryToken', options.queryToken),
     requireTls: options.requireTls ?? d.requireTls,

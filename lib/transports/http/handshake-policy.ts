@@ -6,6 +6,7 @@ import type { Codec } from '../../protocol/codecs/codec.js';
 import { readSubprotocols, selectCodec, type SubprotocolOffer } from '../../protocol/subprotocol.js';
 import type { ClientAddress } from './client-address.js';
 import { readCookie } from './cookies.js';
+import { isCsrfToken } from './csrf.js';
 import type { HostVerdict } from './host.js';
 import { canonicalOrigin, isSameOrigin, type OriginCheck, type Scheme } from './origin.js';
 import { takeQueryToken } from './query-token.js';
@@ -46,6 +47,8 @@ export interface HandshakeRules {
   readonly allowsOrigin: OriginCheck | undefined;
   readonly judgeHost: ((host: string | undefined) => HostVerdict) | undefined;
   readonly cookieName: string | undefined;
+  /** What pages prove with that they may use the cookie (P2e). */
+  readonly csrfSecret: string | undefined;
   readonly queryToken: string | undefined;
   readonly requireTls: boolean;
   readonly onWarning: (message: string) => void;
@@ -85,7 +88,7 @@ export class HandshakePolicy {
     purpose: Exclude<Purpose, 'stream'>,
   ): Refusal | AcceptedUpgrade {
     const offered = offerOf(req.headers['sec-websocket-protocol']);
-    const accepted = this.judgeClient(req, address, purpose, offered?.token);
+    const accepted = this.judgeClient(req, address, purpose, offered);
     if (isRefusal(accepted)) return accepted;
     if (offered === undefined) return refused(400, 'Sec-WebSocket-Protocol is malformed');
     const selection = selectCodec(offered, this.rules.codecs);
@@ -103,7 +106,7 @@ export class HandshakePolicy {
   judgeStream(
     req: IncomingMessage,
     address: ClientAddress,
-    transport: Handshake['transport'] = 'sse',
+    transport: Handshake['transport'] = 'feed',
     page?: PageVerdict,
   ): Refusal | AcceptedHandshake {
     const site = req.headers['sec-fetch-site'];
@@ -124,25 +127,31 @@ export class HandshakePolicy {
   /** The same where the application has verified the client, on a route of its own. */
   judgeVerified(req: IncomingMessage, { ip, scheme }: ClientAddress): Refusal | AcceptedHandshake {
     if (this.lacksTls(scheme)) return TLS_ONLY;
-    const handshake = this.handshakeOf('sse', req, this.queryOf(req.url ?? '/').url, ip, scheme);
+    const handshake = this.handshakeOf('feed', req, this.queryOf(req.url ?? '/').url, ip, scheme);
     return this.host.admit(handshake) ?? { handshake, credentials: undefined };
   }
 
   /**
    * The headers by which a page may read an answer (CORS). Cookies are allowed for pages whose cookies count; without a list of
-   * origins, every page may read what it is given without them.
+   * origins, every page may read what it is given without them. Who may read an answer may see how long it took.
+   *
+   * @param transport of what is asked for, as a rule of the application is told.
    */
-  judgePage(req: IncomingMessage, { ip, scheme }: ClientAddress): PageVerdict {
+  judgePage(
+    req: IncomingMessage,
+    { ip, scheme }: ClientAddress,
+    transport: Handshake['transport'],
+  ): PageVerdict {
     const { headers, url = '/' } = req;
     const { origin } = headers;
     const cors = { Vary: 'Origin' };
     if (origin === undefined) return { cors };
-    const readable = { ...cors, 'Access-Control-Allow-Origin': origin };
+    const readable = { ...cors, 'Access-Control-Allow-Origin': origin, 'Timing-Allow-Origin': origin };
     const withCookies = { ...readable, 'Access-Control-Allow-Credentials': 'true' };
     const { allowsOrigin } = this.rules;
     if (allowsOrigin === undefined)
       return { cors: isSameOrigin(origin, headers.host, scheme) ? withCookies : readable };
-    const handshake = this.handshakeOf('sse', req, this.queryOf(url).url, ip, scheme);
+    const handshake = this.handshakeOf(transport, req, this.queryOf(url).url, ip, scheme);
     const isAllowed = allowsOrigin(origin, handshake, scheme);
     return { cors: isAllowed ? withCookies : cors, isAllowed };
   }
@@ -151,7 +160,7 @@ export class HandshakePolicy {
     req: IncomingMessage,
     { ip, scheme }: ClientAddress,
     purpose: Purpose,
-    offered: string | undefined,
+    offered: SubprotocolOffer | undefined,
     transport: Handshake['transport'] = 'websocket',
     isAllowed?: boolean,
   ): Refusal | AcceptedHandshake {
@@ -172,9 +181,10 @@ export class HandshakePolicy {
       );
       return refused(403, 'This origin may not connect');
     }
-    const handshake = isOwn ? received : this.withoutCookies(received);
-    const source = this.sourceOf(handshake, offered, query.token, purpose);
-    if (source?.via === 'cookie' && origin === undefined && needsOrigin(headers, purpose))
+    const isProven = this.provesCookie(headers.cookie, purpose, offered?.csrf);
+    const handshake = isOwn || isProven ? received : this.withoutCookies(received);
+    const source = this.sourceOf(handshake, offered?.token, query.token, purpose);
+    if (source?.via === 'cookie' && !isProven && origin === undefined && needsOrigin(headers, purpose))
       return refused(403, 'A cookie needs an Origin beside it');
     return { handshake, credentials: source === undefined ? undefined : { ...source, handshake } };
   }
@@ -214,6 +224,17 @@ export class HandshakePolicy {
     if (origin === undefined) return isOwnFetch(handshake);
     if (allowsOrigin !== undefined) return allowsOrigin(origin, handshake, scheme);
     return cookie === undefined || isSameOrigin(origin, host, scheme);
+  }
+
+  /**
+   * Whether an upgrade proves that its page was given the session of its cookie by the application itself, which no other page can read.
+   * A probe or a stream is a `fetch`: of another origin, CORS keeps its cookies away.
+   */
+  private provesCookie(header: string | undefined, purpose: Purpose, token: string | undefined): boolean {
+    const { cookieName: cookie, csrfSecret: secret } = this.rules;
+    if (purpose !== 'upgrade' || token === undefined || cookie === undefined || secret === undefined)
+      return false;
+    return isCsrfToken({ secret, cookie }, header, token);
   }
 
   /**
@@ -292,7 +313,7 @@ function offerOf(header: string | undefined): SubprotocolOffer | undefined {
   const entries = header === undefined ? [] : parseSubprotocols(header);
   if (entries === undefined) return undefined;
   const offer = readSubprotocols(entries);
-  if (offer.token === '' || offer.ticket === '') return undefined;
-  const carried = (offer.token === undefined ? 0 : 1) + (offer.ticket === undefined ? 0 : 1);
-  return offer.protocols.length + carried === entries.length ? offer : undefined;
+  const carried = [offer.token, offer.ticket, offer.csrf].filter((one) => one !== undefined);
+  if (carried.includes('')) return undefined;
+  return offer.protocols.length + carried.length === entries.length ? offer : undefined;
 }

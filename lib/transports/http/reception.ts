@@ -38,7 +38,16 @@ export class Reception {
 
   /** Notifies the host of a client that is refused. */
   refused(req: IncomingMessage, socket: Peer, refusal: Refusal): void {
-    this.host.onRefused(refusal, this.addresses.get(req) ?? peerAddress(socket));
+    this.host.onRefused(refusal, this.addressOf(req, socket));
+  }
+
+  /** The same of a request of a session, whichever node refused it. */
+  requestRefused(req: IncomingMessage, status: number): void {
+    this.host.onRequestRefused(status, this.addressOf(req, req.socket));
+  }
+
+  private addressOf(req: IncomingMessage, socket: Peer): string {
+    return this.addresses.get(req) ?? peerAddress(socket);
   }
 
   /** Warns once of what makes all clients one for limits and bans: a proxy of which nobody told this server. */

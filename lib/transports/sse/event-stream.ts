@@ -10,6 +10,7 @@ import {
   type DirectWriter,
 } from '../http/direct-writer.js';
 import { endUnlessAlive, isHttp2 } from '../http/http2.js';
+import type { Outgoing } from '../http/outgoing.js';
 import { chunkOf } from './blocks.js';
 
 /** What a stream notifies its owner of. */
@@ -26,6 +27,7 @@ export interface EventStreamDeps {
   readonly clock: Clock;
   /** How long a client may take to read the end. */
   readonly closeTimeoutMs: number;
+  readonly outgoing: Outgoing;
 }
 
 const STREAM = Symbol('stream');
@@ -146,6 +148,7 @@ export class EventStream implements DirectWriteEvents {
     if (this.state !== 'open') return;
     this.writeText(blocks);
     this.state = 'ended';
+    this.deps.outgoing.add(this.res);
     // Writes the chunk that ends the body, behind everything else.
     this.res.end();
     this.endTimer = this.deps.clock.schedule(this.deps.closeTimeoutMs, () => this.destroy());

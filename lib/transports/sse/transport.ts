@@ -12,6 +12,7 @@ import { bytesOf, Reception } from '../http/reception.js';
 import { ONE_BY_ONE, refusalBody, refusalHeaders, TRY_LATER } from '../http/refusal.js';
 import { carrierOf, isHttp2 } from '../http/http2.js';
 import { leave, type Claim } from '../http/leaving.js';
+import { Outgoing } from '../http/outgoing.js';
 import { occupy, RequestRouter, type MethodHandler } from '../http/request-router.js';
 import { BlockVariants, errorBlock } from './blocks.js';
 import { EventStream, STREAM_HEAD, type EventStreamDeps } from './event-stream.js';
@@ -51,7 +52,7 @@ interface StreamExchange extends Exchange {
  * transport.attach(app.getHttpServer());
  */
 export class SseTransport implements Transport {
-  readonly name = 'sse';
+  readonly name = 'feed';
   private readonly settings: SseSettings;
   private readonly reception: Reception;
   private readonly policy: HandshakePolicy;
@@ -60,6 +61,7 @@ export class SseTransport implements Transport {
   private readonly feeds: FeedDeps;
   /** How streams are written; shared with every transport that is to send the same bytes. */
   readonly variants = new BlockVariants();
+  private readonly outgoing = new Outgoing();
   private readonly claims = new Map<Server, Claim>();
   private readonly watches: (() => void)[] = [];
   private closed = false;
@@ -74,7 +76,7 @@ export class SseTransport implements Transport {
     this.reception = new Reception(host, this.settings, options.trustProxy !== undefined);
     this.policy = new HandshakePolicy(host, { ...this.settings, codecs: [] });
     this.check = new EntryCheck(host, this.settings);
-    this.streams = { ...this.settings, writer: new DirectWriter() };
+    this.streams = { ...this.settings, writer: new DirectWriter(), outgoing: this.outgoing };
     this.feeds = {
       ...this.settings,
       variants: this.variants,
@@ -137,6 +139,10 @@ export class SseTransport implements Transport {
     this.check.close();
   }
 
+  whenLeft(): Promise<void> {
+    return this.outgoing.whenLeft();
+  }
+
   private onRequest(req: IncomingMessage, res: ServerResponse, allow: string): void {
     const exchange: StreamExchange = { req, res, cors: { Vary: 'Origin' }, allow };
     void this.guard(exchange, () => this.answer(exchange));
@@ -145,7 +151,9 @@ export class SseTransport implements Transport {
   private answer(exchange: StreamExchange): MaybePromise<void> {
     const { req } = exchange;
     // Also once it is closed: a browser that may not read the answer never comes back.
-    const page = this.reception.judge(req, req.socket, (address) => this.policy.judgePage(req, address));
+    const page = this.reception.judge(req, req.socket, (address) =>
+      this.policy.judgePage(req, address, 'feed'),
+    );
     if (isRefusal(page)) return this.refuse(exchange, page);
     exchange.cors = page.cors;
     if (req.method === 'OPTIONS') return writePreflight(exchange, page.cors, ALLOWED, this.closed);
@@ -154,7 +162,7 @@ export class SseTransport implements Transport {
     if (wrong !== undefined) return this.refuse(exchange, wrong);
     const query = readFeedQuery(req);
     if (isStopped(query)) return this.stop(exchange);
-    const judged = this.judge(exchange, (address) => this.policy.judgeStream(req, address, 'sse', page));
+    const judged = this.judge(exchange, (address) => this.policy.judgeStream(req, address, 'feed', page));
     if (isRefusal(judged)) return this.refuse(exchange, judged);
     const request = judgeUrl(req) ?? judgeFeed(query, query.channels, this.settings.maxChannels);
     return isRefusal(request) ? this.refuse(exchange, request) : this.admit(exchange, judged, request);

@@ -25,7 +25,7 @@ import type { WireSocket, WireSocketEvents } from './wire-socket.js';
 /** Longest reason of a close frame (RFC 6455 §5.5). */
 const MAX_REASON_BYTES = 123;
 /** Bytes that are read behind the close frame: what was under way, and the client's answer. */
-const MAX_BYTES_BEHIND_CLOSE = 256 * 1024;
+const MAX_BYTES_BEHIND_CLOSE = 64 * 1024;
 /** A message of which more is here, and not all, is a large one. */
 const LARGE_PART_BYTES = 16 * 1024;
 /** How long a client that floods has to read its close frame: until then its socket keeps what it sent, which is much. */

@@ -122,6 +122,10 @@ describe('a session by POST', () => {
     await start();
     const session = await open();
     expect((await session.send(1, { type: 'bye', id: 'b' })).status).toBe(202);
+    // Its answer was lost, or a proxy sent it twice.
+    expect((await session.send(1, { type: 'bye', id: 'b' })).status).toBe(202);
+    expect((await session.send(2, { type: 'bye', id: 'b' })).status).toBe(410);
+    expect((await session.send(0, { type: 'bye', id: 'b' })).status).toBe(410);
     await session.reader.ended();
     expect(session.reader.received.at(-1)).toMatchObject({ type: 'bye', payload: { code: 1000 } });
   });
@@ -322,7 +326,6 @@ describe('before the session', () => {
 
   it.each([
     [415, '[]', { 'Content-Type': 'text/plain' }],
-    [400, '[]', {}],
     [400, 'x', {}],
     [401, JSON.stringify([hello()]), { Authorization: 'Bearer bad' }],
     [403, JSON.stringify([hello()]), { 'Sec-Fetch-Site': 'cross-site' }],
@@ -339,6 +342,27 @@ describe('before the session', () => {
       expect(server.engine.status.sessions).toBe(0);
     },
   );
+
+  it('an empty array tries a stream: a comment at once, another with the end, eight at a time, no session (P21k)', async () => {
+    await start();
+    const first = await openStream(server.httpUrl, []);
+    expect([first.status, first.headers['content-type']]).toEqual([200, 'text/event-stream']);
+    await until('the first bytes', () => first.body === ':\n\n');
+    const more = await Promise.all(Array.from({ length: 7 }, () => openStream(server.httpUrl, [])));
+    const refused = await opening('[]');
+    expect([refused.status, JSON.parse(refused.text)]).toEqual([
+      429,
+      expect.objectContaining({ statusCode: 429, retryAfterMs: 2_000 }),
+    ]);
+    expect(server.engine.status.sessions).toBe(0);
+    for (const trial of [first, ...more]) {
+      await trial.ended();
+      expect(trial.body).toBe(':\n\n:\n\n');
+    }
+    const again = await openStream(server.httpUrl, []);
+    expect(again.status).toBe(200);
+    again.close();
+  });
 
   it('another method is refused, and the plain stream keeps its own', async () => {
     await start();

@@ -26,6 +26,7 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { Channel, PublicChannel, RealtimeModule } from 'nestjs-realtime';
+import { redisBroker } from 'nestjs-realtime/redis';
 
 class Gateway {
   ping(client, data) {
@@ -38,8 +39,14 @@ PublicChannel()(Gateway);
 Channel('rooms.:room', { expose: ['channel', 'gateway'] })(Gateway);
 
 class AppModule {}
-const auth = { anonymous: { anonymous: true }, jwt: { jwt: { secret: 'x'.repeat(32) } } }[process.argv[2]];
-const imports = auth === undefined ? [] : [RealtimeModule.forRoot({ auth })];
+const jwks = { issuer: 'https://id.example', url: 'https://id.example/keys' };
+const options = {
+  anonymous: { auth: { anonymous: true } },
+  jwt: { auth: { jwt: { secret: 'x'.repeat(32) } } },
+  jwks: { auth: { jwt: { jwks } } },
+  redis: { auth: { anonymous: true }, broker: () => redisBroker({ url: 'redis://127.0.0.1:1' }) },
+}[process.argv[2]];
+const imports = options === undefined ? [] : [RealtimeModule.forRoot(options)];
 Module({ imports, providers: [Gateway] })(AppModule);
 
 const app = await NestFactory.create(AppModule, { logger: false });
@@ -56,7 +63,7 @@ process.on('message', async () => {
 
 /** Packages that an application may do without. */
 const OPTIONAL = ['platform-socket.io', 'platform-ws', 'jwt', 'terminus'];
-const ALSO_OPTIONAL = ['class-validator', 'class-transformer'];
+const ALSO_OPTIONAL = ['class-validator', 'class-transformer', 'ioredis', 'jose'];
 
 describe('an application that installed none of the optional packages', () => {
   let folder: string;
@@ -82,7 +89,7 @@ describe('an application that installed none of the optional packages', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  function run(mode: 'alone' | 'anonymous' | 'jwt') {
+  function run(mode: 'alone' | 'anonymous' | 'jwt' | 'jwks' | 'redis') {
     // Packages are found where they are linked, not where they really are: one of them is missing on purpose.
     const flags = ['--preserve-symlinks', '--preserve-symlinks-main'];
     const child = spawn(process.execPath, [...flags, 'main.mjs', mode], {
@@ -126,10 +133,22 @@ describe('an application that installed none of the optional packages', () => {
     await expect(exit).resolves.toBe(0);
   });
 
+  it('with a broker on Redis it fails at boot, not at its import, and names the package to install', async () => {
+    await expect(run('redis').port).rejects.toThrow(
+      'redisBroker: needs the package ioredis, version 5.3 or newer. Install it: npm i ioredis@6',
+    );
+  });
+
   it('with auth.jwt it fails at boot and names the package to install', async () => {
     await expect(run('jwt').port).rejects.toThrow(
       '- auth.jwt: cannot be used. auth.jwt needs the package @nestjs/jwt, of the major version of your Nest. ' +
         'Install it: npm i @nestjs/jwt@11 for Nest 11, npm i @nestjs/jwt@12 for Nest 12',
+    );
+  });
+
+  it('with auth.jwt.jwks it fails at boot and names the package to install', async () => {
+    await expect(run('jwks').port).rejects.toThrow(
+      '- auth.jwt: cannot be used. auth.jwt.jwks needs the package jose. Install it: npm i jose@6',
     );
   });
 });

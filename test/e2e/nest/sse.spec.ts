@@ -182,7 +182,10 @@ describe.each(PLATFORMS)('plain streams of an application on %s', (name, platfor
       await cut;
       expect(pages).toBeGreaterThan(0);
       expect(text).toBe('');
-      expect(server.app.get(RealtimeService).user('ada').sessions()).toEqual([]);
+      expect(await server.app.get(RealtimeService).user('ada').isOnline()).toEqual({
+        online: false,
+        missing: [],
+      });
     },
   );
 

@@ -54,7 +54,7 @@ describe('an id of a user that is admitted (P3h)', () => {
     const user = service().user(id);
     const client = await server.connect('t');
     expect(client.welcome?.user).toBe(id);
-    expect(user.sessions()).toHaveLength(1);
+    expect((await user.sessions()).sessions).toMatchObject([{ user: id }]);
     for (const channel of ['rooms.1', undefined]) {
       await client.call({ type: 'subscribe', channel: 'rooms.1', payload: {} });
       await user.revoke(channel);

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -101,7 +102,7 @@ const BUS = 10_000;
 /** A port that nobody listens on at the moment, and neither on the one above it that a Cluster needs. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+    const port = FIRST_PORT + randomInt(PORTS);
     if ((await isFree(port)) && (await isFree(port + BUS))) return port;
   }
 }

@@ -2,9 +2,10 @@ import type { ConnectionRequest, HandlerCall } from '../../../lib/core/ports/cha
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '../until.js';
 import { wireChannel } from './channel.js';
-import type { WireClient } from './client.js';
 import type { WireClusterOptions } from './cluster.js';
 import type { WireServer } from './server.js';
+import type { SessionClient } from './session-client.js';
+import { WEBSOCKET, type SessionTransport } from '../transport/session-transports.js';
 
 // Every command and every path to events, members and history, tried by everybody who may not. What must never arrive has
 // the word `secret` in it.
@@ -26,18 +27,37 @@ type Outcomes = Readonly<Record<string, string>>;
 /** Somebody who may not. */
 interface Subject {
   readonly title: string;
-  /** Whether its connection is on the second node. Default: on the first. */
-  readonly isRight?: boolean;
   /** The connection on which the commands are sent. */
-  enter(matrix: AuthorizationMatrix): Promise<WireClient>;
+  enter(matrix: AuthorizationMatrix): Promise<SessionClient>;
 }
 
 /** Nodes of one application whose channels belong to their members. */
 class AuthorizationMatrix {
   readonly members = new Set([WATCHER]);
   private nodes: readonly WireServer[] = [];
+  private readonly opened: SessionClient[] = [];
   /** Of each channel before its last event. */
   private readonly positions = new Map<string, object>();
+
+  /** @param transport of those who may not. */
+  constructor(private readonly transport: SessionTransport) {}
+
+  /** A client that has said nothing. */
+  async open({ httpUrl }: WireServer): Promise<SessionClient> {
+    const client = await this.transport.open({ url: httpUrl });
+    this.opened.push(client);
+    return client;
+  }
+
+  async connect(node: WireServer, token?: string): Promise<SessionClient> {
+    const client = await this.open(node);
+    await client.hello(token);
+    return client;
+  }
+
+  end(): void {
+    for (const client of this.opened) client.terminate();
+  }
 
   /** What the nodes are started with. */
   readonly options: WireClusterOptions = {
@@ -73,6 +93,7 @@ class AuthorizationMatrix {
           requests: new Map([['ask', () => 'secret answer']]),
         },
       }),
+      wireChannel('end.:room'),
       // Everybody may subscribe; the past and the members belong to members.
       wireChannel('half.:room', {
         presence: { graceMs: 0 },
@@ -103,7 +124,7 @@ class AuthorizationMatrix {
   }
 
   /** Sends every command of a channel. @returns how each is answered. */
-  async tryAll(client: WireClient, channel: string): Promise<Outcomes> {
+  async tryAll(client: SessionClient, channel: string): Promise<Outcomes> {
     const outcomes: Record<string, string> = {};
     for (const [title, { command }] of Object.entries(this.rows(channel))) {
       const { type, payload } = await client.call(command);
@@ -127,6 +148,17 @@ class AuthorizationMatrix {
       await this.left.engine.application.signal(channel, 'typing', 'secret signal');
     }
     await other.close();
+  }
+
+  /** Everything that was to be sent to the client is here: a member at each node has it, and the client an answer behind it. */
+  async settled(client: SessionClient): Promise<void> {
+    const watchers = [await this.left.connect(WATCHER), await this.right.connect(WATCHER)];
+    for (const watcher of watchers) {
+      await watcher.subscribe('end.1');
+    }
+    await this.left.engine.application.publish('end.1', 'said', 'the end');
+    for (const watcher of watchers) await watcher.take({ type: 'event', channel: 'end.1' });
+    for (let turn = 0; turn < 3; turn++) await client.call({ type: 'ping' });
   }
 
   private rows(channel: string): Readonly<Record<string, Row>> {
@@ -198,8 +230,12 @@ function shown(payload: Readonly<Record<string, unknown>>): string {
 }
 
 /** `hello` with commands in the same frame. @returns the code and the close with which it is refused. */
-async function refusedAtTheDoor(node: WireServer, token: string): Promise<string> {
-  const client = await node.open();
+async function refusedAtTheDoor(
+  matrix: AuthorizationMatrix,
+  node: WireServer,
+  token: string,
+): Promise<string> {
+  const client = await matrix.open(node);
   client.sendAll([
     { type: 'hello', id: 'h', payload: { versions: [1], token } },
     { type: 'subscribe', id: 's', channel: 'each.1' },
@@ -212,29 +248,33 @@ async function refusedAtTheDoor(node: WireServer, token: string): Promise<string
 }
 
 /** A member, subscribed to everything; what it was told as one does not count. */
-async function member({ left, members }: AuthorizationMatrix): Promise<WireClient> {
-  members.add(USER);
-  const client = await left.connect(USER);
+async function member(matrix: AuthorizationMatrix): Promise<SessionClient> {
+  matrix.members.add(USER);
+  const client = await matrix.connect(matrix.left, USER);
   for (const channel of ['each.1', 'plain.1', 'half.1']) await client.subscribe(channel);
   await client.call({ type: 'history', channel: 'each.1' });
   return client;
 }
 
-function forget(client: WireClient): WireClient {
+function forget(client: SessionClient): SessionClient {
   client.received.length = 0;
   return client;
 }
 
 /** The one who loses access comes back with the ticket. */
-async function comeBack(node: WireServer, older: WireClient): Promise<WireClient> {
-  const client = await node.open();
+async function comeBack(
+  matrix: AuthorizationMatrix,
+  node: WireServer,
+  older: SessionClient,
+): Promise<SessionClient> {
+  const client = await matrix.open(node);
   await client.hello(USER, { session: older.welcome?.session });
   return client;
 }
 
 const SUBJECTS: readonly Subject[] = [
-  { title: 'who has no token', enter: ({ left }) => left.connect() },
-  { title: 'another user', enter: ({ left }) => left.connect('eve') },
+  { title: 'who has no token', enter: (matrix) => matrix.connect(matrix.left) },
+  { title: 'another user', enter: (matrix) => matrix.connect(matrix.left, 'eve') },
   {
     title: 'one whose access was revoked',
     async enter(matrix) {
@@ -246,22 +286,45 @@ const SUBJECTS: readonly Subject[] = [
     },
   },
   {
+    title: 'one from whom each pattern was revoked, by the other node',
+    async enter(matrix) {
+      const client = await member(matrix);
+      matrix.members.delete(USER);
+      for (const pattern of ['each.:any', 'plain.:room', 'half.:room'])
+        await matrix.right.engine.revoke(USER, pattern);
+      for (let ended = 0; ended < 3; ended++) await client.take({ type: 'unsubscribed' });
+      return forget(client);
+    },
+  },
+  {
+    title: 'one whose authorizations were asked again, and said no',
+    async enter(matrix) {
+      const client = await member(matrix);
+      matrix.members.delete(USER);
+      const { missing } = await matrix.right.engine.reauthorize(USER);
+      expect(missing).toEqual([]);
+      for (const channel of ['each.1', 'plain.1']) await client.take({ type: 'unsubscribed', channel });
+      // Of a channel that stays open to everybody, only the list of members is taken away.
+      expect((await client.take({ type: 'unsubscribed' })).payload['code']).toBe('unavailable');
+      return forget(client);
+    },
+  },
+  {
     title: 'one who lost access while away, and resumes',
     async enter(matrix) {
       const client = await member(matrix);
       client.terminate();
       await until('the session to end', () => matrix.left.engine.sessionsOf(USER).length === 0);
       matrix.members.delete(USER);
-      return comeBack(matrix.left, client);
+      return comeBack(matrix, matrix.left, client);
     },
   },
   {
     title: 'one who lost access, and takes over on another node',
-    isRight: true,
     async enter(matrix) {
       const client = await member(matrix);
       matrix.members.delete(USER);
-      const newer = await comeBack(matrix.right, client);
+      const newer = await comeBack(matrix, matrix.right, client);
       await client.expectClose(4810);
       return newer;
     },
@@ -273,12 +336,12 @@ const SHUT_OUT: readonly (readonly [string, string, (matrix: AuthorizationMatrix
   [
     'whose token has expired',
     'token_expired, closed with 4008',
-    ({ left }) => refusedAtTheDoor(left, `old ${USER}`),
+    (matrix) => refusedAtTheDoor(matrix, matrix.left, `old ${USER}`),
   ],
   [
     'whose token is not valid',
     'unauthorized, closed with 4801',
-    ({ left }) => refusedAtTheDoor(left, `bad ${USER}`),
+    (matrix) => refusedAtTheDoor(matrix, matrix.left, `bad ${USER}`),
   ],
   [
     'who is banned, on the node of the ban and on the other',
@@ -287,7 +350,10 @@ const SHUT_OUT: readonly (readonly [string, string, (matrix: AuthorizationMatrix
       const client = await member(matrix);
       await matrix.right.engine.ban(USER, { forMs: 600_000 });
       const { code } = await client.expectClose();
-      const doors = [await refusedAtTheDoor(matrix.left, USER), await refusedAtTheDoor(matrix.right, USER)];
+      const doors = [
+        await refusedAtTheDoor(matrix, matrix.left, USER),
+        await refusedAtTheDoor(matrix, matrix.right, USER),
+      ];
       return [...doors, `closed with ${code}`].join('; ');
     },
   ],
@@ -301,15 +367,18 @@ interface Nodes {
 
 /** The tests of the whole matrix. @param start two nodes. */
 export function describeMatrix(title: string, start: (options: WireClusterOptions) => Promise<Nodes>): void {
-  describe(title, () => {
+  describe.each([[WEBSOCKET.name, WEBSOCKET] as const])(`${title}, by %s`, (_name, transport) => {
     let running: Nodes;
     let matrix: AuthorizationMatrix;
     beforeEach(async () => {
-      matrix = new AuthorizationMatrix();
+      matrix = new AuthorizationMatrix(transport);
       running = await start(matrix.options);
       await matrix.begin(running.nodes);
     });
-    afterEach(() => running.close());
+    afterEach(async () => {
+      matrix.end();
+      await running.close();
+    });
 
     describe.each(['each.1', 'plain.1', 'half.1'])('%s', (channel) => {
       it.each(SUBJECTS.map((subject) => [subject.title, subject] as const))(
@@ -318,8 +387,7 @@ export function describeMatrix(title: string, start: (options: WireClusterOption
           const client = await subject.enter(matrix);
           expect(await matrix.tryAll(client, channel)).toEqual(matrix.refusals(channel));
           await matrix.stir(channel);
-          await client.call({ type: 'ping' });
-          await (subject.isRight === true ? matrix.right : matrix.left).rest(client);
+          await matrix.settled(client);
           expect(JSON.stringify(client.received)).not.toContain('secret');
         },
       );
@@ -331,7 +399,7 @@ export function describeMatrix(title: string, start: (options: WireClusterOption
 
     it('a member is refused nothing of it', async () => {
       matrix.members.add(USER);
-      const client = await matrix.left.connect(USER);
+      const client = await matrix.connect(matrix.left, USER);
       const outcomes = await matrix.tryAll(client, 'each.1');
       expect(Object.entries(outcomes).filter(([, outcome]) => !outcome.includes(':'))).toEqual([
         ['auth with the token of another', 'forbidden'],

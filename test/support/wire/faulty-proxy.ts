@@ -164,7 +164,12 @@ export class FaultyProxy {
   private stream(req: IncomingMessage, res: ServerResponse, body: Buffer): void {
     const sent = this.ask(req, (answer) => {
       if (this.gathersAnswers) {
-        answer.resume();
+        const parts: Buffer[] = [];
+        answer.on('data', (part: Buffer) => parts.push(part));
+        answer.on('error', () => res.destroy());
+        answer.on('end', () =>
+          res.writeHead(answer.statusCode ?? 502, answer.headers).end(Buffer.concat(parts)),
+        );
         return;
       }
       res.writeHead(answer.statusCode ?? 502, answer.headers);

@@ -32,6 +32,12 @@ describe('the token of a new connection', () => {
     expect((await connection.expectCommand('hello')).payload).not.toHaveProperty('token');
   });
 
+  it('a proof for the cookie of the page is sent as a subprotocol, at each connect (P2e)', async () => {
+    const h = (harness = await Harness.start({ csrf: 'proof' }));
+    void h.client.connect();
+    expect((await h.server.accept()).protocols).toEqual(['realtime.v1.json', 'csrf.proof']);
+  });
+
   it('a token that a subprotocol cannot carry is refused with an explanation (P2)', async () => {
     const { client } = await start({ tokenIn: 'subprotocol', token: () => 'a b=' });
     expect(await codeOf(client.connect())).toBe('bad_request');

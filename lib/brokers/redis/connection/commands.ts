@@ -1,4 +1,4 @@
-import { Command, type Cluster, type Redis } from 'ioredis';
+import type { Cluster, Command, Redis } from 'ioredis';
 import { withTimeout } from '../../../core/async/with-timeout.js';
 import type { Scheduled } from '../../../core/ports/clock.js';
 import { RealtimeError } from '../../../protocol/realtime-error.js';
@@ -47,8 +47,9 @@ export class RedisCommands {
   running = false;
   /** Why nothing may be sent although there is a connection. */
   refusal: string | undefined;
-  private readonly client: RedisClient;
-  private readonly reconnector: Reconnector;
+  /** Made by `connect`. */
+  private made: RedisClient | undefined;
+  private reconnector: Reconnector | undefined;
   /** Servers that did not answer a command in time, and have not answered since. */
   private readonly stalled = new Set<string>();
   private readonly pinging = new Set<string>();
@@ -72,7 +73,7 @@ export class RedisCommands {
     private readonly target: RedisTarget,
     private readonly settings: RedisSettings,
     private readonly keys: RedisKeys,
-    name: string,
+    private readonly name: string,
     private readonly onChange: () => void,
     /**
      * Whether commands go straight to the server of their partition and are refused instead of redirected: only then does
@@ -84,39 +85,38 @@ export class RedisCommands {
     this.queued = new QueueBound(maxQueued, maxQueuedBytes);
     this.reads = new QueueBound(maxQueued * READS_PART, maxQueuedBytes * READS_PART);
     this.clustered = target.clustered;
-    this.client = target.create(name);
-    this.reconnector = new Reconnector(this.client, settings);
-    const onError = (error: Error) => {
-      this.lastError = messageOf(error);
-      if (CREDENTIALS.test(this.lastError)) this.onRefused?.(error);
-    };
-    this.client.on('error', onError);
-    this.client.on('node error', onError);
-    this.client.on('ready', () => this.changed());
-    this.client.on('close', () => this.changed());
-    this.client.on('end', () => this.changed());
   }
 
   /** Why not every command can be sent now. */
   get trouble(): string | undefined {
     if (this.refusal !== undefined) return this.refusal;
-    if (this.client.status !== 'ready')
+    if (this.made?.status !== 'ready')
       return `there is no connection to ${this.target.where}${this.lastError === '' ? '' : `: ${this.lastError}`}`;
     if (this.stalled.size > 0) return `${this.target.where} does not answer`;
     return undefined;
   }
 
   get cluster(): Cluster | undefined {
-    return isCluster(this.client) ? this.client : undefined;
+    return this.made !== undefined && isCluster(this.made) ? this.made : undefined;
   }
 
-  /** @throws Error that names the address and the remedy, when Redis cannot be reached in time. */
+  private get client(): RedisClient {
+    if (this.made === undefined) throw notRunning();
+    return this.made;
+  }
+
+  /**
+   * The target must be loaded.
+   *
+   * @throws Error that names the address and the remedy, when Redis cannot be reached in time.
+   */
   async connect(): Promise<void> {
     const { clock, connectTimeoutMs } = this.settings;
+    const client = this.make();
     this.running = true;
-    this.client.connect().catch(() => undefined);
+    client.connect().catch(() => undefined);
     const ready = new Promise<void>((resolve, reject) => {
-      this.client.once('ready', resolve);
+      client.once('ready', resolve);
       this.onRefused = reject;
     });
     try {
@@ -198,10 +198,27 @@ export class RedisCommands {
   }
 
   close(): void {
+    const { made } = this;
     this.running = false;
     this.timer?.cancel();
-    this.client.disconnect();
-    if (isCluster(this.client)) endSlotsTimer(this.client);
+    made?.disconnect();
+    if (made !== undefined && isCluster(made)) endSlotsTimer(made);
+  }
+
+  private make(): RedisClient {
+    const client = this.target.create(this.name);
+    this.made = client;
+    this.reconnector = new Reconnector(client, this.settings);
+    const onError = (error: Error) => {
+      this.lastError = messageOf(error);
+      if (CREDENTIALS.test(this.lastError)) this.onRefused?.(error);
+    };
+    client.on('error', onError);
+    client.on('node error', onError);
+    client.on('ready', () => this.changed());
+    client.on('close', () => this.changed());
+    client.on('end', () => this.changed());
+    return client;
   }
 
   /**
@@ -245,7 +262,7 @@ export class RedisCommands {
         unavailable('The Cluster has not said yet which server holds the partition of this channel'),
       );
     const sent = args.map((arg) => (typeof arg === 'number' ? String(arg) : arg));
-    const command = new Command(name, sent, { replyEncoding: 'utf8' });
+    const command = this.target.commandOf(name, sent);
     const answer = this.answer(server, client, command);
     return this.direct && this.clustered ? this.refreshed(answer) : answer;
   }
@@ -261,7 +278,7 @@ export class RedisCommands {
 
   private async askReplicas(node: Redis): Promise<number> {
     const replicas = this.settings.replicated?.replicas ?? 0;
-    const command = new Command('wait', [String(replicas), String(this.waitMs)], { replyEncoding: 'utf8' });
+    const command = this.target.commandOf('wait', [String(replicas), String(this.waitMs)]);
     return Number(await this.answer(this.nameOf(node), node, command));
   }
 
@@ -337,7 +354,7 @@ export class RedisCommands {
       for (const server of [...this.stalled]) if (!known.has(server)) this.revive(server);
       for (const node of nodes) this.ping(node);
     } else {
-      this.reconnector.check();
+      this.reconnector?.check();
     }
     this.timer = clock.schedule(heartbeatMs, () => this.watch());
   }
@@ -346,7 +363,7 @@ export class RedisCommands {
     const server = this.nameOf(node);
     if (this.pinging.has(server) || node.status !== 'ready') return;
     this.pinging.add(server);
-    this.answer(server, node, new Command('ping', [], { replyEncoding: 'utf8' }))
+    this.answer(server, node, this.target.commandOf('ping', []))
       .catch((error: unknown) => {
         if (!this.running || commandError(error).code !== 'timeout' || node.status !== 'ready') return;
         disconnectOnce(node, !this.clustered);

@@ -1,7 +1,8 @@
-import { Cluster, Redis, type ClusterOptions, type RedisOptions } from 'ioredis';
-import { optionError } from '../errors.js';
+import type { Cluster, ClusterOptions, Command, Redis, RedisOptions } from 'ioredis';
+import { notRunning, optionError } from '../errors.js';
 import type { RedisBrokerOptions } from '../options.js';
 import type { RedisSettings } from '../settings.js';
+import { loadDriver, type RedisDriver } from './driver.js';
 
 /** A client for commands. */
 export type RedisClient = Redis | Cluster;
@@ -11,7 +12,8 @@ export class RedisTarget {
   readonly clustered: boolean;
   /** For messages: addresses only, never credentials. */
   readonly where: string;
-  private readonly make: (name: string) => RedisClient;
+  private readonly make: (driver: RedisDriver, name: string) => RedisClient;
+  private loaded: RedisDriver | undefined;
 
   /** @throws RangeError for options that contradict one another; it names them. */
   constructor(
@@ -30,7 +32,7 @@ export class RedisTarget {
 
     if (client !== undefined) {
       this.where = 'the given client';
-      this.make = (name) =>
+      this.make = (_driver, name) =>
         isCluster(client)
           ? client.duplicate([], this.clusterOptions(name, {}))
           : client.duplicate(this.options(name));
@@ -38,7 +40,8 @@ export class RedisTarget {
       if (cluster.nodes.length === 0) throw optionError('cluster.nodes', 'must name at least one node');
       this.where = `the Cluster of ${cluster.nodes.map(addressOf).join(', ')}`;
       const own: ClusterOptions = defined({ natMap: cluster.natMap, dnsLookup: cluster.dnsLookup });
-      this.make = (name) => new Cluster([...cluster.nodes], { ...own, ...this.clusterOptions(name, access) });
+      this.make = ({ Cluster }, name) =>
+        new Cluster([...cluster.nodes], { ...own, ...this.clusterOptions(name, access) });
     } else if (sentinel !== undefined) {
       if (sentinel.sentinels.length === 0) throw optionError('sentinel.sentinels', 'must name at least one');
       this.where = `the master "${sentinel.name}" of the Sentinels ${sentinel.sentinels.map(addressOf).join(', ')}`;
@@ -49,7 +52,7 @@ export class RedisTarget {
         ...(sentinel.tls === true ? { enableTLSForSentinelMode: true, sentinelTLS: tls ?? {} } : {}),
         sentinelRetryStrategy: (times) => this.pause(times),
       };
-      this.make = (name) => new Redis({ ...access, ...through, ...this.options(name) });
+      this.make = ({ Redis }, name) => new Redis({ ...access, ...through, ...this.options(name) });
     } else {
       const url = options.url ?? 'redis://127.0.0.1:6379';
       this.where = whereOf(url);
@@ -57,18 +60,33 @@ export class RedisTarget {
         settings.onWarning(
           `redisBroker: \`url\` is undefined, so ${this.where} is used. Is its environment variable set?`,
         );
-      this.make = (name) => new Redis(url, { ...access, ...this.options(name) });
+      this.make = ({ Redis }, name) => new Redis(url, { ...access, ...this.options(name) });
     }
+  }
+
+  /** Before anything is made. @throws Error with the command that installs `ioredis`. */
+  async load(): Promise<void> {
+    this.loaded ??= await loadDriver();
   }
 
   /** A client that is not connected yet. */
   create(name: string): RedisClient {
-    return silenced(this.make(name));
+    return silenced(this.make(this.driver, name));
+  }
+
+  /** A command, for {@link RedisClient.sendCommand}. */
+  commandOf(name: string, args: (string | Buffer)[]): Command {
+    return new this.driver.Command(name, args, { replyEncoding: 'utf8' });
   }
 
   /** A client, not connected yet, for one server of a Cluster. */
   createFor(node: Redis, name: string): Redis {
     return silenced(node.duplicate({ ...this.options(name), readOnly: false }));
+  }
+
+  private get driver(): RedisDriver {
+    if (this.loaded === undefined) throw notRunning();
+    return this.loaded;
   }
 
   /**

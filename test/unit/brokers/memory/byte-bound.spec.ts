@@ -34,6 +34,30 @@ describe('history.maxBytes in the memory broker', () => {
     expect(await kept(of)).toEqual({ seqs, oldest, tip: 3 });
   });
 
+  it('values that take more than four times their bytes of the heap are kept only as far as that reaches', async () => {
+    const of = await open();
+    // 11 bytes of JSON each, and a map of its own with a name that no other has.
+    const maps = (first: number) => Array.from({ length: 100 }, (_, n) => ({ [`${first + n}`]: 0 }));
+    const heavy = (id: string, first: number): AppendRequest => {
+      const request = big('a', id, 1_100, { maxBytes: 11_000 });
+      return { ...request, event: { ...request.event, payload: maps(first) } };
+    };
+    for (const [round, id] of ['u', 'v', 'w', 'x', 'y', 'z'].entries())
+      await of.broker.log.appendMany([heavy(id, 10_000 + 100 * round)]);
+    const { seqs, tip } = await kept(of);
+    expect({ newest: seqs.at(-1), tip }).toEqual({ newest: 6, tip: 6 });
+    const { bytes } = of.store.stats;
+    expect(bytes).toBe(recount(of.store).bytes);
+    // Four times 11 000, and the records of the channel and of the events that are left.
+    expect(bytes).toBeLessThan(44_000 + 6 * 400 + 2_000);
+    expect(seqs.length).toBeLessThan(6);
+    // The same bytes as texts are all kept.
+    const texts = ['1', '2', '3', '4', '5', '6'].map((id) => big('b', id, 1_100, { maxBytes: 11_000 }));
+    await of.broker.log.appendMany(texts);
+    const { events } = await of.broker.log.read({ channel: 'b', from: 1, limit: 99 });
+    expect(events.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
   it('an event larger than the bound is numbered and delivered, and neither it nor what came before it is kept (P27)', async () => {
     const of = await open();
     await of.broker.log.subscribe('a');

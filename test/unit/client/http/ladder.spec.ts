@@ -504,31 +504,6 @@ describe('the way up', () => {
     expect(h.sockets[2]?.protocols).toEqual(['realtime.v1.json', expect.stringMatching(/^bearer\.t/)]);
     expect(h.client.status.transport).toBe('websocket');
   });
-
-  it('tries an event stream from polls where no socket opens, and comes back when it is gathered', async () => {
-    start();
-    await twoFailures();
-    (await h.http.next('sse')).stream();
-    await h.pass(5_000);
-    await h.again();
-    await h.http.polls(PATIENT);
-    await h.state('live');
-    const held = await h.http.next('poll');
-    await h.pass(46_000);
-    await until(() => h.http.count('sse') === 2, 'the try of a stream');
-    expect(held.isAborted).toBe(true);
-    (await h.http.next('sse')).stream();
-    await h.pass(4_000);
-    await h.again();
-    await h.http.polls(PATIENT);
-    await h.state('live');
-    expect(h.client.status.transport).toBe('polling');
-    // It ended a session that worked: not again after twice the wait, but after four times.
-    await h.pass(170_000);
-    expect(h.http.count('sse')).toBe(2);
-    await h.pass(25_000);
-    await until(() => h.http.count('sse') === 3, 'the next try');
-  });
 });
 
 describe('a hidden page on HTTP/1.1', () => {

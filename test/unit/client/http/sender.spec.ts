@@ -78,6 +78,13 @@ describe('the commands of a session over HTTP', () => {
       'a page to log in answered 200',
       (call: Awaited<ReturnType<ScriptedFetch['next']>>) => call.answer(200, '<html>'),
     ],
+    ...[409, 410, 407, 511, 302, 0].map(
+      (status) =>
+        [
+          `a proxy answered ${status}`,
+          (call: Awaited<ReturnType<ScriptedFetch['next']>>) => call.answer(status, '{"message":"Gone"}'),
+        ] as const,
+    ),
     [
       'a proxy refused with 403',
       (call: Awaited<ReturnType<ScriptedFetch['next']>>) => call.answer(403, 'no'),
@@ -214,6 +221,33 @@ describe('the commands of a session over HTTP', () => {
     last.answer(202);
     await settle();
     expect(done).toBe(1);
+  });
+
+  it.each([
+    ['410 of the server', 410, 1],
+    ['another status', 409, 0],
+  ])('are done when their repeat is answered with %s (P19d)', async (_what, status, dones) => {
+    const { clock, http, losses, sender } = setUp();
+    let done = 0;
+    sender.push(['{"type":"bye","id":"z"}']);
+    sender.finish(() => done++);
+    (await http.next('send')).fail();
+    await clock.advanceAsync(5_000);
+    (await http.next('send')).refuse(status, { close: 1000 });
+    await settle();
+    expect([done, losses.length]).toEqual([dones, 1 - dones]);
+  });
+
+  it('are not done by the 410 of a proxy (P21h)', async () => {
+    const { clock, http, losses, sender } = setUp();
+    let done = 0;
+    sender.push(['{"type":"bye","id":"z"}']);
+    sender.finish(() => done++);
+    (await http.next('send')).answer(410, 'Gone');
+    await clock.advanceAsync(5_000);
+    (await http.next('send')).answer(202);
+    await settle();
+    expect([done, losses]).toEqual([1, []]);
   });
 
   it('stop with the session', async () => {

@@ -281,6 +281,10 @@ describe('a session over polls', () => {
   it.each([
     [404, { statusCode: 404, message: 'Cannot POST /rt/poll', error: 'Not Found' }],
     [410, { statusCode: 410, message: 'Gone', error: 'Gone' }],
+    [410, 'Gone'],
+    [409, { message: 'Conflict' }],
+    [410, { statusCode: 400, message: 'Gone' }],
+    [410, { statusCode: 410 }],
     [403, { statusCode: 403 }],
     [404, 'Not Found'],
   ])('is not ended by the %i of the application or a proxy: %j (P21h)', async (status, body) => {

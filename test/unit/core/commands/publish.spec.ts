@@ -83,7 +83,8 @@ describe('publish', () => {
   });
 
   it('reports a conflict for a repeated id with another payload or event, as the client sent it (P15)', async () => {
-    await startWith(() => ({ enriched: Math.random() }));
+    let calls = 0;
+    await startWith(() => ({ enriched: ++calls }));
     const connection = await harness.greet('user:ada');
     connection.send(say('m1', { text: 'hi' }));
     connection.send(say('m1', { text: 'hi' }));

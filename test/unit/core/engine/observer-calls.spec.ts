@@ -123,9 +123,11 @@ describe('connections', () => {
     const { host } = harness.engine;
     host.onRefused({ status: 401, message: 'No', code: 'token_expired' }, '10.0.0.1');
     host.onRefused({ status: 426, message: 'No' }, '10.0.0.2');
+    host.onRequestRefused(410, '10.0.0.3');
     expect(taken('onRefusal')).toEqual([
       ['upgrade', 'token_expired', '10.0.0.1'],
       ['upgrade', 426, '10.0.0.2'],
+      ['request', 410, '10.0.0.3'],
     ]);
   });
 

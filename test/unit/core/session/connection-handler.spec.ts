@@ -210,7 +210,7 @@ describe('a connection that is one-way', () => {
     '(%s) is closed for its silence with %s, and pinged only when it can answer (P8)',
     async (oneWay, code) => {
       await start();
-      const connection = harness.connect({ transport: 'sse' }, oneWay);
+      const connection = harness.connect({ transport: 'feed' }, oneWay);
       connection.send(hello);
       await quiet();
       for (let second = 0; second < 120; second++) harness.clock.advance(1_000);
@@ -222,7 +222,7 @@ describe('a connection that is one-way', () => {
 
   it('still has to say hello in time (P3)', async () => {
     await start();
-    const connection = harness.connect({ transport: 'sse' }, true);
+    const connection = harness.connect({ transport: 'feed' }, true);
     harness.clock.advance(10_300);
     expect(connection.closed?.code).toBe(4805);
   });

@@ -27,7 +27,7 @@ describe('several transports', () => {
     const lifecycle = new TransportRuntime(runtime, host);
     const transports = [
       new FakeTransport('websocket'),
-      new FakeTransport('sse'),
+      new FakeTransport('feed'),
       new FakeTransport('polling'),
     ];
     (lifecycle as unknown as { readonly transports: Transport[] }).transports.push(...transports);

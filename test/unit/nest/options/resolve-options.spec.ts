@@ -175,6 +175,11 @@ describe('module options', () => {
       '- compression.level: is refused. 99 is not an integer from 1 to 9',
     ],
     [
+      'secret against cross-site requests',
+      { auth: { ...anonymous, cookie: { name: 'a', csrf: { secret: 'x'.repeat(31) } } } },
+      '- auth.cookie.csrf.secret: is no text of at least 32 bytes, and could be guessed. Give a random one, the same on every node. Is the environment variable set?',
+    ],
+    [
       'cookie name',
       { auth: { ...anonymous, cookie: { name: 'a b' } } },
       '- auth.cookie.name: is not the name of a cookie. Give the name of the cookie that holds the token.',
@@ -293,6 +298,103 @@ describe('module options', () => {
       ['a typo', { secret: 's', isuer: 'x' }, '- auth.jwt.isuer: is not an option. Did you mean "issuer"?'],
     ])('%s is refused', (_what, jwt, expected) => {
       expect(problemsOf({ auth: { jwt } })).toEqual([expected]);
+    });
+
+    const entry = { issuer: 'https://id.example/', url: 'https://id.example/keys' };
+    it('issuers are taken, one or several, with https: or on the host itself', () => {
+      const user = () => ({ id: 'u' });
+      const local = ['http://localhost:1/k', 'http://127.0.0.1/k', 'http://127.1.2.3/k', 'http://[::1]:9/k'];
+      for (const jwt of [
+        { jwks: entry },
+        { jwks: [entry], audience: 'api' },
+        { jwks: [entry, { ...entry, issuer: 'b', audience: ['x'], algorithms: ['EdDSA', 'RS256'] }], user },
+        { jwks: { ...entry, url: 'http://keys.internal/k', allowHttp: true } },
+        ...local.map((url) => ({ jwks: { ...entry, url } })),
+      ])
+        expect(problemsOf({ auth: { jwt } })).toEqual([]);
+    });
+
+    it.each<[string, Record<string, unknown>, string]>([
+      [
+        'no issuer',
+        { jwks: { url: entry.url } },
+        '- auth.jwt.jwks.issuer: is not a text. Give the "iss" of its tokens, exactly.',
+      ],
+      [
+        'no address',
+        { jwks: [{ issuer: 'a' }] },
+        '- auth.jwt.jwks[0].url: is not a URL. Give the whole address, with https:. Is the environment variable set?',
+      ],
+      ...[
+        'http://id.example/k',
+        'http://localhost.evil.example/k',
+        'http://127.0.0.1.evil.example/k',
+        'file:///keys',
+        'data:,x',
+      ].map((url): [string, Record<string, unknown>, string] => [
+        `the address ${url}`,
+        { jwks: { ...entry, url } },
+        '- auth.jwt.jwks.url: is not https:, so whoever is on the way could answer instead. Use https:, or set allowHttp: true where the network itself is trusted.',
+      ]),
+      [
+        'a password in the address',
+        { jwks: { ...entry, url: 'https://user:secret@id.example/k' } },
+        '- auth.jwt.jwks.url: holds a user or a password. Leave them out.',
+      ],
+      [
+        'no algorithm of public keys',
+        { jwks: { ...entry, algorithms: ['HS256'] } },
+        '- auth.jwt.jwks.algorithms: is no list of algorithms of public keys, or is empty. Known here: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, Ed25519.',
+      ],
+      [
+        'an empty audience, since it would accept every token',
+        { jwks: { ...entry, audience: [] } },
+        '- auth.jwt.jwks.audience: is neither a text nor a list of texts, or is empty. Give what tokens must say, or leave it out to accept any. Is the environment variable set?',
+      ],
+      [
+        'a flag that is none',
+        { jwks: { ...entry, allowHttp: 1 } },
+        '- auth.jwt.jwks.allowHttp: is neither true nor false. Give one of them.',
+      ],
+      [
+        'an empty list',
+        { jwks: [] },
+        '- auth.jwt.jwks: is an empty list, so every token would be refused. Name an issuer.',
+      ],
+      [
+        'a typo',
+        { jwks: { ...entry, isuer: 'x' } },
+        '- auth.jwt.jwks.isuer: is not an option. Did you mean "issuer"?',
+      ],
+      [
+        'a secret beside them',
+        { jwks: entry, secret: 's' },
+        '- auth.jwt.secret: is given beside auth.jwt.jwks. Keep one of them; each issuer has its own.',
+      ],
+      [
+        'an issuer beside them',
+        { jwks: entry, issuer: 'x' },
+        '- auth.jwt.issuer: is given beside auth.jwt.jwks. Keep one of them; each issuer has its own.',
+      ],
+      [
+        'one issuer twice',
+        { jwks: [entry, entry], user: () => ({ id: 'u' }) },
+        '- auth.jwt.jwks: names the issuer "https://id.example/" twice. Keep one of them.',
+      ],
+      [
+        'several issuers that may name different users alike',
+        { jwks: [entry, { ...entry, issuer: 'b' }] },
+        '- auth.jwt.user: is missing beside several issuers, which may name different users by the same "sub". Give a user() that puts the tenant before the id, e.g. ({ iss, sub }) => ({ id: `${tenantOf(iss)}:${sub}` }).',
+      ],
+      [
+        'keys that end before they are asked for',
+        { jwks: entry, jwksCache: { refresh: '2m', keep: '1m' } },
+        '- auth.jwt.jwksCache.keep: is shorter than auth.jwt.jwksCache.refresh. Keys would end before they are asked for again: make it longer.',
+      ],
+    ])('issuers with %s are refused', (_what, jwt, expected) => {
+      const problems = problemsOf({ auth: { jwt } });
+      expect(problems).toEqual([expected]);
+      expect(problems.join()).not.toContain('secret@');
     });
 
     it('an unreadable key is never shown (G23)', () => {

@@ -8,6 +8,8 @@ export interface Carried {
   readonly from: string;
   readonly to: string;
   readonly bytes: Uint8Array;
+  /** Default: of every topic. */
+  readonly topic?: string;
 }
 
 /** Ways between nodes that a test can cut, and look at. Messages arrive at once, unless `lose` says otherwise. */
@@ -24,10 +26,12 @@ export class FakeLinks {
   looks = 0;
   /** Called with each look, before it is answered. */
   onLook: () => void = () => undefined;
-  private readonly listeners = new Map<string, Listener>();
+  private readonly listeners = new Map<string, Map<string, Listener>>();
 
   link(nodeId: string): NodeLink {
-    this.live = [...this.live, nodeId];
+    this.live = [...new Set([...this.live, nodeId])];
+    const own = this.listeners.get(nodeId) ?? new Map<string, Listener>();
+    this.listeners.set(nodeId, own);
     return {
       nodeId,
       inProcess: false,
@@ -37,22 +41,24 @@ export class FakeLinks {
         if (this.down) throw new RealtimeError('unavailable', 'away');
         return this.live;
       },
-      send: async (to, _topic, bytes) => {
+      send: async (to, topic, bytes) => {
         if (this.down) throw new RealtimeError('unavailable', 'away');
-        const message = { from: nodeId, to, bytes: Uint8Array.from(bytes) };
+        const message = { from: nodeId, to, bytes: Uint8Array.from(bytes), topic };
         if (this.refuse(message)) throw new RealtimeError('unavailable', 'full');
         this.sent.push(message);
         if (!this.lose(message)) this.deliver(message);
       },
-      listen: (_topic, listener) => {
-        this.listeners.set(nodeId, listener);
-        return () => void this.listeners.delete(nodeId);
+      listen: (topic, listener) => {
+        own.set(topic, listener);
+        return () => void own.delete(topic);
       },
     };
   }
 
   /** Hands a message to its node, also again, or one that a test made. */
-  deliver({ from, to, bytes }: Carried): void {
-    if (this.live.includes(to)) this.listeners.get(to)?.(from, bytes);
+  deliver({ from, to, bytes, topic }: Carried): void {
+    if (!this.live.includes(to)) return;
+    for (const [of, listener] of this.listeners.get(to) ?? [])
+      if (topic === undefined || topic === of) listener(from, bytes);
   }
 }

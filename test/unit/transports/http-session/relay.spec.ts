@@ -78,10 +78,14 @@ let left: { relay: SessionRelay; sessions: FakeSessions };
 let right: { relay: SessionRelay; sessions: FakeSessions };
 let errors: unknown[];
 
-function node(name: string): { relay: SessionRelay; sessions: FakeSessions } {
+function node(
+  name: string,
+  topic = 'http-session /realtime/',
+): { relay: SessionRelay; sessions: FakeSessions } {
   const sessions = new FakeSessions();
   const relay = new SessionRelay({
     link: links.link(name),
+    topic,
     clock,
     entropy: new SeededEntropy(name.length),
     pollMs: POLL_MS,
@@ -130,6 +134,14 @@ const read = (message: { readonly bytes: Uint8Array } | undefined): RelayMessage
   message && decodeRelay(message.bytes);
 const kinds = (): readonly unknown[] => links.sent.map((message) => read(message)?.type);
 const textOf = ({ answer }: Outcome): string => Buffer.concat([...(answer?.body ?? [])]).toString();
+
+it('a request is read by the transport of its path alone, where an engine has several', async () => {
+  const other = node('right', 'http-session /admin/');
+  const request = { session: `${nodeKeyOf('right')}.secret`, number: 1, origin: undefined, network: 'a' };
+  await left.relay.finishSend(request, Buffer.from('[]'));
+  expect(right.sessions.sends).toHaveLength(1);
+  expect(other.sessions.sends).toHaveLength(0);
+});
 
 describe('requests of sessions that another node holds', () => {
   it('are carried to the node that the id names, as they are, and its answer comes back (P21j)', async () => {

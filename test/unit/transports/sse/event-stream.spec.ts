@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import { DirectWriter } from '../../../../lib/transports/http/direct-writer.js';
+import { Outgoing } from '../../../../lib/transports/http/outgoing.js';
 import { EventStream } from '../../../../lib/transports/sse/event-stream.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
 
@@ -25,7 +26,7 @@ function streamOf(own?: Socket, writer = new DirectWriter()) {
     end: () => void res.ended++,
   });
   const req = { socket: own ?? socket, httpVersionMajor: 1, httpVersionMinor: 1 };
-  const deps = { writer, clock, closeTimeoutMs: TIME_TO_READ };
+  const deps = { writer, clock, closeTimeoutMs: TIME_TO_READ, outgoing: new Outgoing() };
   const stream = new EventStream(req as unknown as IncomingMessage, res as unknown as ServerResponse, deps);
   const told = { drained: 0, gone: 0 };
   stream.own({ onDrain: () => void told.drained++, onGone: () => void told.gone++ });

@@ -86,6 +86,7 @@ export class FakeHost implements TransportHost {
   readonly asked: Credentials[] = [];
   readonly admitted: Handshake[] = [];
   readonly refused: [Refusal, ip: string][] = [];
+  readonly requestsRefused: [status: number, ip: string][] = [];
   admit: (handshake: Handshake) => Refusal | undefined = (handshake) => {
     this.admitted.push(handshake);
     return undefined;
@@ -128,6 +129,10 @@ export class FakeHost implements TransportHost {
 
   networkOf(ip: string): string {
     return ip;
+  }
+
+  onRequestRefused(status: number, ip: string): void {
+    this.requestsRefused.push([status, ip]);
   }
 
   onRefused(refusal: Refusal, ip: string): void {

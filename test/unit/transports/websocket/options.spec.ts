@@ -16,6 +16,7 @@ describe('options of the WebSocket transport', () => {
       allowsOrigin: undefined,
       judgeHost: undefined,
       cookieName: undefined,
+      csrfSecret: undefined,
       trustProxy: false,
       queryToken: undefined,
       requireTls: false,

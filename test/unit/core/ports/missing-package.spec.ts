@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { isMissingPackage } from '../../../../lib/nest/errors/missing-package.js';
+import { isMissingPackage } from '../../../../lib/core/ports/missing-package.js';
 
 const failure = (code: string | undefined, message: string) => Object.assign(new Error(message), { code });
 

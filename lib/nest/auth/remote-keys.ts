@@ -1,0 +1,156 @@
+import { ThrottledLog } from '../../core/async/throttled-log.js';
+import type { Clock } from '../../core/ports/clock.js';
+import type { EngineLogger } from '../../core/ports/logger.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { JwksAlgorithm } from '../realtime-options.js';
+import { RequestError, requestText, type RequestDeps } from './bounded-request.js';
+import { KeySetError, readKeySet, type KeysById, type PinnedKey } from './key-set.js';
+
+/** Wait after the first failure of a key server, in milliseconds; doubled with each further one, up to the cooldown. */
+const FIRST_RETRY_MS = 1_000;
+const MAX_DOUBLINGS = 16;
+
+/** Bounds of what a key server is asked and may answer. */
+export interface RemoteKeysSettings {
+  readonly refreshMs: number;
+  readonly keepMs: number;
+  readonly cooldownMs: number;
+  readonly timeoutMs: number;
+  readonly maxBytes: number;
+  readonly maxKeys: number;
+}
+
+/** Where the keys of one issuer are. */
+export interface KeySource {
+  readonly issuer: string;
+  readonly url: string;
+  readonly algorithms?: readonly JwksAlgorithm[] | undefined;
+}
+
+export interface RemoteKeysDeps extends RequestDeps {
+  readonly clock: Clock;
+  readonly logger: Pick<EngineLogger, 'debug' | 'warn' | 'error'>;
+}
+
+/**
+ * The keys of one issuer. They are asked for again in the background while they still count, and once more, at most once in each
+ * cooldown, for an id that nobody knows: tokens of a rotation are not refused, and a flood of invented ids costs next to nothing.
+ * A key server that is away takes nothing from those whose keys are known.
+ */
+export class RemoteKeys {
+  private keys: KeysById | undefined;
+  /** When the request began that brought them. */
+  private askedAt = -Infinity;
+  /** When the server may be asked again. */
+  private mayAskAt = -Infinity;
+  private failures = 0;
+  /** Requests that have begun, and the number of the one whose answer counts. */
+  private begun = 0;
+  private answered = 0;
+  /** The request that is under way; it never fails. */
+  private flight: Promise<void> | undefined;
+  private readonly reported = new Set<string>();
+  private readonly journal: ThrottledLog;
+
+  constructor(
+    private readonly source: KeySource,
+    private readonly settings: RemoteKeysSettings,
+    private readonly deps: RemoteKeysDeps,
+  ) {
+    this.journal = new ThrottledLog(deps.logger, deps.clock);
+  }
+
+  /**
+   * The keys of an id; `undefined` where the key server, asked since, has none.
+   *
+   * @throws RealtimeError `unavailable` where it is open whether there is one.
+   */
+  async find(kid: string): Promise<readonly PinnedKey[] | undefined> {
+    const cameAt = this.deps.clock.monotonic();
+    const { begun } = this;
+    const known = this.lookUp(kid, cameAt);
+    if (known !== undefined) {
+      if (cameAt - this.askedAt >= this.settings.refreshMs && cameAt >= this.mayAskAt) void this.ask(cameAt);
+      return known;
+    }
+    await (this.flight ?? this.askForUnknown(cameAt));
+    const now = this.deps.clock.monotonic();
+    const found = this.lookUp(kid, now);
+    if (found !== undefined) return found;
+    // An answer that was on its way before the token came may be older than its key: it proves nothing.
+    if (this.answered > begun) return undefined;
+    throw this.unavailable(now);
+  }
+
+  private lookUp(kid: string, now: number): readonly PinnedKey[] | undefined {
+    return now - this.askedAt < this.settings.keepMs ? this.keys?.get(kid) : undefined;
+  }
+
+  private askForUnknown(now: number): Promise<void> {
+    if (now < this.mayAskAt) throw this.unavailable(now);
+    // Without keys the server has to be asked in any case: an id that is unknown may then cause one more request.
+    if (now - this.askedAt < this.settings.keepMs) this.mayAskAt = now + this.settings.cooldownMs;
+    return this.ask(now);
+  }
+
+  private ask(now: number): Promise<void> {
+    this.flight ??= this.load(now).finally(() => (this.flight = undefined));
+    return this.flight;
+  }
+
+  private async load(startedAt: number): Promise<void> {
+    const { url, algorithms } = this.source;
+    const { timeoutMs, maxBytes, maxKeys, cooldownMs } = this.settings;
+    const number = ++this.begun;
+    try {
+      const text = await requestText({ url, headers: {}, timeoutMs, maxBytes }, this.deps);
+      const { keys, ignored } = readKeySet(text, maxKeys, algorithms);
+      this.keys = keys;
+      this.askedAt = startedAt;
+      this.answered = number;
+      this.failures = 0;
+      this.report(keys, ignored);
+    } catch (error) {
+      const waitMs = FIRST_RETRY_MS * 2 ** Math.min(this.failures++, MAX_DOUBLINGS);
+      const retryAt = this.deps.clock.monotonic() + Math.min(waitMs, cooldownMs);
+      this.mayAskAt = Math.max(this.mayAskAt, retryAt);
+      this.reportFailure(error);
+    }
+  }
+
+  private report(keys: KeysById, ignored: ReadonlySet<string>): void {
+    const fresh = [...ignored].filter((reason) => !this.reported.has(reason));
+    for (const reason of fresh) this.reported.add(reason);
+    if (fresh.length > 0)
+      this.deps.logger.warn(`Keys of ${this.name} are ignored: ${fresh.join(', ')} (auth.jwt.jwks)`);
+    if (keys.size === 0)
+      this.journal.warn(
+        'none',
+        () => `${this.name} has no key that can verify a token: all of its tokens are refused`,
+      );
+  }
+
+  private reportFailure(error: unknown): void {
+    // Both say what happened, and neither quotes what came.
+    const known = error instanceof RequestError || error instanceof KeySetError;
+    const why = known ? error.message : 'its answer could not be used';
+    this.journal.warn(
+      'failure',
+      () =>
+        `The keys of ${this.name} could not be read: ${why}. Those that are known count until they are ` +
+        `${this.settings.keepMs} ms old; tokens of others are answered with unavailable`,
+    );
+  }
+
+  private unavailable(now: number): RealtimeError {
+    return new RealtimeError('unavailable', 'The key of this token cannot be looked up now', {
+      retryAfterMs: Math.max(FIRST_RETRY_MS, Math.ceil(this.mayAskAt - now)),
+    });
+  }
+
+  /** For the log: without the query, which may hold a secret. */
+  private get name(): string {
+    const { origin, pathname } = new URL(this.source.url);
+    return `the issuer ${JSON.stringify(this.source.issuer)} (${origin}${pathname})`;
+  }
+}

@@ -1,0 +1,93 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Authenticator } from '../../../../lib/core/ports/identity.js';
+import { JwksAuthenticator } from '../../../../lib/nest/auth/jwks-authenticator.js';
+import { KeyServer, signed, signingKey } from '../../../support/auth/key-server.js';
+import { handshakeOf } from '../../../support/engine/handshake.js';
+import { ManualClock } from '../../../support/engine/manual-clock.js';
+import { RecordingLogger } from '../../../support/engine/recording-logger.js';
+
+const SETTINGS = {
+  refreshMs: 300_000,
+  keepMs: 3_600_000,
+  cooldownMs: 30_000,
+  timeoutMs: 5_000,
+  maxBytes: 65_536,
+  maxKeys: 10,
+};
+const MINUTES = 60;
+const AT_ONCE = 40;
+
+describe('keys that rotate under load', () => {
+  let server: KeyServer;
+  let clock: ManualClock;
+  let authenticator: Authenticator;
+
+  beforeEach(async () => {
+    server = await new KeyServer().start();
+    clock = new ManualClock();
+    const { issuer, url } = server;
+    authenticator = await JwksAuthenticator.create({ jwks: { issuer, url } }, SETTINGS, {
+      clock,
+      logger: new RecordingLogger(),
+      fetch: (input, init) => fetch(input, init),
+    });
+  });
+  afterEach(() => server.stop());
+
+  const verify = async (token: string): Promise<string> => {
+    try {
+      await authenticator.authenticate({ token, via: 'hello', handshake: handshakeOf() });
+      return 'admitted';
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+  };
+
+  it('refuse no valid token: each minute a new key signs, and the last two are published', async () => {
+    const outcomes = new Map<string, number>();
+    let before: string[] = [];
+    let published = [await signingKey('key-0')];
+    for (let minute = 1; minute <= MINUTES; minute++) {
+      const key = await signingKey(`key-${minute}`);
+      published = [...published.slice(-1), key];
+      server.keys = published.map(({ jwk }) => jwk);
+      const tokens = await Promise.all(
+        Array.from({ length: AT_ONCE }, (_, n) =>
+          signed(key, { iss: server.issuer, sub: `u${n}` }, clock.now()),
+        ),
+      );
+      // Those of the key before are still valid.
+      for (const outcome of await Promise.all([...before, ...tokens].map(verify)))
+        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+      before = tokens;
+      clock.sleep(60_000);
+    }
+    expect(Object.fromEntries(outcomes)).toEqual({ admitted: MINUTES * AT_ONCE * 2 - AT_ONCE });
+    expect(server.requests).toBe(MINUTES);
+    process.stdout.write(
+      `  ${MINUTES} rotations: ${outcomes.get('admitted')} tokens admitted, none refused, ${server.requests} requests\n`,
+    );
+  });
+
+  it('refuse only retryably what a flood of unknown ids keeps from being looked up, for less than a cooldown', async () => {
+    const first = await signingKey('first');
+    const second = await signingKey('second');
+    server.keys = [first.jwk];
+    const forged = await signed(await signingKey('forged'), { iss: server.issuer }, clock.now());
+    const [old, fresh] = await Promise.all(
+      [first, second].map((key) => signed(key, { iss: server.issuer }, clock.now())),
+    );
+    await verify(String(old));
+    const outcomes: string[] = [];
+    for (let second_ = 0; second_ < 60; second_++) {
+      for (let n = 0; n < 10; n++) await verify(forged);
+      expect(await verify(String(old))).toBe('admitted');
+      if (second_ === 10) server.keys = [first.jwk, second.jwk];
+      if (second_ >= 10) outcomes.push(await verify(String(fresh)));
+      clock.sleep(1_000);
+    }
+    expect([...new Set(outcomes)]).toEqual(['unavailable', 'admitted']);
+    expect(outcomes.indexOf('admitted')).toBeLessThanOrEqual(30);
+    expect(server.requests).toBe(3);
+  });
+});

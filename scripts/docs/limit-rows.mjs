@@ -836,28 +836,10 @@ export const FIXED = {
     'the application',
     'its user is refused for the moment, with `unavailable`; logged',
   ),
-  'lib/core/access/node-connects.ts#RETURNS_AT_ONCE': count(
-    'how often one session comes back at once as one that was here',
-    'the session',
-    'it counts as a newcomer',
-    'none: only a number is kept',
-  ),
-  'lib/core/access/node-connects.ts#RETURNS_PER_SECOND': count(
-    'the same a second',
-    'the session',
-    'it counts as a newcomer',
-    'none: only a number is kept',
-  ),
   'lib/core/access/node-connects.ts#TICKET_LIFE_MS': time(
     'for how long a ticket lets its client come back ahead of others',
     'the session',
     'it counts as a newcomer, and continues nevertheless',
-  ),
-  'lib/core/access/verifications.ts#HELD_SHARE': count(
-    'part of `limits.maxVerificationsPerAddress` that an address has while it is held',
-    'the address',
-    'as `limits.maxVerificationsPerAddress`',
-    'none: as `limits.maxVerificationsPerAddress`',
   ),
   'lib/core/access/circuits.ts#MAX_FAILING': count(
     'clients whose calls of a handler failed, over all handlers',

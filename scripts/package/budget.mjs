@@ -18,7 +18,7 @@ export const budget = {
   },
   /** Files and bytes of a tarball, packed and unpacked. */
   tarballs: {
-    'nestjs-realtime': { files: 620, packed: 720_000, unpacked: 2_450_000 },
+    'nestjs-realtime': { files: 680, packed: 770_000, unpacked: 2_680_000 },
     'nestjs-realtime-client': { files: 125, packed: 118_000, unpacked: 410_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */

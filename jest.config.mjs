@@ -55,7 +55,7 @@ export default {
     project('contract', 'contract'),
     project('e2e', 'e2e'),
     // The e2e specs that reach Nest once more, on the Nest 11 packages of test/nest11.
-    project('nest11', 'e2e/{nest,sample}', {
+    project('nest11', 'e2e/{attacks,nest,sample}', {
       moduleNameMapper: {
         ...base.moduleNameMapper,
         '^@nestjs/(.*)$': '<rootDir>/test/nest11/node_modules/@nestjs/$1',

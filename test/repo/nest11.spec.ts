@@ -7,7 +7,7 @@ import ts from 'typescript';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Those that run on both versions of Nest. */
-const ON_BOTH = /^test\/e2e\/(nest|sample)\//;
+const ON_BOTH = /^test\/e2e\/(attacks|nest|sample)\//;
 
 /** Packages that a file imports, and those that what it imports does. */
 function packagesBehind(spec: string): Set<string> {
@@ -36,7 +36,7 @@ describe('the e2e specs', () => {
 
   it('run on Nest 11 too where they reach Nest', () => {
     expect(readFileSync(join(root, 'jest.config.mjs'), 'utf8')).toContain(
-      `project('nest11', 'e2e/{nest,sample}', {`,
+      `project('nest11', 'e2e/{attacks,nest,sample}', {`,
     );
     const onNest = specs.filter(reachesNest);
     expect(onNest.length).toBeGreaterThan(20);

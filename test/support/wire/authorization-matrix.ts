@@ -369,47 +369,50 @@ interface Nodes {
 
 /** The tests of the whole matrix. @param start two nodes. */
 export function describeMatrix(title: string, start: (options: WireClusterOptions) => Promise<Nodes>): void {
-  describe.each(SESSION_TRANSPORTS.map((transport) => [transport.name, transport] as const))(`${title}, by %s`, (_name, transport) => {
-    let running: Nodes;
-    let matrix: AuthorizationMatrix;
-    beforeEach(async () => {
-      matrix = new AuthorizationMatrix(transport);
-      running = await start(matrix.options);
-      await matrix.begin(running.nodes);
-    });
-    afterEach(async () => {
-      matrix.end();
-      await running.close();
-    });
+  describe.each(SESSION_TRANSPORTS.map((transport) => [transport.name, transport] as const))(
+    `${title}, by %s`,
+    (_name, transport) => {
+      let running: Nodes;
+      let matrix: AuthorizationMatrix;
+      beforeEach(async () => {
+        matrix = new AuthorizationMatrix(transport);
+        running = await start(matrix.options);
+        await matrix.begin(running.nodes);
+      });
+      afterEach(async () => {
+        matrix.end();
+        await running.close();
+      });
 
-    describe.each(['each.1', 'plain.1', 'half.1'])('%s', (channel) => {
-      it.each(SUBJECTS.map((subject) => [subject.title, subject] as const))(
-        'refuses %s',
-        async (_, subject) => {
-          const client = await subject.enter(matrix);
-          expect(await matrix.tryAll(client, channel)).toEqual(matrix.refusals(channel));
-          await matrix.stir(channel);
-          await matrix.settled(client);
-          expect(JSON.stringify(client.received)).not.toContain('secret');
-        },
-      );
-    });
+      describe.each(['each.1', 'plain.1', 'half.1'])('%s', (channel) => {
+        it.each(SUBJECTS.map((subject) => [subject.title, subject] as const))(
+          'refuses %s',
+          async (_, subject) => {
+            const client = await subject.enter(matrix);
+            expect(await matrix.tryAll(client, channel)).toEqual(matrix.refusals(channel));
+            await matrix.stir(channel);
+            await matrix.settled(client);
+            expect(JSON.stringify(client.received)).not.toContain('secret');
+          },
+        );
+      });
 
-    it.each(SHUT_OUT)('one %s does not get in', async (_, outcome, enter) => {
-      expect(await enter(matrix)).toBe(outcome);
-    });
+      it.each(SHUT_OUT)('one %s does not get in', async (_, outcome, enter) => {
+        expect(await enter(matrix)).toBe(outcome);
+      });
 
-    it('a member is refused nothing of it', async () => {
-      matrix.members.add(USER);
-      const client = await matrix.connect(matrix.left, USER);
-      const outcomes = await matrix.tryAll(client, 'each.1');
-      expect(Object.entries(outcomes).filter(([, outcome]) => !outcome.includes(':'))).toEqual([
-        ['auth with the token of another', 'forbidden'],
-        ['subscribe to the own channel of another', 'forbidden'],
-        ['subscribe and replay', 'already_subscribed'],
-        ['subscribe and take no part', 'already_subscribed'],
-      ]);
-      expect(JSON.stringify(client.received)).toContain('secret');
-    });
-  });
+      it('a member is refused nothing of it', async () => {
+        matrix.members.add(USER);
+        const client = await matrix.connect(matrix.left, USER);
+        const outcomes = await matrix.tryAll(client, 'each.1');
+        expect(Object.entries(outcomes).filter(([, outcome]) => !outcome.includes(':'))).toEqual([
+          ['auth with the token of another', 'forbidden'],
+          ['subscribe to the own channel of another', 'forbidden'],
+          ['subscribe and replay', 'already_subscribed'],
+          ['subscribe and take no part', 'already_subscribed'],
+        ]);
+        expect(JSON.stringify(client.received)).toContain('secret');
+      });
+    },
+  );
 }

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
 import { JwtService } from '@nestjs/jwt';
 import { csrfToken } from '../../../lib/nest/auth/index.js';
 import type { RealtimeModuleOptions } from '../../../lib/nest/realtime-options.js';
@@ -97,6 +99,17 @@ describe.each(PLATFORMS)('a cookie with a token against cross-site requests on %
     expect((await WireClient.refused(app.url, offer(cookie, [proof, 'x']))).status).toBe(400);
     const alone = { ...offer(cookie, []), protocols: [`csrf.${proof}`] };
     expect((await WireClient.refused(app.url, alone)).status).toBe(400);
+  });
+
+  it('does not count for a probe, which is answered as if it had no cookie (P2e, P18b)', async () => {
+    const app = await start();
+    const { headers, protocols } = offer('session=garbage', [proofOf('session=garbage')]);
+    const asked = request(app.httpUrl, {
+      headers: { ...headers, 'sec-websocket-protocol': protocols.join(', ') },
+    }).end();
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    answer.resume();
+    expect(answer.statusCode).toBe(426);
   });
 
   it('is never in the log (G23)', async () => {

@@ -84,6 +84,7 @@ describe('opaque tokens that are introspected', () => {
   it('are asked for once at the same time, and again after cacheFor on the monotonic clock', async () => {
     answers['opaque'] = { active: true, sub: 'alice' };
     const authenticator = make();
+    clock.jump(3_600_000);
     await Promise.all(Array.from({ length: 50 }, () => verify(authenticator)));
     clock.jump(86_400_000);
     clock.sleep(9_999);

@@ -232,6 +232,18 @@ describe('tokens of an issuer with published keys', () => {
     });
   });
 
+  it.each(['none', 'HS256', 'RS1', 'A128KW'])(
+    'with the algorithm %s and an unknown kid cause no request',
+    async (alg) => {
+      const authenticator = await jwks();
+      await outcome(authenticator, await raw(header, mine()));
+      const before = server.requests;
+      const token = await raw({ alg, kid: 'unknown' }, mine());
+      await expect(outcome(authenticator, token)).resolves.toBe('unauthorized');
+      expect(server.requests).toBe(before);
+    },
+  );
+
   it('that are missing are refused', async () => {
     const authenticator = await jwks();
     expect(() => authenticator.authenticate({ via: 'none', handshake: handshakeOf() })).toThrow(

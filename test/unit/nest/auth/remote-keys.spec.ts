@@ -54,6 +54,8 @@ describe('the keys of an issuer', () => {
     expect(server.requests).toBe(0);
     const found = await Promise.all(Array.from({ length: 100 }, () => keys.find('k1')));
     expect(found.every((one) => one?.length === 1)).toBe(true);
+    // The time-out of the request does not wait any more.
+    expect(clock.pending).toBe(0);
     clock.sleep(SETTINGS.refreshMs - 1);
     await keys.find('k1');
     expect(server.requests).toBe(1);
@@ -196,6 +198,22 @@ describe('the keys of an issuer', () => {
     clock.sleep(SETTINGS.keepMs);
     await ask();
     expect(waits.at(-1)).toBe(1_000);
+  });
+
+  it('a refresh in the background that fails is not repeated for each token of a known key', async () => {
+    const keys = make();
+    await keys.find('k1');
+    clock.sleep(SETTINGS.refreshMs);
+    server.answer = (_req, res) => void res.writeHead(503).end();
+    await keys.find('k1');
+    await until('the failure', () => warnings().length === 1);
+    await keys.find('k1');
+    // An unknown id waits for a request that is under way: there is none.
+    await expect(keys.find('x')).rejects.toMatchObject({ code: 'unavailable', retryAfterMs: 1_000 });
+    expect(server.requests).toBe(2);
+    clock.sleep(1_000);
+    await keys.find('k1');
+    await until('the next request', () => server.requests === 3);
   });
 
   it('end at their greatest age where the key server stays away', async () => {

@@ -328,6 +328,7 @@ describe('module options', () => {
       ...[
         'http://id.example/k',
         'http://localhost.evil.example/k',
+        'http://evillocalhost/k',
         'http://127.0.0.1.evil.example/k',
         'file:///keys',
         'data:,x',

@@ -21,6 +21,7 @@ export async function libraryApp({ providers, options = {} }) {
         limits: {
           maxConnectionsPerAddress: 100_000,
           connectsPerSecond: 100_000,
+          nodeConnectsPerSecond: 0,
           maxVerificationsPerAddress: 1_000,
           ...options.limits,
         },

@@ -836,28 +836,10 @@ export const FIXED = {
     'the application',
     'its user is refused for the moment, with `unavailable`; logged',
   ),
-  'lib/core/access/node-connects.ts#RETURNS_AT_ONCE': count(
-    'how often one session comes back at once as one that was here',
-    'the session',
-    'it counts as a newcomer',
-    'none: only a number is kept',
-  ),
-  'lib/core/access/node-connects.ts#RETURNS_PER_SECOND': count(
-    'the same a second',
-    'the session',
-    'it counts as a newcomer',
-    'none: only a number is kept',
-  ),
   'lib/core/access/node-connects.ts#TICKET_LIFE_MS': time(
     'for how long a ticket lets its client come back ahead of others',
     'the session',
     'it counts as a newcomer, and continues nevertheless',
-  ),
-  'lib/core/access/verifications.ts#HELD_SHARE': count(
-    'part of `limits.maxVerificationsPerAddress` that an address has while it is held',
-    'the address',
-    'as `limits.maxVerificationsPerAddress`',
-    'none: as `limits.maxVerificationsPerAddress`',
   ),
   'lib/core/access/circuits.ts#MAX_FAILING': count(
     'clients whose calls of a handler failed, over all handlers',
@@ -899,7 +881,7 @@ export const FIXED = {
     'the connection',
     'beyond it `limits.maxRetainedBytesPerUser` of the address decides',
   ),
-  'lib/core/engine/composition.ts#MAX_SHARE_BYTES': bytes(
+  'lib/core/engine/inbound-limits.ts#MAX_SHARE_BYTES': bytes(
     'answers that an anonymous connection gets at once whatever those to others at its address cost; 4 KiB a second come back',
     'the connection',
     'beyond them `limits.userAnswerBytesPerSecond` of the address decides',
@@ -988,7 +970,7 @@ export const FIXED = {
     'the user',
     'waits no longer for it',
   ),
-  'lib/core/engine/composition.ts#PARSING_MS': time(
+  'lib/core/engine/inbound-limits.ts#PARSING_MS': time(
     'parsing of frames above 4 KiB, a second and at once',
     'the user',
     'parses the next one when that is paid; the anonymous clients of an address count as one',

@@ -1,12 +1,12 @@
 // Where lib may read the wall clock. It is set forth and back, so nothing may be computed from it: no duration, no age, no
 // end of a wait. Selectors of `no-restricted-syntax`, for lib/**/*.ts. What they allow is a timestamp that goes out as it is:
-// a property `ts` or `serverTime`, a variable `ts`, or the field `connectedAt`.
+// a property `ts` or `serverTime`, a variable `ts`, or the fields `connectedAt` and `issuedAt`.
 
 const REMEDY =
-  'The wall clock jumps: measure with clock.monotonic(). now() is for a timestamp that goes out as it is: `ts`, `serverTime`, `connectedAt`.';
+  'The wall clock jumps: measure with clock.monotonic(). now() is for a timestamp that goes out as it is: `ts`, `serverTime`, `connectedAt`, `issuedAt`.';
 const DATE = 'Date itself is read in the files of the clocks alone: take a Clock.';
 
-const NAMES = '/^(ts|serverTime|connectedAt)$/';
+const NAMES = '/^(ts|serverTime|connectedAt|issuedAt)$/';
 const NOW = "CallExpression[callee.property.name='now']:not([callee.object.name='performance'])";
 const allowed = [
   `Property[key.name=${NAMES}] > ${NOW}`,

@@ -79,7 +79,7 @@ export class NodeConnects {
     const { clock, tickets } = this.deps;
     const ticket = tickets.read(text);
     if (ticket?.issuedAt === undefined) return false;
-    // The wall clock, as another node may have given it: one that is wrong makes it live for longer, and nobody else's.
+    // eslint-disable-next-line no-restricted-syntax -- another node may have signed it, and a clock that is wrong costs a turn only
     const isAlive = clock.now() - ticket.issuedAt < TICKET_LIFE_MS;
     return isAlive && this.returns.take(ticket.lineage, 1, clock.monotonic());
   }

@@ -213,19 +213,22 @@ export class Hello {
   private welcome({ userId, lineage, generation, features, tokenWatch, allowance }: Session): WelcomePayload {
     const { settings, tickets, clock } = this.deps;
     const { nodeId, heartbeat, limits, retry } = settings;
+    // Also what the ticket says: when it was given.
+    // eslint-disable-next-line no-restricted-syntax -- a timestamp that goes out as it is
+    const serverTime = clock.now();
     const { maxMessageBytes, maxFrameBytes, maxEnvelopesPerFrame, dedupeMs } = limits;
     const { maxChannels = limits.maxChannels } = allowance;
     const ratePerSecond = allowance.commands?.ratePerSecond ?? limits.ratePerSecond;
     return {
       version: PROTOCOL_VERSION,
-      session: tickets.sign({ user: userId, node: nodeId, lineage, generation, issuedAt: clock.now() }),
+      session: tickets.sign({ user: userId, node: nodeId, lineage, generation, issuedAt: serverTime }),
       user: userId,
       features,
       heartbeat,
       limits: { maxMessageBytes, maxFrameBytes, maxChannels, maxEnvelopesPerFrame, ratePerSecond, dedupeMs },
       retry,
       tokenExpiresInMs: tokenWatch.expiresInMs,
-      serverTime: clock.now(),
+      serverTime,
     };
   }
 }

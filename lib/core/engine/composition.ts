@@ -1,4 +1,3 @@
-import { userChannel } from '../../protocol/channel-name.js';
 import { AccessGuard } from '../access/access-guard.js';
 import { BanList } from '../access/ban-list.js';
 import { ChannelNames } from '../access/channel-names.js';
@@ -13,8 +12,6 @@ import { Allowances, NO_ALLOWANCE } from '../access/allowances.js';
 import { Circuits } from '../access/circuits.js';
 import { ConnectRate } from '../access/connect-rate.js';
 import { NodeConnects } from '../access/node-connects.js';
-import { RateLimit } from '../access/rate-limit.js';
-import { SubjectBuckets } from '../access/subject-buckets.js';
 import { Verifications } from '../access/verifications.js';
 import { RetryQueue } from '../async/retry-queue.js';
 import { Stalls } from '../async/stalls.js';
@@ -54,8 +51,6 @@ import { FlushScheduler } from '../outbox/flush-scheduler.js';
 import { ClientBytes } from '../outbox/client-bytes.js';
 import { OutboxQueue } from '../outbox/queue.js';
 import { OutboxBudget } from '../outbox/outbox-budget.js';
-import type { BrokerCapabilities } from '../ports/broker.js';
-import type { ChannelDefinition } from '../ports/channel-definition.js';
 import type { EngineOptions, EngineSettings } from '../ports/settings.js';
 import { AnswerSizes } from '../session/answers.js';
 import { ConnectionListeners } from '../session/connection-listeners.js';
@@ -75,12 +70,11 @@ import { NodeQuestions } from './cluster/node-questions.js';
 import { UserConnections } from './cluster/user-connections.js';
 import { ControlApplier } from './control-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
+import { inboundLimits } from './inbound-limits.js';
 import { nodeLinkOf } from './node-link.js';
 import { combineObservers } from './observers.js';
 import { unwritableLog } from './unwritable-log.js';
-
-/** Events that are kept of a user's own channel, for a device that comes back. */
-const USER_CHANNEL_HISTORY = { size: 100, maxBytes: 1024 * 1024, ttlMs: 3_600_000 };
+import { userChannelDefinition } from './user-channel.js';
 
 /** The parts of an engine that it drives itself. */
 export type EngineParts = ReturnType<typeof composeEngine>;
@@ -356,77 +350,6 @@ export function composeEngine(options: EngineOptions) {
     budget,
     appends,
     ringBudget,
-  };
-}
-
-/**
- * The channel of each user (`realtime.user(id).publish()`): the application writes, only the user reads. It is as durable as
- * the broker allows.
- */
-function userChannelDefinition(capabilities: BrokerCapabilities, dedupeMs: number): ChannelDefinition {
-  return {
-    pattern: '$user.:user',
-    source: 'nestjs-realtime',
-    policy: {
-      log: { retain: true, ...USER_CHANNEL_HISTORY, dedupeMs: capabilities.dedupes ? dedupeMs : 0 },
-      durability: capabilities.durability,
-      replayLimit: USER_CHANNEL_HISTORY.size,
-      presence: false,
-      overflow: 'disconnect',
-    },
-    behaviour: {
-      authorize: { subscribe: ({ user, channel }) => user !== undefined && isChannelOf(user.id, channel) },
-      publish: new Map(),
-      signals: new Set(),
-      requests: new Map(),
-    },
-  };
-}
-
-function isChannelOf(user: string, channel: string): boolean {
-  try {
-    return userChannel(user) === channel;
-  } catch {
-    // An id that is longer than the name of a channel can be: such a user has no channel.
-    return false;
-  }
-}
-
-/** Seconds of charged answers that may come at once, e.g. when a page is loaded. */
-const ANSWER_BURST_S = 8;
-/** What an anonymous connection gets of answers whatever those to others at its address cost: bytes a second, and at once. */
-const SHARE_BYTES_PER_SECOND = 4 * 1024;
-const MAX_SHARE_BYTES = 64 * 1024;
-/** Milliseconds of a second, and at once, in which frames above 4 KiB are parsed for one user, or the anonymous clients of an address. */
-const PARSING_MS = 250;
-/** How often in its time a user may subscribe to as many channels as a connection may hold, at no cost. */
-const FREE_ROUNDS = 2;
-/** The same for sessions that continue: a user may have several, and each has held its channels before. */
-const RESUMED_ROUNDS = 8;
-
-/** The rates of connections, and of users and addresses over all their connections (G16). */
-function inboundLimits({ limits }: EngineSettings): Pick<SessionDeps, 'rates' | 'subjects'> {
-  const { maxChannels, freeSubscribesEveryMs, maxRateBuckets } = limits;
-  const buckets = (ratePerSecond: number, burst: number): SubjectBuckets =>
-    new SubjectBuckets(new RateLimit(ratePerSecond, burst), maxRateBuckets);
-  const rounds = (count: number): SubjectBuckets =>
-    buckets((count * maxChannels * 1_000) / freeSubscribesEveryMs, count * maxChannels);
-  const { answerBytesPerSecond: answers, userAnswerBytesPerSecond: userAnswers } = limits;
-  return {
-    rates: {
-      commands: new RateLimit(limits.ratePerSecond, limits.burst),
-      bytes: new RateLimit(limits.bytesPerSecond, limits.bytesPerSecond * 2),
-      answers: new RateLimit(answers, answers * ANSWER_BURST_S),
-      answerShare: new RateLimit(SHARE_BYTES_PER_SECOND, MAX_SHARE_BYTES),
-    },
-    subjects: {
-      commands: buckets(limits.userRatePerSecond, limits.userRatePerSecond * 2),
-      tenants: buckets(limits.userRatePerSecond, limits.userRatePerSecond * 2),
-      answers: buckets(userAnswers, userAnswers * ANSWER_BURST_S),
-      parsing: buckets(PARSING_MS, PARSING_MS),
-      freeSubscribes: rounds(FREE_ROUNDS),
-      resumedSubscribes: rounds(RESUMED_ROUNDS),
-    },
   };
 }
 

@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Circuits, type OpenCode } from '../../../../lib/core/access/circuits.js';
 import { OverdueError } from '../../../../lib/core/async/overdue-error.js';
-import { isPromise, type MaybePromise } from '../../../../lib/core/ports/maybe-promise.js';
 import type { ObservedCircuit } from '../../../../lib/core/ports/observer.js';
 import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings-defaults.js';
 import type { CircuitPolicy } from '../../../../lib/core/ports/settings.js';
@@ -36,16 +35,18 @@ describe('circuits of handlers (G17)', () => {
   }
   beforeEach(() => start());
 
+  function told(error: unknown): string {
+    if (!(error instanceof RealtimeError)) return 'failed';
+    return error.reason === 'circuit_open' ? `${error.code} ${error.retryAfterMs}` : error.code;
+  }
+
+  /** What a call of a handler ends in that answers at once. */
   function call(
     client: string,
-    work: () => MaybePromise<unknown> = works,
+    work: () => unknown = works,
     code: OpenCode = 'rate_limited',
     of = handler,
-  ): string | Promise<string> {
-    const told = (error: unknown): string => {
-      if (!(error instanceof RealtimeError)) return 'failed';
-      return error.reason === 'circuit_open' ? `${error.code} ${error.retryAfterMs}` : error.code;
-    };
+  ): string {
     try {
       const result = circuits.guard(
         of,
@@ -54,7 +55,24 @@ describe('circuits of handlers (G17)', () => {
         code,
         work,
       );
-      return isPromise(result) ? result.then(String, told) : String(result);
+      return String(result);
+    } catch (error) {
+      return told(error);
+    }
+  }
+
+  /** The same of one that waits. */
+  async function later(client: string, work: () => Promise<unknown>): Promise<string> {
+    try {
+      return String(
+        await circuits.guard(
+          handler,
+          () => client,
+          () => 'The handler',
+          'rate_limited',
+          work,
+        ),
+      );
     } catch (error) {
       return told(error);
     }
@@ -88,7 +106,7 @@ describe('circuits of handlers (G17)', () => {
     expect(call('d')).toBe('rate_limited 1');
     clock.advance(1);
     let end = (value: string): void => void value;
-    const trial = call('d', () => new Promise<string>((resolve) => (end = resolve)));
+    const trial = later('d', () => new Promise<string>((resolve) => (end = resolve)));
     expect(call('e')).toBe('rate_limited 1000');
     end('done');
     expect(await trial).toBe('done');
@@ -161,8 +179,8 @@ describe('circuits of handlers (G17)', () => {
     const late = (): Promise<never> => Promise.reject(new OverdueError('timeout'));
     const internal = (): Promise<never> => Promise.reject(new RealtimeError('internal'));
     for (const client of ['a', 'b', 'c']) {
-      expect(await call(client, late)).toBe('timeout');
-      expect(await call(client, internal)).toBe('internal');
+      expect(await later(client, late)).toBe('timeout');
+      expect(await later(client, internal)).toBe('internal');
     }
     expect(call('d')).toBe('rate_limited 5000');
   });
@@ -238,7 +256,7 @@ describe('circuits of handlers (G17)', () => {
     const ends: ((error: Error) => void)[] = [];
     const late = (): Promise<never> => new Promise((_, reject) => ends.push(reject));
     for (let round = 0; round < 3; round++) {
-      const all = Array.from({ length: 20 }, () => call('a', late));
+      const all = Array.from({ length: 20 }, () => later('a', late));
       for (const end of ends.splice(0)) end(new Error('late'));
       await Promise.all(all);
     }
@@ -261,7 +279,7 @@ describe('circuits of handlers (G17)', () => {
 
   it('a call that began before it opened says nothing of the trials', async () => {
     let fail = (error: Error): void => void error;
-    const early = call('z', () => new Promise((_, reject) => (fail = reject)));
+    const early = later('z', () => new Promise((_, reject) => (fail = reject)));
     breakIt();
     clock.advance(5_000);
     const trial = call('d');
@@ -278,7 +296,7 @@ describe('circuits of handlers (G17)', () => {
     expect(seen).toEqual(['one open', 'all open']);
     clock.advance(5_000);
     let end = (value: string): void => void value;
-    const trial = call('a', () => new Promise<string>((resolve) => (end = resolve)));
+    const trial = later('a', () => new Promise<string>((resolve) => (end = resolve)));
     expect(call('bad')).toBe('rate_limited 1000');
     end('done');
     await trial;

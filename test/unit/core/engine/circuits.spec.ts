@@ -29,7 +29,7 @@ async function start(
 async function answer(client: FakeConnection | undefined, command: object): Promise<Record<string, unknown>> {
   const id = `q${++ids}`;
   client?.take();
-  client?.send({ id, channel: 'rooms.1', event: 'said', payload: 1, ...command } as never);
+  client?.send({ id, channel: 'rooms.1', event: 'said', payload: 1, ...command });
   await quiet();
   const found = client?.take().find(({ ref }) => ref === id);
   return { type: found?.type, ...(found?.payload as object) };

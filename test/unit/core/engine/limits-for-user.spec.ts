@@ -25,7 +25,7 @@ async function pings(client: FakeConnection, count: number): Promise<number> {
 }
 
 describe('limits of single users (G16)', () => {
-  it('a user has the rate and the channels of its plan, and is told so; others have those of all', async () => {
+  it('a user has the rate and the channels of its plan, which welcome announces; others have those of all', async () => {
     await start((id) => (id === 'free' ? { ratePerSecond: 1, burst: 5, maxChannels: 1 } : undefined));
     const free = await harness.greet('user:free');
     const other = await harness.greet('user:other');

@@ -232,7 +232,7 @@ export function composeEngine(options: EngineOptions) {
   const takeOver = new TakeOver({ ...ports, tickets, sessions, hooks, wheel, recentLineages });
   const nodes = nodeLinkOf(broker, settings.nodeId, clock, journal);
   const { nodeId } = settings;
-  const questions = new NodeQuestions({ nodeId, link: nodes, clock, entropy, journal });
+  const questions = new NodeQuestions({ nodeId, link: nodes, bus, clock, entropy, journal });
   const localSessions = new LocalSessions({ nodeId, sessions, hub, clock });
   const hello = new Hello({
     ...ports,

@@ -78,6 +78,7 @@ export class RealtimeEngine {
     };
     this.opened = true;
     await this.options.broker.start(listener, this.options.settings.nodeId);
+    await this.parts.questions.start();
     if (this.stopping !== undefined) return;
     presence.start();
     admission.start();

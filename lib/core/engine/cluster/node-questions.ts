@@ -2,6 +2,7 @@ import { RealtimeError } from '../../../protocol/realtime-error.js';
 import { trimOldest } from '../../async/oldest.js';
 import type { ThrottledLog } from '../../async/throttled-log.js';
 import { withTimeout } from '../../async/with-timeout.js';
+import type { BrokerBus } from '../../ports/broker.js';
 import type { Clock, Scheduled } from '../../ports/clock.js';
 import type { Entropy } from '../../ports/entropy.js';
 import { attempt, type MaybePromise } from '../../ports/maybe-promise.js';
@@ -16,7 +17,7 @@ const MAX_SERVED = 256;
 /** How long a node that asked is asked, too, although the list of live nodes may be too old to have it. Longer than that list lasts. */
 const HEARD_MS = 2_000;
 const MAX_HEARD = 1_024;
-/** How long a node that stops looks for those that it tells of it. */
+/** How long a node that starts or stops looks for the others. */
 const LEAVE_MS = 500;
 /** How long it counts that there was no other node. */
 const ALONE_MS = 1_000;
@@ -46,6 +47,7 @@ export interface NodeQuestionsDeps {
   readonly nodeId: string;
   /** `undefined` where the broker carries nothing between nodes: then this node is alone. */
   readonly link: NodeLink | undefined;
+  readonly bus: Pick<BrokerBus, 'nodes'>;
   readonly clock: Clock;
   readonly entropy: Pick<Entropy, 'token'>;
   readonly journal: ThrottledLog;
@@ -83,6 +85,22 @@ export class NodeQuestions {
   /** Questions of this node that are under way. */
   get size(): number {
     return this.asked.size;
+  }
+
+  /**
+   * To be called when the broker has started: a node that knows that it is alone has nobody to ask about its first clients. Where it
+   * cannot be known, they find out. Not through the link, which would keep a list that lacks the nodes that start beside this one.
+   */
+  async start(): Promise<void> {
+    const { link, nodeId, clock, bus } = this.deps;
+    if (link === undefined || bus.nodes === undefined) return;
+    const askedAt = clock.monotonic();
+    try {
+      const alive = await withTimeout(bus.nodes(), LEAVE_MS, clock);
+      if (alive.every((node) => node === nodeId)) this.aloneAt = askedAt;
+    } catch {
+      // Asked again at the first question.
+    }
   }
 
   /** Whether no other node lived a moment ago, nor has asked this one since: then there is nobody to ask. */

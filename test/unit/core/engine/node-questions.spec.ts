@@ -60,7 +60,10 @@ describe('a question to all nodes', () => {
       ['a', 'b', 'c'].map((nodeId, index) => {
         const journal = new ThrottledLog(logger, clock);
         const entropy = new SeededEntropy(index + 1);
-        return [nodeId, new NodeQuestions({ nodeId, link: bus.link(nodeId), clock, entropy, journal })];
+        return [
+          nodeId,
+          new NodeQuestions({ nodeId, link: bus.link(nodeId), bus: {}, clock, entropy, journal }),
+        ];
       }),
     );
     for (const [name, questions] of nodes)

@@ -285,7 +285,7 @@ describe('what a client sends over HTTP (P21)', () => {
       'access-control-allow-origin': ORIGIN,
       'access-control-allow-methods': expect.stringContaining('POST'),
       'access-control-allow-headers':
-        'Authorization, Content-Type, Realtime-Session, Realtime-Send, Realtime-Ack',
+        'Authorization, Content-Type, Realtime-Session, Realtime-Send, Realtime-Ack, Realtime-Resume',
       'access-control-max-age': '600',
     });
   });

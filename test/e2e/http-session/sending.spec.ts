@@ -454,7 +454,7 @@ describe('pages', () => {
       expect(headers).toMatchObject({
         'access-control-allow-methods': 'POST',
         'access-control-allow-headers':
-          'Authorization, Content-Type, Realtime-Session, Realtime-Send, Realtime-Ack',
+          'Authorization, Content-Type, Realtime-Session, Realtime-Send, Realtime-Ack, Realtime-Resume',
         'access-control-max-age': '600',
         'access-control-allow-origin': origin,
       });

@@ -396,11 +396,13 @@ describe('credentials that find no place to be verified (P18c, G16, G17)', () =>
     await server.rest(await server.open(from('2.2.2.2')));
     expect(client.ended).toBeUndefined();
     clock.advance(1);
-    expect(await client.next('error')).toMatchObject({
-      ref: 'h',
-      payload: { code: 'rate_limited', retryable: true, retryAfterMs: 1_000 },
-    });
-    expect(await client.expectClose()).toMatchObject({ code: 4006, reason: 'overloaded|1000' });
+    const { ref, payload } = await client.next('error');
+    expect({ ref, payload }).toMatchObject({ ref: 'h', payload: { code: 'rate_limited', retryable: true } });
+    // A second, and up to another by chance.
+    const retryAfterMs = Number(payload['retryAfterMs']);
+    expect(retryAfterMs).toBeGreaterThanOrEqual(1_000);
+    expect(retryAfterMs).toBeLessThanOrEqual(2_000);
+    expect(await client.expectClose()).toMatchObject({ code: 4006, reason: `overloaded|${retryAfterMs}` });
     expect(warnings()).toEqual([
       expect.stringMatching(/address 1\.1\.1\.1 .*2000 ms.*limits\.maxVerificationsPerAddress/),
     ]);
@@ -421,7 +423,7 @@ describe('credentials that find no place to be verified (P18c, G16, G17)', () =>
     clock.advance(2_000);
     const refusal = await late;
     expect(refusal.status).toBe(429);
-    expect(refusal.headers['retry-after']).toBe('1');
+    expect(['1', '2']).toContain(refusal.headers['retry-after']);
     finish('a1');
   });
 

@@ -360,7 +360,8 @@ export interface RealtimeAbuseOptions {
 export interface RealtimeCircuitOptions {
   /**
    * Failures of one handler within `window`, after which it is left alone for all clients of this node; 0 for never. One client
-   * counts for its part of them at most: see `clients`. Default 20.
+   * counts for its part of them at most: see `clients`. Set it, for example to 20, where every client is known: a few that can make
+   * a handler fail could otherwise keep it from all others. Default 0.
    */
   readonly failures?: number;
   /** Of how many users, or addresses of anonymous clients, they have to be. Default 3. */

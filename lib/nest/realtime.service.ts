@@ -271,6 +271,7 @@ export class SessionsHandle {
     filter: SessionFilter = {},
     { cursor, limit = 100 }: SessionsPageOptions = {},
   ): Promise<SessionPage> {
+    checkFilter('list', filter);
     checkInput('sessions', { ...filter, cursor, limit });
     return this.runtime.engine.sessions.list(this.known(filter), { cursor, limit });
   }
@@ -281,6 +282,7 @@ export class SessionsHandle {
    * @example const { count } = await realtime.sessions.count({ channel: 'rooms.42' });
    */
   async count(filter: SessionFilter = {}): Promise<SessionCount> {
+    checkFilter('count', filter);
     checkInput('sessions', { ...filter });
     return this.runtime.engine.sessions.count(this.known(filter));
   }
@@ -382,7 +384,8 @@ export class RealtimeService {
    * await roles.update('editor', permissions);
    * await realtime.reauthorize({ channel: 'documents.:id', reason: 'role changed' });
    */
-  async reauthorize({ user: id, channel, reason }: ReauthorizeOptions = {}): Promise<ControlReceipt> {
+  async reauthorize(options: ReauthorizeOptions = {}): Promise<ControlReceipt> {
+    const { user: id, channel, reason } = checkFilter('reauthorize', options, ['reason']);
     checkInput('reauthorize', { user: id, channel });
     return this.runtime.engine.reauthorize(id, channel, reason);
   }
@@ -417,7 +420,12 @@ const channel: Field = {
 };
 const cursor: Field = { check: matching((value) => typeof value === 'string', 'must be a string') };
 const { limit } = HISTORY_FIELDS;
-const channelName: Field = { check: matching(isChannelName, 'must be a channel name, such as "rooms.42"') };
+const channelName: Field = {
+  check: matching(
+    isOneChannel,
+    'must be the name of one channel, such as "rooms.42"; patterns are not taken here',
+  ),
+};
 const address: Field = { check: text(64) };
 
 /**
@@ -438,6 +446,36 @@ const CHECKS = {
 /** Whether it may name channels; of a pattern, what is wrong with it is reported by the engine. */
 function isChannelSet(value: unknown): boolean {
   return isChannelName(value) || (typeof value === 'string' && value.includes(':'));
+}
+
+/** One whose segment begins with a colon is meant as a pattern, and would find nobody. */
+function isOneChannel(value: unknown): boolean {
+  return isChannelName(value) && !/(^|\.):/.test(value as string);
+}
+
+/**
+ * What a filter leaves out it does not filter by: a value that is undefined by mistake, or a name that is misspelt, would mean everybody.
+ *
+ * @throws RealtimeError `bad_request`.
+ */
+function checkFilter<Filter extends object>(
+  method: string,
+  filter: Filter,
+  more: readonly string[] = [],
+): Filter {
+  if (typeof (filter as unknown) !== 'object' || (filter as unknown) === null)
+    throw new RealtimeError('bad_request', `${method}: give an object, such as { user: 'u7' }`);
+  const known = ['user', 'channel', ...(method === 'reauthorize' ? [] : ['address']), ...more];
+  for (const [name, value] of Object.entries(filter)) {
+    if (!known.includes(name))
+      throw new RealtimeError('bad_request', `${method}: there is no ${name}; there are ${known.join(', ')}`);
+    if (value === undefined && !more.includes(name))
+      throw new RealtimeError(
+        'bad_request',
+        `${method}: ${name} is undefined, which would mean everybody: leave it out for that`,
+      );
+  }
+  return filter;
 }
 
 /** @throws RealtimeError `bad_request`, which names each wrong argument and what it must be. */

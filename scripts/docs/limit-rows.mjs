@@ -1938,6 +1938,7 @@ export const OTHER_NUMBERS = {
   'lower ends': [
     'lib/protocol/envelope.ts#MIN_ENVELOPES_PER_FRAME',
     'lib/nest/lifecycle/boot-report.ts#LEAST_SECRET_BYTES',
+    'lib/nest/options/recheck.ts#LEAST_RECHECK_MS',
     'lib/nest/auth/key-set.ts#LEAST_RSA_BITS',
     'lib/nest/options/auth-options.ts#LEAST_SECRET_BYTES',
     'lib/nest/lifecycle/realtime-runtime.ts#LEAST_STOP_MS',

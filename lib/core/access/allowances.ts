@@ -8,6 +8,8 @@ import { RateLimit } from './rate-limit.js';
 /** When a client may try again whose limits are not known, or for which there is no room, in milliseconds. */
 const RETRY_AFTER_MS = 2_000;
 const MAX_TENANT_LENGTH = 255;
+const USER_LIMITS = ['ratePerSecond', 'burst', 'maxChannels', 'maxConnections', 'tenant'];
+const TENANT_LIMITS = ['id', 'maxConnections', 'ratePerSecond'];
 
 /** What a user may do beside what everybody may: see {@link UserLimits}. */
 export interface Allowance {
@@ -51,7 +53,7 @@ export class Allowances {
     if (limitsForUser === undefined || user === undefined) return NO_ALLOWANCE;
     try {
       const limits = limitsForUser(user);
-      return limits === undefined ? NO_ALLOWANCE : this.read(limits);
+      return limits === undefined || limits === null ? NO_ALLOWANCE : this.read(limits);
     } catch (error) {
       journal.error(
         'limits_for_user',
@@ -83,6 +85,15 @@ export class Allowances {
       throw full('The tenant of this user has', tenant.maxConnections);
   }
 
+  /**
+   * Asks for room in the tenant of a new token.
+   *
+   * @throws RealtimeError `rate_limited` where that tenant has as many connections as allowed.
+   */
+  admitTo({ tenant }: Allowance, before: Allowance): void {
+    if (tenant !== undefined && tenant.id !== before.tenant?.id) this.admit({ tenant }, 0, undefined);
+  }
+
   /** A session has another allowance from now on, or none any more. */
   change(before: Allowance, after: Allowance): void {
     if (before.tenant?.id === after.tenant?.id) return;
@@ -98,6 +109,9 @@ export class Allowances {
   }
 
   private read(limits: UserLimits): Allowance {
+    // A promise has none of these names: it would be taken for no limits at all.
+    if ('then' in limits) throw new TypeError('it returned a promise');
+    onlyKnown(limits, USER_LIMITS);
     const { ratePerSecond, burst, framesPerCommand, maxChannels, maxDistinctChannels } =
       this.deps.settings.limits;
     const rate = whole(limits, 'ratePerSecond', framesPerCommand * ratePerSecond);
@@ -115,6 +129,7 @@ export class Allowances {
 }
 
 function readTenant(tenant: NonNullable<UserLimits['tenant']>): NonNullable<Allowance['tenant']> {
+  onlyKnown(tenant, TENANT_LIMITS);
   const { id } = tenant;
   if (typeof id !== 'string' || id === '' || id.length > MAX_TENANT_LENGTH)
     throw new TypeError(`tenant.id is not a string of 1 to ${MAX_TENANT_LENGTH} characters`);
@@ -132,8 +147,6 @@ function whole<Limits extends object>(
   name: keyof Limits & string,
   max = Number.MAX_SAFE_INTEGER,
 ): number | undefined {
-  // A promise has none of these names: it would be taken for no limits at all.
-  if ('then' in limits) throw new TypeError('it returned a promise');
   const value: unknown = limits[name];
   if (value === undefined) return undefined;
   if (Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= max)
@@ -144,5 +157,12 @@ function whole<Limits extends object>(
 function full(whose: string, most: number): RealtimeError {
   return new RealtimeError('rate_limited', `${whose} as many connections to this node as allowed: ${most}`, {
     retryAfterMs: RETRY_AFTER_MS,
+    reason: 'too_many_connections',
   });
+}
+
+/** @throws TypeError for a name that no limit has: a limit that is misspelt would be none. */
+function onlyKnown(limits: object, known: readonly string[]): void {
+  const stranger = Object.keys(limits).find((name) => !known.includes(name));
+  if (stranger !== undefined) throw new TypeError(`${stranger} is no limit: there are ${known.join(', ')}`);
 }

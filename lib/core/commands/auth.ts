@@ -24,7 +24,7 @@ export class Auth {
   constructor(
     private readonly verifications: Pick<Verifications, 'verify'>,
     private readonly ports: Pick<EnginePorts, 'settings'>,
-    private readonly allowances: Pick<Allowances, 'of' | 'change'>,
+    private readonly allowances: Pick<Allowances, 'of' | 'admitTo' | 'change'>,
   ) {}
 
   async run(session: Session, command: AuthCommand): Promise<void> {
@@ -60,6 +60,7 @@ export class Auth {
       }
       // The plan may have changed with the token. Room that it has already is not taken from it.
       const allowance = this.allowances.of(authentication.user);
+      this.allowances.admitTo(allowance, session.allowance);
       this.allowances.change(session.allowance, allowance);
       session.allow(allowance);
       session.identify(authentication, token);

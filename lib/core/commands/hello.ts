@@ -33,7 +33,12 @@ const CLOSE_OF: Partial<Record<ErrorCode, CloseName>> = {
 };
 
 /** The close code with the meaning of an error that refuses a connection. */
-export function closeNameOf({ code, retryable }: Pick<RealtimeError, 'code' | 'retryable'>): CloseName {
+export function closeNameOf({
+  code,
+  reason,
+  retryable,
+}: Pick<RealtimeError, 'code' | 'reason' | 'retryable'>): CloseName {
+  if (reason === 'too_many_connections') return reason;
   // The application's own refusal is final unless it says when to come back.
   if (code === 'refused') return retryable ? 'overloaded' : 'forbidden';
   return CLOSE_OF[code] ?? 'internal';

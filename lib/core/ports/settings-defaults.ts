@@ -141,7 +141,7 @@ export const ENGINE_TABLE = {
     authHoldMax: duration(5 * 60_000, { min: 1_000, max: 30 * 60_000 }),
   },
   circuits: {
-    failures: integer(20, { min: 0 }),
+    failures: integer(0, { min: 0 }),
     clients: integer(3),
     share: integer(50, { max: 100 }),
     window: duration(10_000, { min: 1_000 }),

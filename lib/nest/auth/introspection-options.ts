@@ -41,6 +41,7 @@ export type IntrospectionSettings = ReturnType<typeof introspectionSettings>;
 
 /** The options, checked, with every default. @throws RangeError that names the option and the remedy, never a secret. */
 export function introspectionSettings(options: IntrospectionOptions) {
+  checkShape(options);
   const { url, client, allowHttp = false, issuer, audience, user } = options;
   const problem = urlProblem(url, allowHttp);
   if (problem !== undefined) throw new RangeError(`${PATH}: url ${problem.join(' ')}`);
@@ -66,6 +67,37 @@ export function introspectionSettings(options: IntrospectionOptions) {
     maxBytes: bytes(options, 'maxBytes', 64 * 1024),
     rules: { issuer, audience, toleranceMs: milliseconds(options, 'clockTolerance', 5_000), user },
   };
+}
+
+const NAMES: Readonly<Record<keyof IntrospectionOptions, true>> = {
+  url: true,
+  client: true,
+  issuer: true,
+  audience: true,
+  cacheFor: true,
+  refuseFor: true,
+  maxCacheBytes: true,
+  timeout: true,
+  maxBytes: true,
+  clockTolerance: true,
+  allowHttp: true,
+  user: true,
+};
+
+/** @throws RangeError for what is no option: `audience` misspelt would accept the tokens of any. */
+function checkShape(options: IntrospectionOptions): void {
+  if (typeof (options as unknown) !== 'object' || (options as unknown) === null)
+    throw new RangeError(`${PATH}: give an instance as \`auth\`: new ${PATH}({ url, client })`);
+  const stranger = Object.keys(options).find((name) => !Object.hasOwn(NAMES, name));
+  if (stranger !== undefined)
+    throw new RangeError(
+      `${PATH}: there is no option ${stranger}; there are ${Object.keys(NAMES).join(', ')}.`,
+    );
+  const { user, allowHttp } = options as { user?: unknown; allowHttp?: unknown };
+  if (user !== undefined && typeof user !== 'function')
+    throw new RangeError(`${PATH}: user is no function. Give (answer) => ({ id: … }).`);
+  if (allowHttp !== undefined && typeof allowHttp !== 'boolean')
+    throw new RangeError(`${PATH}: allowHttp is neither true nor false.`);
 }
 
 /** RFC 6749 §2.3.1: both are encoded as in a form before they are joined. */

@@ -98,7 +98,7 @@ export class Introspection implements Authenticator {
       status,
       retryAfterMs = RETRY_AFTER_MS,
     } = error instanceof RequestError ? error : new RequestError('the request failed');
-    const isOurs = status !== undefined && status >= 400 && status < 500 && status !== 429;
+    const isOurs = status === 401 || status === 403;
     const { origin, pathname } = new URL(this.settings.url);
     const remedy = isOurs ? ' Are the client and its secret right?' : '';
     this.journal.warn(

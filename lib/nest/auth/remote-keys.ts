@@ -105,6 +105,9 @@ export class RemoteKeys {
     try {
       const text = await requestText({ url, headers: {}, timeoutMs, maxBytes }, this.deps);
       const { keys, ignored } = readKeySet(text, maxKeys, algorithms);
+      // Whoever rotates keys publishes the new one beside the old one: an empty set is a fault of the server, and takes nothing away.
+      if (keys.size === 0 && this.keys !== undefined && this.keys.size > 0)
+        throw new KeySetError('its set has no key that can verify a token');
       this.keys = keys;
       this.askedAt = startedAt;
       this.answered = number;

@@ -5,6 +5,7 @@ import { defaultsOf, duration, integer } from '../../core/ports/settings-default
 import { MAX_EVENT_LENGTH } from '../../protocol/envelope.js';
 import { isRecord } from '../../protocol/validation/checks.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
+import { reportTooOften } from '../options/recheck.js';
 import { OptionReader } from '../options/option-reader.js';
 import { CHANNEL_TABLE } from '../options/option-table.js';
 
@@ -20,6 +21,7 @@ export function resolvePolicy(options: unknown, path: string, bounds: PolicyBoun
   const reader = OptionReader.of(options, path, problems);
   const { broker } = bounds;
   const recheckMs = reader.one('recheck', CHANNEL_TABLE.recheck);
+  reportTooOften(reader, recheckMs);
   const policy: ChannelPolicy = {
     durability: reader.one('durability', CHANNEL_TABLE.durability) ?? broker.capabilities.durability,
     ...resolveLog(reader, bounds),

@@ -8,6 +8,7 @@ import type { EngineSettings, InboundLimits } from '../../core/ports/settings.js
 import { BootProblems } from '../errors/realtime-boot-error.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
 import { resolveAuth, type AuthConfig } from './auth-options.js';
+import { reportTooOften } from './recheck.js';
 import { OptionReader } from './option-reader.js';
 import { MODULE_TABLE } from './option-table.js';
 import { resolveTransport, type TransportConfig } from './transport-options.js';
@@ -86,6 +87,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     randomTicketSecret: ticketSecret === undefined,
   };
   checkTogether(reader, config.settings);
+  reportTooOften(reader, config.settings.recheckMs);
   reader.end();
   problems.throwIfAny();
   return config;

@@ -38,6 +38,17 @@ describe('arguments of RealtimeService', () => {
       'members: limit must be a whole number of at',
     ],
     ['an invalid channel name', () => ada.revoke('rooms 42'), 'revoke: channel must be a channel name'],
+    [
+      'a pattern where one channel is meant',
+      () => realtime.sessions.disconnect({ channel: 'rooms.:room' }),
+      'disconnect: channel must be the name of one channel',
+    ],
+    [
+      'a pattern in a list',
+      () => realtime.sessions.list({ channel: ':a.b' }),
+      'sessions: channel must be the name of one channel',
+    ],
+    ['a number in a filter', () => realtime.sessions.count({ user: untyped(7) }), 'sessions: user must be'],
   ])(
     '%s is refused with its name and a valid form, before anything happens (P5)',
     async (_, call, message) => {
@@ -49,6 +60,25 @@ describe('arguments of RealtimeService', () => {
       expect(reached).toEqual([]);
     },
   );
+
+  it.each<[string, () => Promise<unknown>, string]>([
+    ['undefined', () => realtime.sessions.count({ user: undefined }), 'count: user is undefined'],
+    ['a misspelt name', () => realtime.sessions.list(untyped({ usr: 'ada' })), 'list: there is no usr'],
+    ['no object', () => realtime.reauthorize(untyped('ada')), 'reauthorize: give an object'],
+    ['undefined', () => realtime.reauthorize({ user: undefined }), 'reauthorize: user is undefined'],
+    ['a misspelt name', () => realtime.reauthorize(untyped({ usr: 'ada' })), 'reauthorize: there is no usr'],
+    [
+      'an address',
+      () => realtime.reauthorize(untyped({ address: '::1' })),
+      'reauthorize: there is no address',
+    ],
+  ])('%s in a filter does not mean everybody', async (_, call, message) => {
+    await expect(call()).rejects.toMatchObject({
+      code: 'bad_request',
+      message: expect.stringContaining(message),
+    });
+    expect(reached).toEqual([]);
+  });
 
   it('a number is refused as the id of a user (G11)', () => {
     expect(() => realtime.user(untyped(7))).toThrow(

@@ -68,6 +68,7 @@ export class UserConnections implements ConnectionLimit {
       const newcomers = readNewcomers(u);
       if (newcomers === undefined || !isOrder(c)) throw new RangeError('No such users');
       this.saw(c);
+      for (const newcomer of newcomers) this.endOlder(newcomer);
       const others = newcomers.map((newcomer) =>
         countOthers(sessions.ofUser(newcomer.user), newcomer, questions.nodeId, from, o === true),
       );
@@ -146,6 +147,12 @@ export class UserConnections implements ConnectionLimit {
       const others = answers.flatMap((answer) => answer[index] ?? []);
       decide(newcomer === undefined || session.isClosed ? 'refused' : this.decide(session, newcomer, others));
     });
+  }
+
+  /** A client that plays an older ticket again, at the node that it names, would otherwise have a session at each node (P28). */
+  private endOlder({ user, lineage, generation }: Newcomer): void {
+    for (const session of this.deps.sessions.ofUser(user))
+      if (session.lineage === lineage && session.generation < generation) session.close('superseded');
   }
 
   private register(session: Session, user: string, nodes: readonly string[]): Newcomer {

@@ -48,7 +48,8 @@ describe('limits of single users (G16)', () => {
     const third = await harness.greet('user:c');
     expect(welcomed(third)).toBe(false);
     expect(third.received[0]?.payload).toMatchObject({ code: 'rate_limited', retryAfterMs: 2_000 });
-    expect(third.closed?.code).toBe(4006);
+    expect(third.received[0]?.payload).toMatchObject({ reason: 'too_many_connections' });
+    expect(third.closed?.code).toBe(4009);
     expect(welcomed(await harness.greet('user:d'))).toBe(false);
     first.drop();
     expect(welcomed(await harness.greet('user:c'))).toBe(true);
@@ -88,6 +89,9 @@ describe('limits of single users (G16)', () => {
     ['gives 0', () => ({ maxConnections: 0 })],
     ['gives more than frames allow', () => ({ ratePerSecond: 401 })],
     ['gives a tenant without a name', () => ({ tenant: { maxConnections: 5 } })],
+    ['misspells a limit', () => ({ maxChanels: 1 })],
+    ['misspells a limit of a tenant', () => ({ tenant: { id: 'acme', maxConnection: 1 } })],
+    ['is asynchronous', () => Promise.resolve({ burst: 5 })],
   ])('a function that %s refuses its user for the moment, and is logged', async (_, limits) => {
     await start((id) => (id === 'ada' ? limits() : undefined));
     const client = await harness.greet('user:ada');
@@ -99,6 +103,27 @@ describe('limits of single users (G16)', () => {
     expect(harness.errors).toHaveLength(1);
     expect(welcomed(await harness.greet('user:eve'))).toBe(true);
     expect(welcomed(await harness.greet())).toBe(true);
+  });
+
+  it('null is as nothing', async () => {
+    await start(() => null);
+    expect(welcomed(await harness.greet('user:ada'))).toBe(true);
+  });
+
+  it('a new token leads into a tenant only where that has room, and the connection keeps its old one', async () => {
+    let tenant = 'big';
+    await start(() => ({ tenant: { id: tenant, maxConnections: tenant === 'big' ? 9 : 1 } }));
+    const [first, second] = [await harness.greet('user:eve'), await harness.greet('user:eve')];
+    tenant = 'small';
+    for (const client of [first, second]) {
+      client.take();
+      client.send({ type: 'auth', id: 'x', payload: { token: 'user:eve' } });
+    }
+    await quiet();
+    expect(first.take('reply')).toHaveLength(1);
+    expect(second.take('error')[0]?.payload).toMatchObject({ code: 'rate_limited', retryable: true });
+    first.drop();
+    expect(welcomed(await harness.greet('user:bob'))).toBe(true);
   });
 
   it('a new token brings the limits of a new plan; where they are not known, the old ones stay', async () => {

@@ -136,6 +136,23 @@ describe('the limit of connections of a user', () => {
     expect(codes(both).sort()).toEqual([4009, undefined]);
   });
 
+  it.each<UserOverflow>(['refuse', 'end_oldest'])(
+    'older tickets that are played again, each at the node that it names, leave one connection: %s (P18g, P28)',
+    async (whenUserIsFull) => {
+      await start(3, 1, whenUserIsFull);
+      const tickets = new Map<number, string>();
+      let ticket: string | undefined;
+      for (const node of [1, 0, 2])
+        tickets.set(node, (ticket = ticketOf(await come(node, 'user:ada', ticket))));
+      const again: FakeConnection[] = [];
+      for (const node of [1, 0, 2]) again.push(await come(node, 'user:ada', tickets.get(node)));
+      for (let turn = 0; turn < 4; turn++) await quiet();
+      const live = nodes.flatMap(({ engine }) => engine.sessionsOf('ada'));
+      expect(live).toHaveLength(1);
+      expect(codes(again).filter((code) => code === undefined).length).toBeLessThanOrEqual(1);
+    },
+  );
+
   it('anonymous clients are no user, and 0 is no bound (P18g)', async () => {
     await start(2, 1, 'refuse');
     expect(codes([await come(0), await come(1), await come(0)])).toEqual([undefined, undefined, undefined]);

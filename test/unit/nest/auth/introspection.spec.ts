@@ -137,6 +137,7 @@ describe('opaque tokens that are introspected', () => {
     ['503 with too long a Retry-After', 503, { 'retry-after': '9999' }, 60_000],
     ['500', 500, {}, 2_000],
     ['401, of this application', 401, {}, 2_000],
+    ['400, of one token', 400, {}, 2_000],
     ['a redirect', 302, { location: 'http://127.0.0.1:1/' }, 2_000],
   ])(
     'that the endpoint answers with %s are refused retryably, and nothing is kept',
@@ -206,6 +207,9 @@ describe('opaque tokens that are introspected', () => {
     ['no duration', { cacheFor: 'soon' as never }, 'cacheFor is no duration'],
     ['too short a time', { timeout: 5 }, 'timeout is no duration of at least 100 ms'],
     ['too few bytes', { maxBytes: 1 }, 'maxBytes is no whole number'],
+    ['a misspelt name', { audiense: 'a' } as never, 'there is no option audiense'],
+    ['a text as user', { user: 'x' as never }, 'user is no function'],
+    ['a text as allowHttp', { allowHttp: 'yes' as never }, 'allowHttp is neither'],
   ])('options with %s are refused when it is made', (_what, options, problem) => {
     expect(() => make(options)).toThrow(problem);
   });

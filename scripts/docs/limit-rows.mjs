@@ -477,7 +477,7 @@ export const MODULE_GROUPS = [
   },
   {
     title: 'Circuits',
-    says: 'When handlers that keep failing are left alone (G17).',
+    says: 'When handlers that keep failing are left alone (G16).',
     options: [
       'circuits.failures',
       'circuits.clients',

@@ -130,7 +130,7 @@ const ERROR_CAUSES = {
   ],
   rate_limited: [
     'More commands or bytes a second than this connection, all connections of this user, or those of its tenant together, may send.',
-    'With the reason `circuit_open`: the handler that the command needs keeps failing and was not called (P18i, `circuits`). The client library sends again by itself after `retryAfterMs`; the server’s log has the errors.',
+    'With the reason `circuit_open`: the handler that the command needs keeps failing and was not called (P18i, `circuits`). The client library sends a publish again by itself after `retryAfterMs`, and a request not; the server’s log has the errors.',
     'In answer to `hello`, with the reason `too_many_connections`: the user has as many connections as may be (P18g); the connection closes with [4009](#4009-too_many_connections).',
     'In answer to `hello` or `auth`: no place to verify the credential was free in time (P18c), or too many were refused for this address (P18h).',
     'In the client library: more publishes or commands wait than its own bounds allow; nothing was sent then.',
@@ -191,7 +191,7 @@ const CLOSE_NOTES = {
     'Reconnect with backoff; the operator finds the reason in the log.',
   ],
   overloaded: [
-    'The node reached its limit of connections while this one was authenticated (P18); or clients have sent more than it has memory, or time, to parse (P4d).',
+    'The node reached its limit of connections while this one was authenticated (P18); or the user or tenant has as many on this node as `limits.forUser` gives it; or the credential had no place to be verified in time, or too many were refused for this address (P18c, P18h); or clients have sent more than it has memory, or time, to parse (P4d).',
     'Reconnect after the advised delay.',
   ],
   broker_unavailable: [

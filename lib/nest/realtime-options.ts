@@ -352,7 +352,7 @@ export interface RealtimeAbuseOptions {
 }
 
 /**
- * When handlers that keep failing are left alone (G17): publish and request handlers, and authorizations. A failure is an error that is
+ * When handlers that keep failing are left alone (G16): publish and request handlers, and authorizations. A failure is an error that is
  * not meant for the client, or no answer within `handlerTimeout`; whoever refuses, with a `RealtimeError` or an `HttpException` below
  * 500, does not fail. Commands are then refused without a call: with `rate_limited`, of an authorization with `unavailable`, and in
  * any case with the `reason` `circuit_open` and `retryAfterMs`. Later one call at a time tries whether the handler works again.

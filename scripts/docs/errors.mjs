@@ -129,7 +129,10 @@ const ERROR_CAUSES = {
     'Subscriptions, together with subscribes that are under way, have reached `limits.maxChannels` of `welcome`.',
   ],
   rate_limited: [
-    'More commands or bytes a second than this connection, or all connections of this user together, may send.',
+    'More commands or bytes a second than this connection, all connections of this user, or those of its tenant together, may send.',
+    'With the reason `circuit_open`: the handler that the command needs keeps failing and was not called (P18i, `circuits`). The client library sends a publish again by itself after `retryAfterMs`, and a request not; the server’s log has the errors.',
+    'In answer to `hello`, with the reason `too_many_connections`: the user has as many connections as may be (P18g); the connection closes with [4009](#4009-too_many_connections).',
+    'In answer to `hello` or `auth`: no place to verify the credential was free in time (P18c), or too many were refused for this address (P18h).',
     'In the client library: more publishes or commands wait than its own bounds allow; nothing was sent then.',
   ],
   message_too_large: [
@@ -145,6 +148,8 @@ const ERROR_CAUSES = {
   ],
   unavailable: [
     'The broker is restarting, failing over or unreachable.',
+    'In answer to `hello` or `auth`: what the credential is judged by does not answer (the key server of an identity provider, an introspection endpoint, a database of the authenticator), the token is not valid yet, or `limits.forUser` fails.',
+    'With the reason `circuit_open`: the authorization that the command needs keeps failing and was not called (P18i, `circuits`).',
     'The state that a snapshot needs is not ready (P26a).',
     'The application failed in a command that only asks, a subscribe, a read of the state, of history or of members: the message holds an id, as of [`internal`](#internal) (P6d).',
     'The node cannot prove at the moment that it knows every revoke, and withholds channels that are not public (G11).',
@@ -186,10 +191,13 @@ const CLOSE_NOTES = {
     'Reconnect with backoff; the operator finds the reason in the log.',
   ],
   overloaded: [
-    'The node reached its limit of connections while this one was authenticated (P18); or clients have sent more than it has memory, or time, to parse (P4d).',
+    'The node reached its limit of connections while this one was authenticated (P18); or the user or tenant has as many on this node as `limits.forUser` gives it; or the credential had no place to be verified in time, or too many were refused for this address (P18c, P18h); or clients have sent more than it has memory, or time, to parse (P4d).',
     'Reconnect after the advised delay.',
   ],
-  broker_unavailable: ['A service that is needed for `welcome` is away.', 'Reconnect with backoff.'],
+  broker_unavailable: [
+    'Something that `welcome` needs does not work, and the name tells only one such case: the broker is away; the key server of an identity provider or an introspection endpoint does not answer; the authenticator or the connect hook says `unavailable`; the token is not valid yet; or `limits.forUser` fails.',
+    'Reconnect with backoff; the client library does. The operator finds which it was in the log of the server.',
+  ],
   token_expired: [
     'The token expired and no `auth` came in time (G12), or it had expired before `hello`.',
     'Fetch a fresh token, then reconnect.',

@@ -351,7 +351,7 @@ export const MODULE = {
   'circuits.clientFailures': count(
     'failures in a row of one client at one handler within `circuits.window`',
     'the user, or the address of anonymous clients',
-    'refuses its commands that need this handler, as `circuits.failures`',
+    'refuses its commands that need this handler, as `circuits.failures`. Not logged for one client alone',
     'none: only numbers are kept, of at most 10,000 clients',
   ),
   'circuits.openFor': time(
@@ -477,7 +477,7 @@ export const MODULE_GROUPS = [
   },
   {
     title: 'Circuits',
-    says: 'When handlers that keep failing are left alone (G17).',
+    says: 'When handlers that keep failing are left alone (G16).',
     options: [
       'circuits.failures',
       'circuits.clients',

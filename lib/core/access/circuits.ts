@@ -68,7 +68,7 @@ const OF_HANDLER = 1;
 const OF_CLIENT = 2;
 
 /**
- * Leaves handlers alone that keep failing, for the clients whose calls fail, or for all (G17). What counts is an error that was not
+ * Leaves handlers alone that keep failing, for the clients whose calls fail, or for all (G16). What counts is an error that was not
  * meant for the client, or no answer in time; to refuse is no failure. For all it opens only where several clients fail, and most of
  * those that call, each of which counts with so many failures at most: one whose input a handler cannot stand ends up alone.
  */

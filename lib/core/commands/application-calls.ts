@@ -67,7 +67,7 @@ export class ApplicationCalls {
   }
 
   /**
-   * The same of a handler or an authorization, which is not called while its circuit is open (G17).
+   * The same of a handler or an authorization, which is not called while its circuit is open (G16).
    *
    * @param handler by which its circuit is known.
    * @param openCode of the refusal then.

@@ -36,7 +36,7 @@ export interface AbuseAct {
   readonly banMs: number;
 }
 
-/** What happened to the circuit of a handler or an authorization (G17). */
+/** What happened to the circuit of a handler or an authorization (G16). */
 export interface ObservedCircuit {
   /** The handler, in words: e.g. `The handler of the publish "said" of rooms.:room`. Few: none has the name of a client or channel in it. */
   readonly handler: string;

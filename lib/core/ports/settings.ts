@@ -114,7 +114,7 @@ export interface AbusePolicy {
   readonly authHoldMaxMs: number;
 }
 
-/** When handlers that keep failing are left alone (G17). */
+/** When handlers that keep failing are left alone (G16). */
 export interface CircuitPolicy {
   /** Failures of a handler within `windowMs`, after which it may be left alone for all clients; 0 for never. */
   readonly failures: number;

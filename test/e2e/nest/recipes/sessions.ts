@@ -1,5 +1,15 @@
 import { promisify } from 'node:util';
-import { Body, Controller, Get, Headers, HttpCode, Injectable, Post, Req } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Get,
+  Headers,
+  HttpCode,
+  Injectable,
+  Post,
+  Req,
+  UnauthorizedException,
+} from '@nestjs/common';
 import { unsign } from 'cookie-signature';
 import session, { MemoryStore, type SessionData } from 'express-session';
 import {
@@ -61,7 +71,7 @@ export class LoginController {
     @Body() { name, password }: { name: string; password: string },
   ) {
     const user = await users.verify(name, password);
-    if (user === undefined) throw new RealtimeError('unauthorized');
+    if (user === undefined) throw new UnauthorizedException();
     // A new id, so that nobody knows the session from before the log-in.
     await promisify(request.session.regenerate.bind(request.session))();
     request.session.user = user.id;

@@ -12,7 +12,7 @@ const fails = (): never => {
 };
 const works = (): string => 'done';
 
-describe('circuits of handlers (G17)', () => {
+describe('circuits of handlers (G16)', () => {
   const handler = {};
   let clock: ManualClock;
   let circuits: Circuits;

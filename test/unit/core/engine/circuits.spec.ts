@@ -37,7 +37,7 @@ async function answer(client: FakeConnection | undefined, command: object): Prom
 
 const refused = { type: 'error', code: 'rate_limited', reason: 'circuit_open', retryable: true };
 
-describe('circuits of the handlers of an engine (G17, P18)', () => {
+describe('circuits of the handlers of an engine (G16, P18)', () => {
   it('a publish whose handler keeps failing is refused with the time to come back, and other channels are not', async () => {
     const warnings: string[] = [];
     let calls = 0;

@@ -191,7 +191,7 @@ const CLOSE_NOTES = {
     'Reconnect with backoff; the operator finds the reason in the log.',
   ],
   overloaded: [
-    'The node reached its limit of connections while this one was authenticated (P18); or the user or tenant has as many on this node as `limits.forUser` gives it; or the credential had no place to be verified in time, or too many were refused for this address (P18c, P18h); or clients have sent more than it has memory, or time, to parse (P4d).',
+    'The node reached its limit of connections while this one was authenticated (P18); or the credential had no place to be verified in time, or too many were refused for this address (P18c, P18h); or clients have sent more than it has memory, or time, to parse (P4d).',
     'Reconnect after the advised delay.',
   ],
   broker_unavailable: [

@@ -450,7 +450,7 @@ function isChannelSet(value: unknown): boolean {
 
 /** One whose segment begins with a colon is meant as a pattern, and would find nobody. */
 function isOneChannel(value: unknown): boolean {
-  return isChannelName(value) && !/(^|\.):/.test(value as string);
+  return isChannelName(value) && !/(^|\.):/.test(String(value));
 }
 
 /**

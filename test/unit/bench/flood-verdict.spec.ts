@@ -59,6 +59,9 @@ describe('round trips', () => {
     expect(faultsOf(result(0, [], 101), FLOOD)).toEqual(['pings of 101 ms']);
     expect(faultsOf(result(0, [], 1_000), { ...FLOOD, slowMs: 1_000 })).toEqual([]);
     expect(faultsOf(result(0, [], 1_001), { ...FLOOD, slowMs: 1_000 })).toEqual(['pings of 1001 ms']);
-    expect(floods.filter(({ slowMs }) => slowMs !== undefined).map(({ name }) => name)).toEqual(['probes']);
+    expect(floods.filter(({ slowMs }) => slowMs !== undefined).map(({ name }) => name)).toEqual([
+      'probes',
+      'streams-ten-thousand',
+    ]);
   });
 });

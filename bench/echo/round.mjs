@@ -7,8 +7,8 @@ import { openSubscriber } from '../support/subscribers.mjs';
 let checks = 0;
 
 /** Starts a server and connects those who will ask it. */
-export async function openAskers({ script, join }, connections) {
-  const server = await startServer(script, {});
+export async function openAskers({ script, settings = {}, join }, connections) {
+  const server = await startServer(script, settings);
   const askers = { server, clients: [], onReply: () => undefined, stop };
   const buffer = Buffer.alloc(1024 * 1024);
   for (let index = 0; index < connections; index++) {

@@ -105,6 +105,15 @@ describe('limits of single users (G16)', () => {
     expect(welcomed(await harness.greet())).toBe(true);
   });
 
+  it('a user without a tenant has as many connections as its plan says, and no more', async () => {
+    await start(() => ({ maxConnections: 2 }));
+    await harness.greet('user:a');
+    expect(welcomed(await harness.greet('user:a'))).toBe(true);
+    const third = await harness.greet('user:a');
+    expect([welcomed(third), third.closed?.code]).toEqual([false, 4009]);
+    expect(welcomed(await harness.greet('user:b'))).toBe(true);
+  });
+
   it('null is as nothing', async () => {
     await start(() => null);
     expect(welcomed(await harness.greet('user:ada'))).toBe(true);

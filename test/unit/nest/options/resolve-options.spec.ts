@@ -56,7 +56,11 @@ describe('module options', () => {
 
   it.each<[string, Record<string, unknown>, string]>([
     ['unknown key', { paht: '/rt' }, '- paht: is not an option. Did you mean "path"?'],
-    ['recheck in minutes', { recheck: 10 }, '- recheck: asks every 10 ms. Give at least'],
+    [
+      'recheck in minutes',
+      { recheck: 10 },
+      "- recheck: asks every 10 ms. Give at least '1s', such as '5m', or 0 for never. A number is milliseconds.",
+    ],
     [
       'frame that could never be admitted',
       { limits: { bytesPerSecond: 100_000 } },

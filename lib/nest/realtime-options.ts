@@ -343,8 +343,8 @@ export interface RealtimeAbuseOptions {
   /** See `authFailures`. Default `'1m'`. */
   readonly authFailureWindow?: Duration;
   /**
-   * How long an address above `authFailures` is held: its credentials that are not valid are answered so, and it has a tenth of
-   * `limits.maxVerificationsPerAddress`. Twice as long each time that it soon is above it again, at most `authHoldMax`. Default `'5s'`.
+   * How long an address above `authFailures` is held: its credentials that are not valid are answered so, those that are valid
+   * admitted. Twice as long each time that it soon is above it again, at most `authHoldMax`. Default `'5s'`.
    */
   readonly authHold?: Duration;
   /** Longest time that an address is held. At most half an hour. Default `'5m'`. */

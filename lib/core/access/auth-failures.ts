@@ -37,13 +37,6 @@ export class AuthFailures {
     return this.holds.size;
   }
 
-  /** Whether it is held now. */
-  isHeld(network: string): boolean {
-    if (this.holds.size === 0) return false;
-    const hold = this.holds.get(network);
-    return hold !== undefined && this.deps.clock.monotonic() < hold.until;
-  }
-
   /** A credential of the address was refused. @returns milliseconds for which it is held, where it is; `isNew` when that begins now. */
   note(network: string): { readonly waitMs: number; readonly isNew: boolean } | undefined {
     const now = this.deps.clock.monotonic();

@@ -15,8 +15,6 @@ import { AuthFailures } from './auth-failures.js';
 const RETRY_AFTER_MS = 1_000;
 /** After how many times of `handlerTimeout` a verification counts as one that never ends. */
 const LOST_AFTER = 10;
-/** Part of the places of an address that is left to it while it is held for what it guessed. */
-const HELD_SHARE = 0.1;
 /** Characters of the reason for a refusal that the log shows. */
 const MAX_REASON_LENGTH = 300;
 /** Refusals that a guess ends in. A token that has expired, or whose user is banned, is a genuine one. */
@@ -126,12 +124,8 @@ export class Verifications {
   }
 
   private mayTake(network: string): boolean {
-    const { maxVerificationsPerAddress } = this.deps.settings.limits;
-    // Who guesses costs this node less, and those behind the same address are admitted nevertheless.
-    const most = this.failures.isHeld(network)
-      ? Math.ceil(maxVerificationsPerAddress * HELD_SHARE)
-      : maxVerificationsPerAddress;
-    return (this.byAddress.get(network) ?? 0) < most;
+    // A held address has as many as any: fewer would keep out the valid clients behind it, which wait in the same line.
+    return (this.byAddress.get(network) ?? 0) < this.deps.settings.limits.maxVerificationsPerAddress;
   }
 
   private takePlace(network: string): void {

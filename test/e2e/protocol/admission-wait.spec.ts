@@ -231,7 +231,7 @@ describe('credentials that find no place to be verified (P18c, G16, G17)', () =>
   const waiting = (ip: string): number => server.engine['parts'].verifications['lines'].lengthOf(ip);
   const hello = (token?: string) => ({ type: 'hello', id: 'h', payload: { versions: [1], token } });
 
-  async function startSlow(limits: object, authenticator = slow): Promise<void> {
+  async function startSlow(limits: object, authenticator = slow, abuse: object = {}): Promise<void> {
     running = [];
     await start({
       channels: [wireChannel('rooms.:room')],
@@ -239,6 +239,7 @@ describe('credentials that find no place to be verified (P18c, G16, G17)', () =>
       settings: {
         anonymous: true,
         limits,
+        abuse,
         heartbeat: { intervalMs: 1e6 },
         helloTimeoutMs: 60_000,
         handlerTimeoutMs: 30_000,
@@ -283,6 +284,25 @@ describe('credentials that find no place to be verified (P18c, G16, G17)', () =>
     for (const client of clients) expect((await client.next()).type).toBe('welcome');
     expect(server.engine['parts'].verifications.size).toBe(0);
     expect(warnings()).toEqual([]);
+  });
+
+  it('an address that is held for what it guessed has as many places as any (P18h)', async () => {
+    const picky = {
+      authenticate: (given: Credentials) => {
+        if (given.token === 'bad') throw new RealtimeError('unauthorized');
+        return slow.authenticate(given);
+      },
+    };
+    await startSlow({ maxVerificationsPerAddress: 2 }, picky, { authFailures: 2 });
+    for (const code of ['unauthorized', 'unauthorized', 'rate_limited', 'rate_limited']) {
+      const client = await server.open(from('1.1.1.1'));
+      client.send(hello('bad'));
+      expect((await client.next('error')).payload).toMatchObject({ code });
+    }
+    const clients = [await greet('1.1.1.1', 'a1'), await greet('1.1.1.1', 'a2')];
+    expect(tokens()).toEqual(['a1', 'a2']);
+    for (const token of ['a1', 'a2']) finish(token);
+    for (const client of clients) expect((await client.next()).type).toBe('welcome');
   });
 
   it('who brings none is not kept waiting by those of its address, where the authenticator knows at once', async () => {

@@ -29,14 +29,11 @@ describe('credentials that were refused (G16)', () => {
 
   it('an address is held after so many, and others are not', () => {
     expect(notes(4)).toEqual([undefined, undefined, undefined, 1_000]);
-    expect(failures.isHeld('a')).toBe(true);
-    expect(failures.isHeld('b')).toBe(false);
     expect(note('b')).toBeUndefined();
     clock.advance(999);
-    expect(failures.isHeld('a')).toBe(true);
-    expect(note()).toBe(1);
+    expect(failures.note('a')).toEqual({ waitMs: 1, isNew: false });
     clock.advance(1);
-    expect(failures.isHeld('a')).toBe(false);
+    expect(failures.note('a')?.isNew).toBe(true);
   });
 
   it('only the first refusal of a hold begins one', () => {
@@ -77,7 +74,7 @@ describe('credentials that were refused (G16)', () => {
   it('no more addresses are kept than rates', () => {
     for (let n = 0; n < 15; n++) for (let guess = 0; guess < 4; guess++) failures.note(`n${n}`);
     expect(failures.size).toBe(10);
-    expect(failures.isHeld('n4')).toBe(false);
-    expect(failures.isHeld('n14')).toBe(true);
+    // The newest are: the next guess of one begins no hold.
+    expect(failures.note('n14')?.isNew).toBe(false);
   });
 });

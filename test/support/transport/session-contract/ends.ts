@@ -112,7 +112,7 @@ export function describeEnds(stage: Stage): void {
   });
 
   it('ends with 4004 where the client gives no sign of life, and not before (P8)', async () => {
-    const heartbeat = { intervalMs: stretched(150), timeoutMs: stretched(300) };
+    const heartbeat = { intervalMs: stretched(150), timeoutMs: stretched(1_000) };
     const extra = await stage.start({ settings: { anonymous: true, heartbeat } });
     const open = (answersPings: boolean) => extra.open(transport, { answersPings });
     const [living, dead] = [await open(true), await open(false)];
@@ -183,7 +183,7 @@ export function describeEnds(stage: Stage): void {
   });
 
   it('ends when its client goes away, and what it held with it (P28)', async () => {
-    const heartbeat = { intervalMs: stretched(200), timeoutMs: stretched(200) };
+    const heartbeat = { intervalMs: stretched(200), timeoutMs: stretched(1_000) };
     const extra = await stage.start({ settings: { anonymous: true, heartbeat } });
     const client = await extra.connect(transport, 'ada');
     await client.subscribe('rooms.gone');

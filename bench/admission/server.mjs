@@ -2,7 +2,14 @@
 import { MessageBody } from '@nestjs/websockets';
 import { CHANNEL, SECRET } from '../connect/check.mjs';
 import { decorate } from '../support/decorate.mjs';
-import { Authorize, Channel, libraryApp, OnPublish, PublicChannel } from '../support/library.mjs';
+import {
+  Authorize,
+  Channel,
+  libraryApp,
+  memoryBroker,
+  OnPublish,
+  PublicChannel,
+} from '../support/library.mjs';
 import { listenNest } from '../support/nest-app.mjs';
 import { connectionsOf, serve, settings } from '../support/server-side.mjs';
 
@@ -48,6 +55,11 @@ const none = {
 
 const { app } = await libraryApp({
   providers: [LobbyChannel, PublishChannel],
-  options: { auth: { jwt: { secret: SECRET, algorithms: ['HS256'] } }, ...(isOn ? guards : none) },
+  options: {
+    auth: { jwt: { secret: SECRET, algorithms: ['HS256'] } },
+    // All publish as one user, more than its share of remembered ids.
+    broker: () => memoryBroker({ maxBytes: 2 ** 30, idShare: 1 }),
+    ...(isOn ? guards : none),
+  },
 });
 await serve(() => listenNest(app), { connections: () => connectionsOf(app.getHttpServer()) });

@@ -388,6 +388,7 @@ export class ClientSubscription {
   ): void {
     const { message, reason, data } = error;
     const advice = retryAfterMs + spreadMs > 0 ? { retryAfterMs, spreadMs } : undefined;
+    willRetry ||= code === 'banned' && retryAfterMs > 0 && retryAfterMs <= SHORT_BAN_MS;
     const delayMs = willRetry ? this.backoff.next(advice) : undefined;
     const cause = omitUndefined({ code, message, reason, data, willRetry, delayMs });
     this.deps.log(willRetry ? 'info' : 'warn', `${this.channel} is not subscribed: ${message}`, cause);

@@ -31,6 +31,9 @@ import type {
 } from './types.js';
 import { Waiter } from './waiter.js';
 
+/** A ban from the channel that is no longer than this is waited for, in milliseconds; of a longer one the application is told. */
+const SHORT_BAN_MS = 600_000;
+
 /** One caller's part of a subscription: the channel stays subscribed while anybody has one. */
 type Share = Waiter<ChannelSubscription, ChannelSubscribeOptions>;
 

@@ -9,6 +9,7 @@ import type { AbuseRecord, ControlMessage, DisconnectRecord } from '../ports/con
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
+import type { EraseApplier } from './erase-applier.js';
 import { inTurns } from './cluster/in-turns.js';
 import type { LocalSessions } from './cluster/local-sessions.js';
 
@@ -21,6 +22,7 @@ export interface ControlApplierDeps {
   readonly unsubscribe: Unsubscribe;
   readonly reauthorization: Reauthorization;
   readonly clock: Clock;
+  readonly eraser: EraseApplier;
 }
 
 /** Applies control records on this node. */
@@ -55,6 +57,8 @@ export class ControlApplier {
         for (const session of sessions.ofUser(user)) session.close('banned', forMs);
         return;
       }
+      case 'erase':
+        return this.deps.eraser.apply(message);
       case 'unban':
         bans.remove(message.user);
         return;

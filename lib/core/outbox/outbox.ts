@@ -1,6 +1,6 @@
 import type { Envelope } from '../../protocol/envelope.js';
 import type { GapReason, Position } from '../../protocol/position.js';
-import type { ChannelEvent } from '../ports/channel-event.js';
+import { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
 import type { EnginePorts, OutboxLimits } from '../ports/settings.js';
 import { encodeEnvelope, type EventBatch, type OnUnwritable } from './encoder.js';
@@ -181,9 +181,10 @@ export class Outbox implements Flushable, BudgetedOutbox {
   /**
    * The same for bytes that were encoded already.
    *
+   * @param isPage whether events of a log are in it.
    * @returns `false` where there is no room for them; nothing was queued then.
    */
-  pushAnswer(bytes: Buffer, ref: string | undefined, flow: Flow | undefined): boolean {
+  pushAnswer(bytes: Buffer, ref: string | undefined, flow: Flow | undefined, isPage = false): boolean {
     if (this.isClosed || bytes.length === 0) return true;
     // Only what this client does not read counts: an idle connection takes it, whatever waits for others of the account.
     if (this.isFull(bytes.length)) {
@@ -193,7 +194,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
     }
     // Before the message, which may be a `reset`: the gap belongs to the epoch before it.
     if (flow !== undefined) this.announceDroppedTail(flow);
-    this.append({ bytes, flow, ref });
+    this.append({ bytes, flow, ref, isPage });
     return true;
   }
 
@@ -300,6 +301,29 @@ export class Outbox implements Flushable, BudgetedOutbox {
    */
   withdrawAnswers(concerns: (channel: string) => boolean): readonly string[] {
     return this.queue.answerFlows(concerns).flatMap((flow) => this.purge(flow));
+  }
+
+  /** Puts what is left of erased events in their places, where they wait for the client. */
+  erase(flow: Flow, covers: (event: ChannelEvent) => boolean): void {
+    if (this.isClosed) return;
+    // Frames of this turn leave now: until it ends, the erasure is not confirmed.
+    if (this.staged !== undefined) this.writeStaged(this.staged);
+    this.queue.replaceEvents(flow, (event) =>
+      covers(event) ? this.entryOf(flow, ChannelEvent.erased(event)) : undefined,
+    );
+    this.report();
+  }
+
+  /**
+   * Removes answers with events of a channel's log, some of which were erased.
+   *
+   * @returns the commands whose answers they were; the caller answers them with an error.
+   */
+  withdrawPages(channel: string): readonly string[] {
+    const refs = this.queue.withdrawPages(channel);
+    this.noteQueue();
+    this.report();
+    return refs;
   }
 
   /** Sets aside what is queued of frozen subscriptions, until {@link release} (G11). */

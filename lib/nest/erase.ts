@@ -14,7 +14,7 @@ export interface Eraser {
 }
 
 /**
- * Erases events of a channel on all nodes (G31): their payloads, names, ids, users, keys and `meta` are gone from the log, its history,
+ * Erases events of a channel on all nodes (G29): their payloads, names, ids, users, keys and `meta` are gone from the log, its history,
  * every replay and what waits for clients; `$erased` is in their places, and is sent to subscribers as a notice.
  *
  * The arguments are checked beside their types: the application may be JavaScript.
@@ -39,7 +39,7 @@ export async function eraseEvents(
   if (more.length > 0 || name === undefined || !isWhat(name, (given as Record<string, unknown>)[name]))
     throw new RealtimeError(
       'bad_request',
-      `erase: give one of { seq: 7 }, { seqs: [7, 8] } and { user: 'u7' }; a user ${USER_ID_RULE}`,
+      `erase: give one of { seq: 7 }, { seqs: [7, 8] } and { user: 'u7' }; a user is ${USER_ID_RULE}`,
     );
   return engine.erase(channel, what, options);
 }

@@ -78,7 +78,7 @@ export class Unsubscribe {
     );
   }
 
-  /** Answers with events of a channel's log are taken back where they wait for the client: events in them were erased (G31). */
+  /** Answers with events of a channel's log are taken back where they wait for the client: events in them were erased (G29). */
   withdrawPages({ outbox }: Session, channel: string, reason: RealtimeError): void {
     const refs = outbox.withdrawPages(channel);
     if (refs.length > 0) this.refuse(outbox, refs, reason);

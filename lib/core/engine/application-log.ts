@@ -157,7 +157,7 @@ export class ApplicationLog {
   }
 }
 
-/** @throws RealtimeError `bad_request` for a name that is the library's (P33c). */
+/** @throws RealtimeError `bad_request` for a name that is the library's (P31c). */
 function requireFree(event: string): void {
   if (!event.startsWith(RESERVED_EVENTS)) return;
   throw new RealtimeError(

@@ -18,7 +18,7 @@ export interface EraseApplierDeps {
 }
 
 /**
- * Takes erased events out of what a node holds for later (G31). Everything that delivers is left as it is: nothing is asked per
+ * Takes erased events out of what a node holds for later (G29). Everything that delivers is left as it is: nothing is asked per
  * delivery, and what arrives later is cleansed once, where it arrives.
  */
 export class EraseApplier {

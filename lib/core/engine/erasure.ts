@@ -40,7 +40,7 @@ export interface ErasureDeps {
 }
 
 /**
- * Erases events (G31): from the log first, so that nobody reads them any more; then subscribers are sent a notice in the order of the
+ * Erases events (G29): from the log first, so that nobody reads them any more; then subscribers are sent a notice in the order of the
  * log; then every node drops what it holds. Each step can be repeated, and the same call does it.
  */
 export class Erasure {

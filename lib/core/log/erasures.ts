@@ -19,7 +19,7 @@ interface Erasure {
 
 /**
  * The erasures of the last minutes, as this node knows them. The log has nothing of these events any more; what was read from it, or
- * sent by it, before that may still arrive, and is cleansed then (G31). A channel in which nothing was erased costs one look.
+ * sent by it, before that may still arrive, and is cleansed then (G29). A channel in which nothing was erased costs one look.
  */
 export class Erasures {
   private readonly byChannel = new Map<string, Erasure[]>();

@@ -141,7 +141,7 @@ export interface BrokerLog {
   read(request: ReadRequest): Promise<ReadResult>;
   /**
    * Erases events: from when it resolves, no read of any node returns anything of them but their `seq` and `ts`. In their places it
-   * returns what `tombstoneOf` makes, so that the log stays dense (P10, P33), and its bounds keep what they kept. Idempotent: what
+   * returns what `tombstoneOf` makes, so that the log stays dense (P10, P31), and its bounds keep what they kept. Idempotent: what
    * is erased counts as erased once more. Ids stay remembered: a retry of an erased publish is still a duplicate.
    *
    * Rejects with `unavailable` when nothing was erased, and with `timeout` when that is not known, or copies of the log that the

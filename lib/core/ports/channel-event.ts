@@ -138,7 +138,7 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
     return new ChannelEvent({ ...place, id: '', event: '', expiresAt: Infinity });
   }
 
-  /** What is left of an erased event: a wire event of its own kind, in the same place (P33). */
+  /** What is left of an erased event: a wire event of its own kind, in the same place (P31). */
   static erased(place: Pick<ChannelEventFields, 'channel' | 'seq' | 'epoch' | 'ts'>): ChannelEvent {
     const { channel, seq, epoch, ts } = place;
     return new ChannelEvent({ ...tombstoneOf(seq), channel, seq, epoch, ts, expiresAt: Infinity });
@@ -149,7 +149,7 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
     return this.event !== '';
   }
 
-  /** Whether it is what is left of an erased event. No publisher has a name like this (P33c). */
+  /** Whether it is what is left of an erased event. No publisher has a name like this (P31c). */
   get isErased(): boolean {
     return this.event === ERASED_EVENT && this.id === tombstoneOf(this.seq).id;
   }

@@ -71,7 +71,7 @@ export type ControlMessage =
   | {
       /**
        * Events were erased from a log, which has been done when it is sent: a node drops what it still holds of them. When a node has
-       * applied it, it delivers nothing more of them (G31).
+       * applied it, it delivers nothing more of them (G29).
        */
       readonly kind: 'erase';
       readonly channel: string;

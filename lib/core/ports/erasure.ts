@@ -1,9 +1,9 @@
 import type { EventDraft } from './channel-event.js';
 
-/** Begins the names of events that are the library's own: no client and no application publishes one (P33c). */
+/** Begins the names of events that are the library's own: no client and no application publishes one (P31c). */
 export const RESERVED_EVENTS = '$';
 
-/** Name of the events that say what was erased: the notice, and what is left in the place of an erased event (P33). */
+/** Name of the events that say what was erased: the notice, and what is left in the place of an erased event (P31). */
 export const ERASED_EVENT = '$erased';
 
 /** Most events that one {@link EraseRequest} names. */

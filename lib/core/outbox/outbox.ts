@@ -2,43 +2,24 @@ import type { Envelope } from '../../protocol/envelope.js';
 import type { GapReason, Position } from '../../protocol/position.js';
 import { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
-import type { EnginePorts, OutboxLimits } from '../ports/settings.js';
-import { encodeEnvelope, type EventBatch, type OnUnwritable } from './encoder.js';
+import { encodeEnvelope, type EventBatch } from './encoder.js';
 import { encodeEntry, entryOf } from './entry-bytes.js';
-import type { FlushScheduler, Flushable } from './flush-scheduler.js';
-import type { TimerWheel } from '../async/timer-wheel.js';
+import type { Flushable } from './flush-scheduler.js';
 import type { TurnClient } from '../async/turns.js';
-import type { ClosableSession, Connection } from '../ports/connection.js';
+import type { Connection } from '../ports/connection.js';
 import { DroppedTails, type DroppedRange } from './dropped-tails.js';
 import { plainGap, type Flow, type QueueEntry, type QueuedMessage } from './entry.js';
-import type { ClientBytes } from './client-bytes.js';
-import { SHARE_BYTES, type BudgetedOutbox, type OutboxBudget } from './outbox-budget.js';
+import { SHARE_BYTES, type BudgetedOutbox } from './outbox-budget.js';
+import type { OutboxSession, OutboxShared } from './outbox-shared.js';
 import { OutboxQueue } from './queue.js';
+
+export type { OutboxSession, OutboxShared } from './outbox-shared.js';
 
 /** Most bytes of one frame that the outbox assembles; the rest goes into the next. */
 const MAX_FRAME_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 /** Share of the limits below which a replay may add more. */
 const ROOM = 0.25;
-
-/** The session of an outbox. */
-export interface OutboxSession extends ClosableSession, TurnClient {
-  /** Whether it is known whose session it is: between `welcome` and the end. */
-  readonly isLive: boolean;
-}
-
-/** What the outboxes of one engine share. */
-export interface OutboxShared extends Pick<EnginePorts, 'clock' | 'observer'> {
-  readonly limits: OutboxLimits;
-  readonly budget: OutboxBudget;
-  /** What waits for each client on all its connections. */
-  readonly queued: ClientBytes;
-  /** The queue of every outbox in which nothing is queued; nothing is ever pushed into it. */
-  readonly nothing: OutboxQueue;
-  readonly scheduler: FlushScheduler;
-  readonly wheel: TimerWheel;
-  readonly onUnwritable: OnUnwritable;
-}
 
 // Why a frame may not go straight to the socket. One number, so that the hot path looks at one field of one object: of a
 // thousand sessions each further one is a miss of the processor's cache.

@@ -922,7 +922,7 @@ export const FIXED = {
     'erased events that a node remembers, to cleanse what was read or sent before',
     'the node',
     'forgets the oldest, and says so once',
-    '2 to 25 MiB',
+    'none: numbers, and a name for each erasure; 2 to 25 MiB',
   ),
   'lib/core/log/erasures.ts#KEEP_MS': time(
     'how long it remembers them',
@@ -933,19 +933,19 @@ export const FIXED = {
     'events that one `erase` names',
     'the call',
     'refuses it with `bad_request`: the application calls it several times',
-    'numbers',
+    'none: numbers of 8 bytes',
   ),
   'lib/core/ports/erasure.ts#MAX_ERASED': count(
     'events that are erased in one step, and named by one `$erased`',
     'the step',
     'erases the others in further steps; fewer where `limits.maxEventBytes` is small',
-    '`module:limits.maxEventBytes`',
+    'none: numbers of 8 bytes',
   ),
   'lib/core/engine/erasure.ts#PAGE': count(
     'events of one read where those of a user are looked for',
     'the call',
     'reads on',
-    '`redisBroker:maxReadBytes`',
+    'none: the broker bounds the bytes of one read',
   ),
   'lib/core/hub/order-keeper.ts#MAX_HELD': count(
     'events that wait behind a gap',

@@ -1,5 +1,3 @@
-import type { EventDraft } from './channel-event.js';
-
 /** Begins the names of events that are the library's own: no client and no application publishes one (P31c). */
 export const RESERVED_EVENTS = '$';
 
@@ -23,7 +21,14 @@ export interface ErasedPayload {
   readonly seqs: readonly number[];
 }
 
+/** What is left of an erased event. */
+export interface Tombstone {
+  readonly id: string;
+  readonly event: string;
+  readonly payload: ErasedPayload;
+}
+
 /** What is left of an erased event, in its place. */
-export function tombstoneOf(seq: number): EventDraft & { readonly payload: ErasedPayload } {
+export function tombstoneOf(seq: number): Tombstone {
   return { id: `erased-${seq}`, event: ERASED_EVENT, payload: { seqs: [seq] } };
 }

@@ -154,7 +154,8 @@ describe('erasing events', () => {
     const gate = new Promise<void>((resolve) => (open = resolve));
     log.read = async (request) => {
       const page = await read(request);
-      await gate;
+      // Not the one that proves the position of the client.
+      if (request.limit > 1) await gate;
       return page;
     };
     const client = await right.greet();

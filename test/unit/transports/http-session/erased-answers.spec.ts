@@ -14,6 +14,8 @@ it('an answer that is kept for a poll, or waits for one, holds the events that a
   await first;
   expect(carrier.mayHold([7])).toBe(true);
   expect(carrier.mayHold([70, 8])).toBe(false);
+  carrier.write(frame(80));
+  expect(carrier.mayHold([70, 8])).toBe(false);
   carrier.write(frame(8));
   expect(carrier.mayHold([70, 8])).toBe(true);
   // Too many to look for.

@@ -8,6 +8,8 @@ import {
 } from '../core/ports/audit.js';
 import { isMissingPackage } from '../core/ports/missing-package.js';
 
+/** How long a command waits for its answer, in milliseconds: a list must not wait without end. */
+const COMMAND_TIMEOUT_MS = 5_000;
 /** Field of a record of the stream. */
 const FIELD = 'e';
 /** Records in one answer of Redis, and those that one page looks at. */
@@ -132,6 +134,7 @@ async function connect(url: string): Promise<Redis> {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
+    commandTimeout: COMMAND_TIMEOUT_MS,
     connectionName: 'nestjs-realtime-audit',
   });
   // Without a listener ioredis writes errors to the console, secrets included; failed writes are reported by the audit.

@@ -70,7 +70,7 @@ export class Audit {
     filter: AuditFilter,
     page: { readonly cursor?: string; readonly limit: number },
   ): Promise<AuditPage> {
-    const readable = this.deps.sinks.find(({ read }) => read !== undefined);
+    const readable = this.deps.sinks.find((sink) => sink.read !== undefined);
     if (readable?.read === undefined)
       throw new RealtimeError('unavailable', 'audit.list: none of the sinks can be read. Add memorySink()');
     try {

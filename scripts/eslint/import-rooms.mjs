@@ -23,6 +23,7 @@ export const ROOMS = {
   nest: { ours: NEST_ROOMS, forbid: ['ioredis', '@nestjs/terminus'] },
   telemetry: EDGE,
   health: EDGE,
+  moderation: EDGE,
   admin: EDGE,
   // A sink of it keeps entries in Redis.
   audit: { ours: ['protocol', 'core', 'nest'] },

@@ -3,6 +3,7 @@ import type { MaybePromise } from './maybe-promise.js';
 
 /** Whom or what an act was about. */
 export interface AuditSubject {
+  /** What `id` names. */
   readonly of: 'user' | 'session' | 'address' | 'everybody';
   /** The id of the user or session, or the address as limits count addresses; `''` for everybody. */
   readonly id: string;
@@ -34,10 +35,13 @@ export interface AuditEntry {
   readonly act: string;
   /** Who did it, as the application names people; `spam` or `abuse` where the node did it by itself. */
   readonly by?: string;
+  /** Absent where the act is about nobody. */
   readonly whom?: AuditSubject;
   /** Name of a channel, or a pattern. */
   readonly channel?: string;
+  /** Why, in the words of who did it; at most 1024 characters. */
   readonly reason?: string;
+  /** How it ended. */
   readonly result: AuditResult;
   /** Which nodes confirmed it, and which did not in time. */
   readonly receipt?: ControlReceipt;
@@ -55,12 +59,15 @@ export interface AuditDraft extends Omit<AuditEntry, 'id' | 'ts' | 'node' | 'res
 
 /** Which entries are listed: those that have all that is named. */
 export interface AuditFilter {
+  /** What was done. */
   readonly act?: string | undefined;
+  /** Who did it. */
   readonly by?: string | undefined;
   /** Id of the user, session or address. */
   readonly whom?: string | undefined;
   /** Exactly as it is in the entry. */
   readonly channel?: string | undefined;
+  /** How it ended. */
   readonly result?: AuditResult | undefined;
 }
 
@@ -68,11 +75,13 @@ export interface AuditFilter {
 export interface AuditQuery extends AuditFilter {
   /** `more` of the page before. Default: the first page. */
   readonly cursor?: string | undefined;
+  /** Most entries of the page. */
   readonly limit: number;
 }
 
 /** One page. It may have fewer entries than `limit`, or none, and be followed by another: a sink looks at so many at once. */
 export interface AuditPage {
+  /** Newest first. */
   readonly entries: readonly AuditEntry[];
   /** The `cursor` of the next page; absent on the last. */
   readonly more?: string;

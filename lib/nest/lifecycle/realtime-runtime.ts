@@ -128,6 +128,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       ...(onConnect === undefined ? {} : { onConnect }),
       limitsForUser: this.config.limitsForUser,
       observers: [this.audit.observer, ...this.config.observers],
+      isExempt: this.config.isExempt,
       // A class of the application may recognise clients without a token, so it is always called.
       settings: auth.mode === 'custom' ? { ...settings, anonymous: true } : settings,
       clock: systemClock,

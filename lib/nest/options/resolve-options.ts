@@ -5,7 +5,7 @@ import type { Broker } from '../../core/ports/broker.js';
 import type { Observer } from '../../core/ports/observer.js';
 import type { LimitsForUser } from '../../core/ports/user-limits.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
-import type { EngineSettings, InboundLimits } from '../../core/ports/settings.js';
+import type { EngineSettings, InboundLimits, IsExempt } from '../../core/ports/settings.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
 import { resolveAudit, resolveObservers, type AuditConfig } from './audit-options.js';
@@ -31,6 +31,7 @@ export interface RealtimeConfig {
   readonly audit: AuditConfig;
   /** Those of the application. */
   readonly observers: readonly Observer[];
+  readonly isExempt: IsExempt | undefined;
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
   /** Whether the application's global guards, interceptors and pipes run on channels and at connect. */
@@ -88,6 +89,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     limitsForUser: limits.forUser,
     audit: resolveAudit(reader),
     observers: resolveObservers(reader),
+    isExempt: resolveModeration(reader.object('moderation')),
     broker: resolveBroker(reader),
     publisherOnly,
     globalEnhancers,
@@ -105,6 +107,21 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
   reader.end();
   problems.throwIfAny();
   return config;
+}
+
+function resolveModeration(reader: OptionReader): IsExempt | undefined {
+  const isExempt = reader.checked(
+    'isExempt',
+    isExemption,
+    'is not a function.',
+    'Give a function that returns true for users that slow mode leaves alone.',
+  );
+  reader.end();
+  return isExempt;
+}
+
+function isExemption(value: unknown): value is IsExempt {
+  return typeof value === 'function';
 }
 
 function resolveLimits(reader: OptionReader): {

@@ -54,8 +54,19 @@ function subjectOf(act: AdministrativeAct): Pick<AuditDraft, 'act' | 'whom' | 'c
       };
     case 'ban':
       return { act: 'ban', whom: user(act.user), ...dataOf({ forMs: act.forMs }) };
+    case 'restrict':
+      return {
+        act: act.act,
+        whom: act.whom,
+        ...channelOf(act.channel),
+        ...dataOf({ forMs: act.forMs, everyMs: act.everyMs }),
+      };
+    case 'lift':
+      return { act: LIFTED[act.act], whom: act.whom, ...channelOf(act.channel) };
   }
 }
+
+const LIFTED = { ban: 'unban', mute: 'unmute', slow: 'end_slow' } as const;
 
 const EVERYBODY: AuditSubject = { of: 'everybody', id: '' };
 

@@ -76,6 +76,7 @@ describe('the sessions of all nodes', () => {
     const [first] = await all({}, 10);
     expect(first).toEqual({
       id: expect.any(String),
+      lineage: expect.any(String),
       node: 'node-0',
       user: 'u0',
       ip: '203.0.113.7',
@@ -144,7 +145,7 @@ describe('the sessions of all nodes', () => {
 
   it('end by id, channel and address on every node, and nobody else (G11)', async () => {
     const close = async (of: 'session' | 'channel' | 'address', id: string) => {
-      const receipt = at(2).engine.disconnectSessions(of, id, 'closed');
+      const receipt = at(2).engine.disconnectSessions(of, id, { reason: 'closed' });
       await quiet();
       expect(await receipt).toEqual({ confirmed: ['node-0', 'node-1', 'node-2'], missing: [] });
     };

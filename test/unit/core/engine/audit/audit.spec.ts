@@ -73,16 +73,24 @@ describe('the audit of administrative acts', () => {
       },
     ]);
     entries.length = 0;
-    await engine.unban('u1', 'admin');
-    await engine.disconnect('u1', 'left');
-    await engine.revoke('u1', 'rooms.1', 'left');
+    const everybody = { of: 'everybody', id: '' } as const;
+    await engine.unban('u1', { by: 'admin' });
+    await engine.disconnect('u1', { reason: 'left' });
+    await engine.revoke('u1', 'rooms.1', { reason: 'left' });
     await engine.revoke('u1', 'rooms.:room');
     await engine.revoke('u1');
     await engine.reauthorize('u1', 'rooms.1');
     await engine.reauthorize();
     await engine.disconnectSessions('session', 's1');
-    await engine.disconnectSessions('channel', 'rooms.1', 'closed');
+    await engine.disconnectSessions('channel', 'rooms.1', { reason: 'closed' });
     await engine.disconnectSessions('address', '203.0.113.7');
+    const mute = { act: 'mute', whom: { of: 'session', id: 'l1' }, channel: 'rooms.1' } as const;
+    await engine.restrict({ ...mute, forMs: 1_000, reason: 'flood', by: 'admin' });
+    await engine.lift(mute, { by: 'admin' });
+    await engine.restrict({ act: 'slow', whom: everybody, channel: 'rooms.:room', everyMs: 5_000 });
+    await engine.lift({ act: 'slow', whom: everybody, channel: 'rooms.:room' });
+    await engine.restrict({ act: 'ban', whom: { of: 'address', id: '203.0.113.7' } });
+    await engine.lift({ act: 'ban', whom: { of: 'address', id: '203.0.113.7' } });
     const done = { result: 'applied', receipt };
     const u1 = { of: 'user', id: 'u1' };
     expect(facts()).toEqual([
@@ -96,6 +104,12 @@ describe('the audit of administrative acts', () => {
       { act: 'disconnect', whom: { of: 'session', id: 's1' }, ...done },
       { act: 'disconnect', whom: { of: 'everybody', id: '' }, channel: 'rooms.1', reason: 'closed', ...done },
       { act: 'disconnect', whom: { of: 'address', id: '203.0.113.7' }, ...done },
+      { ...mute, reason: 'flood', by: 'admin', data: { forMs: 1_000 }, ...done },
+      { ...mute, act: 'unmute', by: 'admin', ...done },
+      { act: 'slow', whom: everybody, channel: 'rooms.:room', data: { everyMs: 5_000 }, ...done },
+      { act: 'end_slow', whom: everybody, channel: 'rooms.:room', ...done },
+      { act: 'ban', whom: { of: 'address', id: '203.0.113.7' }, ...done },
+      { act: 'unban', whom: { of: 'address', id: '203.0.113.7' }, ...done },
     ]);
     expect(new Set(entries.map(({ id }) => id)).size).toBe(entries.length);
   });

@@ -25,6 +25,8 @@ export const ROOMS = {
   health: EDGE,
   moderation: EDGE,
   admin: EDGE,
+  // A sink of it keeps entries in Redis.
+  audit: { ours: ['protocol', 'core', 'nest'] },
   asyncapi: EDGE,
   testing: EDGE,
   // lib/index.ts: the main entry needs none of the edges' dependencies.

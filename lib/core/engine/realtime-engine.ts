@@ -1,4 +1,5 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { VERSION } from '../ports/version.js';
 import { ChannelSet } from '../channel/channel-set.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
 import type { ControlReceipt, DisconnectRecord } from '../ports/control.js';
@@ -8,6 +9,8 @@ import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
 import type { TransportHost } from '../ports/transport-host.js';
 import type { ApplicationLog } from './application-log.js';
+import type { ClusterChannels } from './cluster/cluster-channels.js';
+import { ClusterNodes } from './cluster/cluster-nodes.js';
 import type { ClusterSessions } from './cluster/cluster-sessions.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { drainSessions } from './drain.js';
@@ -45,6 +48,8 @@ export class RealtimeEngine {
   readonly host: TransportHost;
   /** What the application writes and reads by itself. */
   readonly application: ApplicationLog;
+  /** How the nodes are. */
+  readonly nodes: Pick<ClusterNodes, 'list'>;
   private readonly parts: EngineParts;
   /** Whether the broker was asked to start: one that failed to must be closed as well. */
   private opened = false;
@@ -55,6 +60,7 @@ export class RealtimeEngine {
     this.parts = composeEngine(options);
     this.host = this.parts.admission;
     this.application = this.parts.applicationLog;
+    this.nodes = new ClusterNodes(this.parts.questions, () => ({ version: VERSION, ...this.status }));
   }
 
   /** Starts the broker. Rejects when the broker cannot start. */
@@ -139,6 +145,11 @@ export class RealtimeEngine {
   /** Finds sessions on all nodes. */
   get sessions(): Pick<ClusterSessions, 'list' | 'count'> {
     return this.parts.clusterSessions;
+  }
+
+  /** Finds the channels that are served on any node. */
+  get channels(): Pick<ClusterChannels, 'list'> {
+    return this.parts.clusterChannels;
   }
 
   disconnectSessions(of: DisconnectRecord['of'], id: string, reason?: string): Promise<ControlReceipt> {

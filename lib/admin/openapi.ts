@@ -1,8 +1,9 @@
 import { Logger, type Type } from '@nestjs/common';
+// Of its types only: the package is loaded where it is installed.
+import type * as Swagger from '@nestjs/swagger';
 import { isMissingPackage } from '../core/ports/missing-package.js';
 import type { AdminRoute } from './route.js';
 import { failure } from './routes/answers.js';
-import type { JsonSchema } from './schema.js';
 
 const PACKAGE = '@nestjs/swagger';
 
@@ -26,7 +27,7 @@ const ERRORS: Readonly<Record<number, string>> = {
  * @returns whether it is.
  */
 export async function describeRoutes(controller: Type, routes: readonly AdminRoute[]): Promise<boolean> {
-  let swagger: typeof import('@nestjs/swagger');
+  let swagger: typeof Swagger;
   try {
     swagger = await import('@nestjs/swagger');
   } catch (error) {
@@ -41,7 +42,7 @@ export async function describeRoutes(controller: Type, routes: readonly AdminRou
   return true;
 }
 
-function describe(swagger: typeof import('@nestjs/swagger'), { prototype }: Type, route: AdminRoute): void {
+function describe(swagger: typeof Swagger, { prototype }: Type, route: AdminRoute): void {
   const decorators: MethodDecorator[] = [
     swagger.ApiOperation({
       operationId: `realtimeAdmin.${route.id}`,
@@ -59,14 +60,12 @@ function describe(swagger: typeof import('@nestjs/swagger'), { prototype }: Type
       swagger.ApiBody({ required: true, schema: { ...route.input.json, example: route.example } }),
     );
   for (const [status, description] of Object.entries(ERRORS))
-    decorators.push(
-      swagger.ApiResponse({ status: Number(status), description, schema: failure.json as JsonSchema }),
-    );
+    decorators.push(swagger.ApiResponse({ status: Number(status), description, schema: failure.json }));
   const descriptor = Object.getOwnPropertyDescriptor(prototype, route.id) as PropertyDescriptor;
   for (const decorate of decorators) decorate(prototype as object, route.id, descriptor);
 }
 
-function queries(swagger: typeof import('@nestjs/swagger'), { input }: AdminRoute): MethodDecorator[] {
+function queries(swagger: typeof Swagger, { input }: AdminRoute): MethodDecorator[] {
   return Object.entries(input.fields ?? {}).map(([name, { json }]) => {
     const { description, ...schema } = json as { readonly description?: string };
     return swagger.ApiQuery({

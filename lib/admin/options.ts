@@ -14,11 +14,11 @@ export interface RealtimeAdminOptions {
   readonly guards: readonly (Type<CanActivate> | CanActivate)[];
   /**
    * What the caller may do: `'read'` < `'moderate'` < `'administer'`, or `undefined` for nothing. Called behind the guards, with the
-   * request of Express or Fastify as they left it. What it throws refuses the request.
+   * request of Express or Fastify as they left it: annotate the parameter with its type. What it throws refuses the request.
    */
-  readonly authorityOf: (request: any) => MaybePromise<AdminAuthority | undefined>;
+  authorityOf(request: unknown): MaybePromise<AdminAuthority | undefined>;
   /** Who the caller is, for the log and the audit: 1 to 255 characters. Called behind the guards. */
-  readonly by: (request: any) => string;
+  by(request: unknown): string;
   /** Modules that provide what `guards` inject. Default: none. */
   readonly imports?: ModuleMetadata['imports'];
 }
@@ -63,13 +63,13 @@ export function readAdminOptions(given: RealtimeAdminOptions | undefined): Admin
     problems.add(
       'RealtimeAdminModule: authorityOf',
       'is missing, so it is open what a caller may do.',
-      "Give a function, e.g. authorityOf: (request) => request.user.adminRole, that returns 'read', 'moderate', 'administer' or undefined.",
+      "Give a function, e.g. authorityOf: (request: StaffRequest) => request.user.adminRole, that returns 'read', 'moderate', 'administer' or undefined.",
     );
   if (typeof by !== 'function')
     problems.add(
       'RealtimeAdminModule: by',
       'is missing, so nobody could say who did it.',
-      'Give a function, e.g. by: (request) => request.user.id.',
+      'Give a function, e.g. by: (request: StaffRequest) => request.user.id.',
     );
   if (!Array.isArray(imports))
     problems.add('RealtimeAdminModule: imports', 'is no list.', 'Give a list of modules, or leave it out.');
@@ -78,6 +78,6 @@ export function readAdminOptions(given: RealtimeAdminOptions | undefined): Admin
 }
 
 function isGuard(guard: unknown): boolean {
-  const holder = typeof guard === 'function' ? (guard as Type).prototype : guard;
+  const holder: unknown = typeof guard === 'function' ? guard.prototype : guard;
   return typeof (holder as Partial<CanActivate> | null | undefined)?.canActivate === 'function';
 }

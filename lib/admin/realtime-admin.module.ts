@@ -21,8 +21,8 @@ import { ADMIN_CONFIG } from './tokens.js';
  *     RealtimeAdminModule.forRoot({
  *       imports: [StaffModule],
  *       guards: [StaffGuard],
- *       authorityOf: (request) => request.staff.realtime,
- *       by: (request) => request.staff.email,
+ *       authorityOf: (request: StaffRequest) => request.staff.realtime,
+ *       by: (request: StaffRequest) => request.staff.email,
  *     }),
  *   ],
  * })

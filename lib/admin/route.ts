@@ -38,5 +38,5 @@ export function route<Input>(
     readonly run: (context: RouteContext, input: Input) => Promise<unknown>;
   },
 ): AdminRoute {
-  return given as AdminRoute;
+  return given;
 }

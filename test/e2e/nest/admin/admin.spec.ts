@@ -41,8 +41,7 @@ describe.each(PLATFORMS)('the admin API, on %s', (_name, platform) => {
 
   async function join(user: string, room: string) {
     const client = await app.connect(user);
-    const answer = await client.call({ type: 'subscribe', channel: room, payload: { presence: {} } });
-    expect(answer).toMatchObject({ type: 'ok' });
+    await client.reply({ type: 'subscribe', channel: room, payload: { presence: {} } });
     return client;
   }
 
@@ -106,7 +105,10 @@ describe.each(PLATFORMS)('the admin API, on %s', (_name, platform) => {
       { ok: false },
       { seq: 3, duplicate: true },
     ]);
-    await until(() => client.received.filter(({ type }) => type === 'event').length === 3);
+    await until(
+      'the client to receive it',
+      () => client.received.filter(({ type }) => type === 'event').length === 3,
+    );
     const history = (await app.get('channels/history?channel=rooms.1&limit=2&reverse=true')).body;
     expect(history.events.map(({ payload }: { payload: number }) => payload)).toEqual([5, 2]);
     expect(history.more).toBe(true);
@@ -133,21 +135,21 @@ describe.each(PLATFORMS)('the admin API, on %s', (_name, platform) => {
     app = await startAdmin(platform);
     const ada = await join('ada', 'rooms.1');
     await app.post('revoke', { user: 'ada', channel: 'rooms.1' });
-    await until(() => ada.received.some(({ type }) => type === 'unsubscribed'));
+    await until('the client to receive it', () => ada.received.some(({ type }) => type === 'unsubscribed'));
     for (let time = 0; time < 2; time++) {
       const { status, body } = await app.post('ban', { user: 'ada', for: '1h', reason: 'spam' }, 'moderate');
       expect([status, body.missing, body.confirmed.length]).toEqual([200, [], 1]);
     }
-    expect(await ada.closed).toMatchObject({ code: 4803 });
+    await ada.expectClose(4803);
     expect(app.logger.text).toContain('ban of user "ada" by "staff:moderate": "spam"');
     for (let time = 0; time < 2; time++) expect((await app.post('unban', { user: 'ada' })).status).toBe(200);
     const again = await app.connect('ada');
     const bob = await app.connect('bob');
     const { sessions } = (await app.get('connections?user=ada')).body;
     await app.post('connections/disconnect', { session: sessions[0].id });
-    expect(await again.closed).toMatchObject({ code: 4811 });
+    await again.expectClose(4811);
     await app.post('connections/disconnect-all', { address: '127.0.0.1' });
-    expect(await bob.closed).toMatchObject({ code: 4811 });
+    await bob.expectClose(4811);
   });
 
   it('refuses input that is misspelt, repeated, or of another type, with its path and what it must be', async () => {

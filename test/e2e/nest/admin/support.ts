@@ -20,9 +20,9 @@ export class StaffGuard implements CanActivate {
   }
 }
 
-@Channel('rooms.:room', { history: { size: 100 }, presence: true, dedupe: '1m' })
+@Channel('rooms.:room', { history: { size: 100 }, presence: true })
 export class Rooms {
-  @Authorize()
+  @Authorize('subscribe', 'publish')
   may(): boolean {
     return true;
   }

@@ -378,6 +378,17 @@ export interface RealtimeCircuitOptions {
   readonly maxOpenFor?: Duration;
 }
 
+/** Options of moderation. */
+export interface RealtimeModerationOptions {
+  /**
+   * Whether slow mode leaves a user alone in a channel, e.g. a moderator. Called for publishes in slow mode, and answers at once; one
+   * that throws counts as a no. Default: nobody is left alone.
+   *
+   * @example isExempt: (user, channel) => user['role'] === 'moderator'
+   */
+  readonly isExempt?: (user: RealtimeIdentity, channel: string) => boolean;
+}
+
 /** Everything that can be set. Only `auth` is needed, where clients connect. */
 export interface RealtimeModuleOptions {
   /** Path of the endpoint on the application's HTTP server; no global prefix is added. Default `'/realtime'`. */
@@ -482,6 +493,8 @@ export interface RealtimeModuleOptions {
   readonly abuse?: RealtimeAbuseOptions;
   /** When handlers that keep failing are left alone. */
   readonly circuits?: RealtimeCircuitOptions;
+  /** Moderation: who is left alone. */
+  readonly moderation?: RealtimeModerationOptions;
   /** Bounds of the outbound queue of one connection (G13). */
   readonly outbox?: {
     /** Bytes that may wait. Default 1048576 (1 MiB). */

@@ -853,6 +853,35 @@ export const FIXED = {
     'counts no more of them: so many prove that it works',
     'none: a name is at most 64 characters',
   ),
+  'lib/core/ports/moderation.ts#MAX_RESTRICTIONS': count(
+    'restrictions that are in force, on a node and in the broker',
+    'the node, and the cluster',
+    'drops those that end first; logged',
+    '`lib/core/access/restrictions.ts#MAX_BYTES`',
+  ),
+  'lib/core/access/restrictions.ts#MAX_BYTES': bytes(
+    'restrictions that are in force',
+    'the node',
+    'drops those that end first; logged',
+  ),
+  'lib/core/access/restrictions.ts#MIN_SWEEP': count(
+    'restrictions before those that have ended are looked for',
+    'the node',
+    'drops what has ended, and looks again at twice as many',
+    '`lib/core/access/restrictions.ts#MAX_BYTES`',
+  ),
+  'lib/core/access/restrictions.ts#MAX_RESTRICTIONS_PAGE': count(
+    'restrictions of a page',
+    'the application',
+    '`bad_request`',
+    'none: the page is made of what the node keeps anyway',
+  ),
+  'lib/core/access/slow-mode.ts#MAX_PLACES': count(
+    'users and channels whose last publish in slow mode is known',
+    'the node',
+    'forgets the oldest: it may publish at once',
+    'none: the name of a channel, and a name of a user that is cut to 64 characters',
+  ),
   'lib/core/access/ban-list.ts#MAX_BANS': count(
     'users, and addresses, that are refused at once',
     'the node',

@@ -23,6 +23,7 @@ export const ROOMS = {
   nest: { ours: NEST_ROOMS, forbid: ['ioredis', '@nestjs/swagger', '@nestjs/terminus'] },
   telemetry: EDGE,
   health: EDGE,
+  moderation: EDGE,
   admin: EDGE,
   asyncapi: EDGE,
   testing: EDGE,

@@ -162,7 +162,7 @@ export class Authorizer {
     return (subscription) => {
       const check: StillAllowed = (lasts) => {
         access.requireFresh(match.definition);
-        access.requireUnrevoked(session.userId, match.channel, revision);
+        access.requireUnrevoked(session, match.channel, revision);
         const isOver = lasts === undefined ? subscription?.ended : subscription?.wasTaken;
         if (isOver === true) throw new RealtimeError('not_subscribed');
         if (subscription?.isWithheld === true) throw new RealtimeError('unavailable', UNANSWERED);
@@ -175,15 +175,19 @@ export class Authorizer {
   /**
    * The definition of a command's channel. A live subscription knows it already: its name is not looked up for every message.
    *
-   * @throws RealtimeError `unknown_channel` (G9), `rate_limited` when the client names too many different channels.
+   * @throws RealtimeError `unknown_channel` (G9), `banned` where the client is banned in it: then nothing is asked of the application;
+   * `rate_limited` when the client names too many different channels.
    */
   resolve(session: Session, channel: string): ChannelMatch {
+    const { access } = this.deps;
     const subscription = session.channels.get(channel);
     if (subscription === undefined) {
       const { definition, params } = this.deps.channels.resolve(channel);
+      access.requireAdmitted(session, channel);
       this.countName(session, channel, false);
       return { channel, definition, params, onGranted: () => this.countName(session, channel, true) };
     }
+    access.requireAdmitted(session, channel);
     return { channel, definition: subscription.channel.definition, params: subscription.call.params };
   }
 

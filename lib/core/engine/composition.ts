@@ -5,6 +5,8 @@ import { RecentReauthorizations } from '../access/recent-reauthorizations.js';
 import { RecentLineages } from '../access/recent-lineages.js';
 import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
+import { Restrictions } from '../access/restrictions.js';
+import { SlowMode } from '../access/slow-mode.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
 import { Revocations } from '../access/revocations.js';
 import { TicketSigner } from '../access/ticket.js';
@@ -34,6 +36,7 @@ import { Request } from '../commands/request.js';
 import { Resetter } from '../commands/reset.js';
 import { CommandRouter } from '../commands/router.js';
 import { Signal } from '../commands/signal.js';
+import { SlowGate } from '../commands/slow-gate.js';
 import { SubscribePlanner } from '../commands/snapshot.js';
 import { Subscribe } from '../commands/subscribe.js';
 import { TakeOver } from '../commands/take-over.js';
@@ -75,6 +78,7 @@ import { DeliveryFreeze } from './delivery-freeze.js';
 import { inboundLimits } from './inbound-limits.js';
 import { nodeLinkOf } from './node-link.js';
 import { combineObservers } from './observers.js';
+import { RestrictionApplier } from './restriction-applier.js';
 import { unwritableLog } from './unwritable-log.js';
 import { userChannelDefinition } from './user-channel.js';
 
@@ -107,12 +111,18 @@ export function composeEngine(options: EngineOptions) {
   const bans = new BanList();
   const addressBans = new BanList();
   const revocations = new Revocations();
+  const restrictions = new Restrictions((count) =>
+    journal.warn(
+      'restrictions',
+      () => `There are too many restrictions: the ${count} that end first are dropped`,
+    ),
+  );
   const recent = new RecentReauthorizations();
   const freshness: RevocationFreshness = new RevocationFreshness(
     clock,
     new DeliveryFreeze(() => ({ hub, catchUp, sessions, logger })),
   );
-  const access = new AccessGuard(revocations, freshness);
+  const access = new AccessGuard(revocations, freshness, restrictions, clock);
 
   const verifications = new Verifications({ ...ports, journal });
   const allowances = new Allowances({ limitsForUser: options.limitsForUser, settings, journal });
@@ -199,6 +209,8 @@ export function composeEngine(options: EngineOptions) {
     },
   });
   const recentPublishes = new RecentPublishes();
+  const { isExempt } = options;
+  const slow = new SlowGate({ restrictions, places: new SlowMode(), isExempt, clock, journal });
   const joining = {
     turns,
     authorizer,
@@ -214,12 +226,22 @@ export function composeEngine(options: EngineOptions) {
   const router = new CommandRouter(
     {
       auth: new Auth(verifications, ports, allowances),
-      currentState: new CurrentState({ ...ports, authorizer, planner, turns, pump }),
+      currentState: new CurrentState({ ...ports, authorizer, access, planner, turns, pump }),
       history: new History(authorizer, { ...ports, turns }),
-      presence: new Presence(authorizer, { ...ports, turns }, presence),
-      publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain, calls, journal }),
+      presence: new Presence(authorizer, access, { ...ports, turns }, presence),
+      publish: new Publish({
+        ...ports,
+        authorizer,
+        access,
+        slow,
+        appends,
+        recentPublishes,
+        drain,
+        calls,
+        journal,
+      }),
       request: new Request(authorizer, options.requests ?? new Map(), calls),
-      signal: new Signal(authorizer, log, hub, settings),
+      signal: new Signal(authorizer, access, log, hub, settings),
       subscribe: new Subscribe({ ...ports, ...joining }),
       unsubscribe,
     },
@@ -242,6 +264,7 @@ export function composeEngine(options: EngineOptions) {
     tickets,
     sessions,
     takeOver,
+    restrictions,
     bans,
     addressBans,
     journal,
@@ -249,15 +272,12 @@ export function composeEngine(options: EngineOptions) {
     calls,
     allowances,
   });
+  const acts = { sessions, bans, addressBans, revocations, unsubscribe, clock };
   const controlApplier = new ControlApplier({
+    ...acts,
     localSessions,
-    sessions,
-    bans,
-    addressBans,
-    revocations,
-    unsubscribe,
+    restrictions: new RestrictionApplier({ ...acts, restrictions }),
     reauthorization,
-    clock,
   });
 
   const unfinished = new UnfinishedMessages(limits.maxUnfinishedBytes, (network) =>
@@ -333,6 +353,8 @@ export function composeEngine(options: EngineOptions) {
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
     controlApplier,
+    restrictions,
+    slow,
     revocations,
     connects,
     verifications,

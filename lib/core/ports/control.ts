@@ -1,3 +1,5 @@
+import type { Restriction, RestrictionName } from './moderation.js';
+
 /** A record that reaches every node, in one order (G11). */
 export type ControlMessage =
   | {
@@ -5,6 +7,7 @@ export type ControlMessage =
       readonly kind: 'disconnect';
       readonly user: string;
       readonly reason?: string;
+      readonly by?: string;
     }
   | {
       /** Ends subscriptions of the user: of one channel, or of all. */
@@ -12,6 +15,7 @@ export type ControlMessage =
       readonly user: string;
       readonly channel?: string;
       readonly reason?: string;
+      readonly by?: string;
     }
   | {
       /**
@@ -22,6 +26,7 @@ export type ControlMessage =
       readonly user: string;
       readonly pattern: string;
       readonly reason?: string;
+      readonly by?: string;
     }
   | {
       /**
@@ -32,9 +37,13 @@ export type ControlMessage =
       readonly user?: string;
       readonly channel?: string;
       readonly reason?: string;
+      readonly by?: string;
     }
   | {
-      /** Refuses the user, and closes the connections. */
+      /**
+       * Refuses the user, and closes the connections: the same as a `restrict` of a ban everywhere, in the form that nodes of the last
+       * version know too.
+       */
       readonly kind: 'ban';
       readonly user: string;
       /**
@@ -52,7 +61,10 @@ export type ControlMessage =
       /** The id of the session, the name of the channel, or the address as limits count addresses. */
       readonly id: string;
       readonly reason?: string;
+      readonly by?: string;
     }
+  | RestrictRecord
+  | LiftRecord
   | { readonly kind: 'unban'; readonly user: string; readonly by?: string }
   | {
       /**
@@ -82,6 +94,18 @@ export interface ConcernedChannels {
   readonly isPattern: boolean;
   has(channel: string): boolean;
 }
+
+/**
+ * Puts a restriction on somebody. It takes the place of one with the same act, subject and channels. A node that starts later is
+ * handed what is left of it. A node of an older version refuses it, and its sender's receipt names that node as missing.
+ */
+export type RestrictRecord = { readonly kind: 'restrict' } & Restriction;
+
+/** Ends a restriction, if there is one. */
+export type LiftRecord = { readonly kind: 'lift' } & RestrictionName & {
+    readonly reason?: string;
+    readonly by?: string;
+  };
 
 /** The record of a ban. */
 export type BanRecord = Extract<ControlMessage, { kind: 'ban' }>;

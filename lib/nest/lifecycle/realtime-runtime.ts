@@ -114,6 +114,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       requests: new Map([...requests, ...gateways.requests]),
       ...(onConnect === undefined ? {} : { onConnect }),
       limitsForUser: this.config.limitsForUser,
+      isExempt: this.config.isExempt,
       // A class of the application may recognise clients without a token, so it is always called.
       settings: auth.mode === 'custom' ? { ...settings, anonymous: true } : settings,
       clock: systemClock,

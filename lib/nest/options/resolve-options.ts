@@ -4,7 +4,7 @@ import { memoryBroker } from '../../brokers/memory/index.js';
 import type { Broker } from '../../core/ports/broker.js';
 import type { LimitsForUser } from '../../core/ports/user-limits.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
-import type { EngineSettings, InboundLimits } from '../../core/ports/settings.js';
+import type { EngineSettings, InboundLimits, IsExempt } from '../../core/ports/settings.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
 import { resolveAuth, type AuthConfig } from './auth-options.js';
@@ -26,6 +26,7 @@ export interface RealtimeConfig {
   readonly httpSessions: boolean;
   readonly settings: EngineSettings;
   readonly limitsForUser: LimitsForUser | undefined;
+  readonly isExempt: IsExempt | undefined;
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
   /** Whether the application's global guards, interceptors and pipes run on channels and at connect. */
@@ -74,6 +75,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
       drainSpreadMs: drain.spreadMs,
     },
     limitsForUser: limits.forUser,
+    isExempt: resolveModeration(reader.object('moderation')),
     broker: resolveBroker(reader),
     publisherOnly,
     globalEnhancers,
@@ -91,6 +93,21 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
   reader.end();
   problems.throwIfAny();
   return config;
+}
+
+function resolveModeration(reader: OptionReader): IsExempt | undefined {
+  const isExempt = reader.checked(
+    'isExempt',
+    isExemption,
+    'is not a function.',
+    'Give a function that returns true for users that slow mode leaves alone.',
+  );
+  reader.end();
+  return isExempt;
+}
+
+function isExemption(value: unknown): value is IsExempt {
+  return typeof value === 'function';
 }
 
 function resolveLimits(reader: OptionReader): {

@@ -144,7 +144,7 @@ describe('the sessions of all nodes', () => {
 
   it('end by id, channel and address on every node, and nobody else (G11)', async () => {
     const close = async (of: 'session' | 'channel' | 'address', id: string) => {
-      const receipt = at(2).engine.disconnectSessions(of, id, 'closed');
+      const receipt = at(2).engine.disconnectSessions(of, id, { reason: 'closed' });
       await quiet();
       expect(await receipt).toEqual({ confirmed: ['node-0', 'node-1', 'node-2'], missing: [] });
     };

@@ -1,13 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { RealtimeRuntime, RealtimeService } from '../nest/index.js';
 import { AdminAnswers } from './answer.js';
+import { callerOf } from './caller.js';
 import { readBody, readQuery, type AdminRequest } from './input.js';
 import type { AdminConfig } from './options.js';
 import type { AdminRoute } from './route.js';
 import { ADMIN_CONFIG } from './tokens.js';
-
-/** Longest name of a caller. */
-const MAX_BY = 255;
 
 /** Runs a route: reads its input, does it, and answers. */
 @Injectable()
@@ -27,13 +25,4 @@ export class AdminRunner {
     const by = (): string => callerOf(this.config, request);
     this.answers.send(response, await route.run({ realtime, engine, settings: config.settings, by }, input));
   }
-}
-
-/** @throws TypeError for what is no name: an act of nobody would be in no audit. */
-export function callerOf({ by }: Pick<AdminConfig, 'by'>, request: unknown): string {
-  const name: unknown = by(request);
-  if (typeof name === 'string' && name !== '' && name.length <= MAX_BY) return name;
-  throw new TypeError(
-    `RealtimeAdminModule: by() must return a string of 1 to ${MAX_BY} characters: who calls, e.g. (request) => request.user.id`,
-  );
 }

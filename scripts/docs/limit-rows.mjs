@@ -1925,6 +1925,18 @@ export const FIXED = {
     'the others are asked afterwards',
     '`limits.maxPresenceBytes` each',
   ),
+  'lib/admin/routes/acts.ts#MAX_ERASED': count(
+    'events of one request to the admin API to erase',
+    'the request',
+    '400',
+    '`lib/admin/input.ts#MAX_BODY_BYTES`',
+  ),
+  'lib/admin/routes/acts.ts#MAX_RESTRICTIONS': count(
+    'restrictions of one page of the admin API',
+    'the request',
+    '400; a page has a `cursor` for the next',
+    'none: the texts of a restriction are bounded',
+  ),
   'lib/admin/routes/publish.ts#MAX_BATCH': count(
     'events of one batch of the admin API',
     'the request',
@@ -2002,7 +2014,7 @@ export const OTHER_NUMBERS = {
   ],
   'where a fast check leaves a value to the exact one': ['lib/core/log/plain-value.ts#MAX_DEPTH'],
   'shares and sizes of formats': [
-    'lib/admin/runner.ts#MAX_BY',
+    'lib/admin/caller.ts#MAX_BY',
     'lib/core/engine/cluster/cluster-channels.ts#MAX_CURSOR',
     'lib/core/engine/cluster/cluster-channels.ts#MAX_PATTERN',
     'lib/core/engine/cluster/cluster-nodes.ts#MAX_NAME',

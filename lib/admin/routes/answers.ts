@@ -13,7 +13,7 @@ import {
 
 /** Shapes that several answers have. */
 const name = text(512);
-const names = list(name, 10_000);
+export const names = list(name, 10_000);
 export const count = whole(0);
 export const more = described(text(1_024), 'the `cursor` of the next page; absent on the last');
 export const missing = described(
@@ -42,7 +42,10 @@ export const session = object(
     connectedAt: described(whole(0), 'milliseconds since the Unix epoch, by the clock of its node'),
     channels: count,
   },
-  { user: described(name, 'absent for an anonymous client') },
+  {
+    user: described(name, 'absent for an anonymous client'),
+    lineage: described(name, 'names the session through all its connections'),
+  },
 );
 
 export const servedChannel = object(
@@ -96,6 +99,19 @@ export const problem = object(
   {
     details: list(object({ path: text(512, 0), message: text(1_024) }, {}), 64),
     retryAfterMs: count,
+  },
+);
+
+const subject = object({ of: choice(['user', 'session', 'address', 'everybody']), id: text(512, 0) }, {});
+
+export const restriction = object(
+  { act: choice(['ban', 'mute', 'slow']), whom: subject },
+  {
+    channel: described(name, 'a name or a pattern; absent: everywhere'),
+    forMs: described(count, 'what is left, in milliseconds; absent: without end'),
+    everyMs: described(count, 'of slow mode: one publish in so many milliseconds'),
+    reason: text(1_024),
+    by: name,
   },
 );
 

@@ -45,10 +45,10 @@ export const CONNECTION_ROUTES: readonly AdminRoute[] = [
     ),
     answer: receipt,
     example: { user: 'u7', reason: 'logged out' },
-    run: ({ realtime }, { session: id, user, reason }) =>
+    run: ({ realtime, by }, { session: id, user, reason }) =>
       id === undefined
-        ? realtime.user(user as string).disconnect({ reason })
-        : realtime.sessions.disconnect({ id }, { reason }),
+        ? realtime.user(user as string).disconnect(whyOf(by(), reason))
+        : realtime.sessions.disconnect({ id }, whyOf(by(), reason)),
   }),
   route({
     id: 'disconnectAll',
@@ -59,9 +59,14 @@ export const CONNECTION_ROUTES: readonly AdminRoute[] = [
     input: oneOf(object({}, { channel: channelName, address, ...why }), ['channel', 'address']),
     answer: receipt,
     example: { channel: 'rooms.42', reason: 'room closed' },
-    run: ({ realtime }, { channel, address: at, reason }) =>
-      realtime.sessions.disconnect(channel === undefined ? { address: at as string } : { channel }, {
-        reason,
-      }),
+    run: ({ realtime, by }, { channel, address: at, reason }) =>
+      realtime.sessions.disconnect(
+        channel === undefined ? { address: at as string } : { channel },
+        whyOf(by(), reason),
+      ),
   }),
 ];
+
+function whyOf(by: string, reason: string | undefined): { readonly by: string; readonly reason?: string } {
+  return reason === undefined ? { by } : { by, reason };
+}

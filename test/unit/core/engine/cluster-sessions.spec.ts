@@ -76,6 +76,7 @@ describe('the sessions of all nodes', () => {
     const [first] = await all({}, 10);
     expect(first).toEqual({
       id: expect.any(String),
+      lineage: expect.any(String),
       node: 'node-0',
       user: 'u0',
       ip: '203.0.113.7',

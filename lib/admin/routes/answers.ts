@@ -78,8 +78,8 @@ export const node = object(
 export const position = object({ epoch: name, seq: count }, {});
 
 export const event = object(
-  { id: name, event: name, channel: name, seq: count },
-  { ts: count, payload: anything, user: name, key: name, meta: record, trace: name, epoch: name, type: name },
+  { event: described(name, '`$erased` where it was erased'), seq: count },
+  { id: name, ts: count, payload: anything, user: name, key: name, meta: record, trace: name, epoch: name },
 );
 
 export const published = object(

@@ -9,6 +9,8 @@ describe.each(PLATFORMS)('every route of the admin API, on %s', (_name, platform
   let app: AdminApp;
   beforeEach(async () => {
     app = await startAdmin(platform);
+    // What is to be erased.
+    await app.post('publish', { channel: 'rooms.42', event: 'said', payload: 'hello', user: 'u7' });
   });
   afterEach(() => app.close());
 

@@ -1,16 +1,11 @@
 import type { ErasedEvents, EraseReceipt } from '../core/engine/erasure.js';
 import { isUserId, USER_ID_RULE } from '../core/ports/user-id.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
-
-/** Why, and in whose name: for the log and observers, not for clients. */
-export interface EraseOptions {
-  readonly reason?: string;
-  readonly by?: string;
-}
+import type { ActOptions } from './act-options.js';
 
 /** What erases: the engine. */
 export interface Eraser {
-  erase(channel: string, what: ErasedEvents, options: EraseOptions): Promise<EraseReceipt>;
+  erase(channel: string, what: ErasedEvents, options: ActOptions): Promise<EraseReceipt>;
 }
 
 /**
@@ -32,7 +27,7 @@ export async function eraseEvents(
   engine: Eraser,
   channel: string,
   what: ErasedEvents,
-  options: EraseOptions = {},
+  options: ActOptions = {},
 ): Promise<EraseReceipt> {
   const given: unknown = what;
   const [name, ...more] = typeof given === 'object' && given !== null ? Object.keys(given) : [];

@@ -23,6 +23,7 @@ const base = {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     // The sample imports the library by its public names. Here they lead to the sources, as "paths" of tsconfig.json does.
     '^nestjs-realtime$': '<rootDir>/lib/index.ts',
+    '^nestjs-realtime/admin$': '<rootDir>/lib/admin/index.ts',
     '^nestjs-realtime/auth$': '<rootDir>/lib/nest/auth/index.ts',
     '^nestjs-realtime/broker$': '<rootDir>/lib/brokers/broker.ts',
     '^nestjs-realtime/broker/contract$': '<rootDir>/lib/brokers/contract/index.ts',

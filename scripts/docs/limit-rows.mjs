@@ -620,7 +620,7 @@ export const FIXED_GROUPS = [
   {
     title: 'The module itself',
     says: 'What it does with the application’s errors, its log and its end.',
-    folders: ['lib/nest', 'lib/health', 'lib/audit'],
+    folders: ['lib/nest', 'lib/health', 'lib/admin', 'lib/audit'],
   },
   { title: 'The client itself', says: 'Beside its options.', folders: ['lib/client'] },
 ];
@@ -1256,6 +1256,34 @@ export const FIXED = {
     'nodes that are asked for one page at the same time',
     'the call',
     'the others are asked afterwards',
+    '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES` each',
+  ),
+  'lib/core/engine/cluster/cluster-channels.ts#TIMEOUT_MS': time(
+    'the answer of a node to a question for its channels',
+    'the call',
+    'names the node in `missing`',
+  ),
+  'lib/core/engine/cluster/cluster-channels.ts#MAX_CHANNELS_PAGE': count(
+    'channels of one page of one node',
+    'the call',
+    'a page has a `cursor` for the next',
+    '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES`',
+  ),
+  'lib/core/engine/cluster/cluster-channels.ts#MAX_WAVE': count(
+    'nodes that are asked for their channels at the same time',
+    'the call',
+    'the others are asked afterwards',
+    '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES` each',
+  ),
+  'lib/core/engine/cluster/cluster-nodes.ts#TIMEOUT_MS': time(
+    'the answer of a node that is asked how it is',
+    'the call',
+    'names the node in `missing`',
+  ),
+  'lib/core/engine/cluster/cluster-nodes.ts#MAX_NODES_PAGE': count(
+    'nodes of one page, which are asked at the same time',
+    'the call',
+    'a page has a `cursor` for the next',
     '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES` each',
   ),
   'lib/core/engine/cluster/in-turns.ts#SLICE_MS': time(
@@ -1944,6 +1972,47 @@ export const FIXED = {
     'the subscription',
     'is asked earlier: delivery is withheld until it answers',
   ),
+  'lib/admin/input.ts#MAX_BODY_BYTES': bytes(
+    'body of one request to the admin API',
+    'the request',
+    '413; the body parser of the application may take less',
+  ),
+  'lib/admin/input.ts#MAX_DETAILS': count(
+    'findings about one request to the admin API that are answered',
+    'the request',
+    'the others are left out',
+    '`lib/admin/input.ts#MAX_BODY_BYTES`',
+  ),
+  'lib/admin/routes/channels.ts#MAX_CHANNELS': count(
+    'channels of one page of the admin API, whose members are counted',
+    'the request',
+    '400; a page has a `cursor` for the next',
+    '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES` for each node',
+  ),
+  'lib/admin/routes/channels.ts#MAX_COUNTS': count(
+    'channels whose members the broker is asked for at the same time, for one request',
+    'the request',
+    'the others are asked afterwards',
+    '`limits.maxPresenceBytes` each',
+  ),
+  'lib/admin/routes/acts.ts#MAX_ERASED': count(
+    'events of one request to the admin API to erase',
+    'the request',
+    '400',
+    '`lib/admin/input.ts#MAX_BODY_BYTES`',
+  ),
+  'lib/admin/routes/acts.ts#MAX_RESTRICTIONS': count(
+    'restrictions of one page of the admin API',
+    'the request',
+    '400; a page has a `cursor` for the next',
+    'none: the texts of a restriction are bounded',
+  ),
+  'lib/admin/routes/publish.ts#MAX_BATCH': count(
+    'events of one batch of the admin API',
+    'the request',
+    '400, and nothing is published',
+    '`lib/admin/input.ts#MAX_BODY_BYTES`',
+  ),
   'lib/health/realtime-health-indicator.ts#DEFAULT_TIMEOUT_MS': time(
     'a health check, where the caller gives no other time',
     'the check',
@@ -1981,6 +2050,7 @@ export const FIXED = {
 /** Numbers that bound nothing, by what they are. Options first, then constants; `module:` and so on name the subject. */
 export const OTHER_NUMBERS = {
   'advice to clients': [
+    'lib/admin/failure.ts#RETRY_AFTER_MS',
     'module:retry.base',
     'module:retry.max',
     'module:retry.firstSpread',
@@ -2014,6 +2084,10 @@ export const OTHER_NUMBERS = {
   ],
   'where a fast check leaves a value to the exact one': ['lib/core/log/plain-value.ts#MAX_DEPTH'],
   'shares and sizes of formats': [
+    'lib/admin/caller.ts#MAX_BY',
+    'lib/core/engine/cluster/cluster-channels.ts#MAX_CURSOR',
+    'lib/core/engine/cluster/cluster-channels.ts#MAX_PATTERN',
+    'lib/core/engine/cluster/cluster-nodes.ts#MAX_NAME',
     'lib/core/engine/cluster/cluster-sessions.ts#MAX_CURSOR',
     'lib/core/engine/cluster/question-codec.ts#MAX_NAME',
     'lib/core/engine/cluster/session-wire.ts#MAX_TEXT',

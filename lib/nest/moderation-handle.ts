@@ -1,11 +1,13 @@
 import type { RestrictionPage } from '../core/access/restrictions.js';
 import { MAX_RESTRICTIONS_PAGE } from '../core/access/restrictions.js';
 import { networkIn } from '../core/engine/cluster/session-filter.js';
+import type { ErasedEvents, EraseReceipt } from '../core/engine/erasure.js';
 import type { ControlReceipt } from '../core/ports/control.js';
 import type { RestrictedAct, RestrictedSubject } from '../core/ports/moderation.js';
 import { isUserId, USER_ID_RULE } from '../core/ports/user-id.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
 import type { ActOptions } from './act-options.js';
+import { eraseEvents } from './erase.js';
 import type { RealtimeRuntime } from './lifecycle/realtime-runtime.js';
 import { durationMs, type Duration } from './options/duration.js';
 
@@ -147,6 +149,15 @@ export class ModerationHandle {
     requireChannel('endSlow', channel);
     const whom = { of: 'everybody', id: '' } as const;
     return this.runtime.engine.lift({ act: 'slow', whom, channel }, reasonsOf('endSlow', why));
+  }
+
+  /**
+   * Erases events of a channel on all nodes, as {@link eraseEvents} says (G29).
+   *
+   * @example await realtime.moderation.erase('rooms.42', { seq: 1_204 }, { by: 'mod:7', reason: 'address of a person' });
+   */
+  async erase(channel: string, what: ErasedEvents, why: ActOptions = {}): Promise<EraseReceipt> {
+    return eraseEvents(this.runtime.engine, channel, what, reasonsOf('erase', why));
   }
 
   /**

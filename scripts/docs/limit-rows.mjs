@@ -947,6 +947,35 @@ export const FIXED = {
     'the node',
     'drops all: they serve clients that come back together',
   ),
+  'lib/core/log/erasures.ts#MAX_EVENTS': count(
+    'erased events that a node remembers, to cleanse what was read or sent before',
+    'the node',
+    'forgets the oldest, and says so once',
+    'none: numbers, and a name for each erasure; 2 to 25 MiB',
+  ),
+  'lib/core/log/erasures.ts#KEEP_MS': time(
+    'how long it remembers them',
+    'the node',
+    'forgets them: no read is under way for so long',
+  ),
+  'lib/core/engine/erasure.ts#MAX_NAMED': count(
+    'events that one `erase` names',
+    'the call',
+    'refuses it with `bad_request`: the application calls it several times',
+    'none: numbers of 8 bytes',
+  ),
+  'lib/core/ports/erasure.ts#MAX_ERASED': count(
+    'events that are erased in one step, and named by one `$erased`',
+    'the step',
+    'erases the others in further steps; fewer where `limits.maxEventBytes` is small',
+    'none: numbers of 8 bytes',
+  ),
+  'lib/core/engine/erasure.ts#PAGE': count(
+    'events of one read where those of a user are looked for',
+    'the call',
+    'reads on',
+    'none: the broker bounds the bytes of one read',
+  ),
   'lib/core/hub/order-keeper.ts#MAX_HELD': count(
     'events that wait behind a gap',
     'the channel',
@@ -1963,6 +1992,9 @@ export const OTHER_NUMBERS = {
     'lib/transports/sse/feed.ts#TOKEN_RETRY_MS',
     'lib/transports/sse/pace.ts#LEAST_PART',
     'lib/transports/http-session/poll-carrier.ts#LEAST_PART',
+    'lib/core/engine/erasure.ts#SEQ_BYTES',
+    'lib/core/engine/erasure.ts#NOTICE_BYTES',
+    'lib/transports/http-session/poll-carrier.ts#MAX_SOUGHT',
   ],
   'lower ends': [
     'lib/protocol/envelope.ts#MIN_ENVELOPES_PER_FRAME',

@@ -91,6 +91,7 @@ export interface BrokerHarness {
  * export const myHarness: BrokerHarnessFactory = {
  *   capabilities: { durability: 'broker', dedupes: true, presence: true },
  *   faults: [],
+ *   erases: true, // the log has `erase`
  *   messages: true, // the bus has `send` and `nodes`
  *   bounds: ['historyBytes'],
  *   async create() {
@@ -125,6 +126,8 @@ export interface BrokerHarnessFactory {
   readonly bounds?: readonly BrokerBound[];
   /** Whether nodes can send one another bytes: the bus has `send` and `nodes`. Default `false`: no test of them is registered. */
   readonly messages?: boolean;
+  /** Whether the log has `erase`. Default `false`: no test of it is registered. */
+  readonly erases?: boolean;
   /** Makes the harness of one test. */
   create(): Promise<BrokerHarness>;
 }

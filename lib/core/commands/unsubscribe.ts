@@ -78,6 +78,12 @@ export class Unsubscribe {
     );
   }
 
+  /** Answers with events of a channel's log are taken back where they wait for the client: events in them were erased (G29). */
+  withdrawPages({ outbox }: Session, channel: string, reason: RealtimeError): void {
+    const refs = outbox.withdrawPages(channel);
+    if (refs.length > 0) this.refuse(outbox, refs, reason);
+  }
+
   /** Ends the subscriptions of a session that ended with `code`. */
   endAll(session: Session, code: number): void {
     const { inherited, subscriptions } = session.channels.leave();

@@ -47,6 +47,7 @@ import { Hub } from '../hub/hub.js';
 import type { OrderKeeperEvents } from '../hub/order-keeper.js';
 import { PresenceTracker } from '../hub/presence-tracker.js';
 import { AppendQueue } from '../log/append-queue.js';
+import { Erasures } from '../log/erasures.js';
 import { RingBudget } from '../log/event-ring.js';
 import { RecentPublishes } from '../log/recent-publishes.js';
 import { FlushPace } from '../outbox/flush-pace.js';
@@ -72,6 +73,7 @@ import { LocalSessions } from './cluster/local-sessions.js';
 import { NodeQuestions } from './cluster/node-questions.js';
 import { UserConnections } from './cluster/user-connections.js';
 import { ControlApplier } from './control-applier.js';
+import { EraseApplier } from './erase-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
 import { inboundLimits } from './inbound-limits.js';
 import { nodeLinkOf } from './node-link.js';
@@ -148,6 +150,7 @@ export function composeEngine(options: EngineOptions) {
     answers,
     pump,
   });
+  const erasures = new Erasures(clock, journal);
   const { lingerMs, ringSize, ringBytes } = settings;
   const { maxServedChannels } = limits;
   const ringBudget = new RingBudget(settings.ringBytesPerNode);
@@ -163,6 +166,7 @@ export function composeEngine(options: EngineOptions) {
       lingerMs,
       maxServedChannels,
       onBehind: pump,
+      erasures,
       onUnwritable,
     },
     keeperOwner(resetter),
@@ -171,6 +175,7 @@ export function composeEngine(options: EngineOptions) {
     ...ports,
     retries,
     turns,
+    erasures,
     // Either may be the older one: the node that has not noticed yet, or the subscription that was planned before it did.
     onNewEpoch: (subscription) =>
       hub.verify(subscription.channel, () => {
@@ -225,7 +230,7 @@ export function composeEngine(options: EngineOptions) {
     {
       auth: new Auth(verifications, ports, allowances),
       currentState: new CurrentState({ ...ports, authorizer, access, planner, turns, pump }),
-      history: new History(authorizer, { ...ports, turns }),
+      history: new History(authorizer, { ...ports, turns, erasures }),
       presence: new Presence(authorizer, access, { ...ports, turns }, presence),
       publish: new Publish({
         ...ports,
@@ -276,6 +281,7 @@ export function composeEngine(options: EngineOptions) {
     localSessions,
     restrictions: new RestrictionApplier({ ...acts, restrictions }),
     reauthorization,
+    eraser: new EraseApplier({ erasures, hub, catchUp, sessions, unsubscribe, clock }),
   });
 
   const unfinished = new UnfinishedMessages(limits.maxUnfinishedBytes, (network) =>
@@ -348,7 +354,7 @@ export function composeEngine(options: EngineOptions) {
       relayed: new RelayedAnswers({ limits: settings.outbox, budget, journal }),
       drain,
     }),
-    applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
+    applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends, erasures }),
     controlApplier,
     restrictions,
     slow,
@@ -371,6 +377,7 @@ export function composeEngine(options: EngineOptions) {
     retained,
     budget,
     appends,
+    log,
     ringBudget,
   };
 }

@@ -9,6 +9,7 @@ import type { AbuseRecord, ControlMessage, DisconnectRecord } from '../ports/con
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
+import type { EraseApplier } from './erase-applier.js';
 import { inTurns } from './cluster/in-turns.js';
 import type { RestrictionApplier } from './restriction-applier.js';
 import type { LocalSessions } from './cluster/local-sessions.js';
@@ -23,6 +24,7 @@ export interface ControlApplierDeps {
   readonly unsubscribe: Unsubscribe;
   readonly reauthorization: Reauthorization;
   readonly clock: Clock;
+  readonly eraser: EraseApplier;
 }
 
 /** Applies control records on this node. */
@@ -52,6 +54,8 @@ export class ControlApplier {
         const { user, reason, forMs, by } = message;
         return restrictions.put({ act: 'ban', whom: { of: 'user', id: user }, forMs, reason, by });
       }
+      case 'erase':
+        return this.deps.eraser.apply(message);
       case 'unban':
         return restrictions.lift({ act: 'ban', whom: { of: 'user', id: message.user } });
       case 'restrict': {

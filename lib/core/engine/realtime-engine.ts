@@ -2,7 +2,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { RestrictionFilter, RestrictionPage } from '../access/restrictions.js';
 import { ChannelSet } from '../channel/channel-set.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
-import type { ControlReceipt, DisconnectRecord } from '../ports/control.js';
+import type { ControlReceipt, DisconnectRecord, EraseRecord } from '../ports/control.js';
 import type { RealtimeIdentity } from '../ports/identity.js';
 import type { Restriction, RestrictionName } from '../ports/moderation.js';
 import type { AdministrativeAct } from '../ports/observer.js';
@@ -12,6 +12,7 @@ import type { TransportHost } from '../ports/transport-host.js';
 import type { ApplicationLog } from './application-log.js';
 import type { ClusterSessions } from './cluster/cluster-sessions.js';
 import { composeEngine, type EngineParts } from './composition.js';
+import { Erasure, type ErasedEvents, type EraseReceipt } from './erasure.js';
 import { drainSessions } from './drain.js';
 
 /** Why and by whom an act is done. */
@@ -237,6 +238,17 @@ export class RealtimeEngine {
     return this.parts.listeners.add(listener);
   }
 
+  /** Erases events of a channel, everywhere. Rejects as {@link Erasure.erase} does. */
+  erase(
+    channel: string,
+    what: ErasedEvents,
+    options: { readonly reason?: string | undefined; readonly by?: string | undefined } = {},
+  ): Promise<EraseReceipt> {
+    const { settings } = this.options;
+    const control = (record: EraseRecord): Promise<ControlReceipt> => this.control(record);
+    return new Erasure({ ...this.parts, settings, control }).erase(channel, what, options);
+  }
+
   private control(message: AdministrativeAct): Promise<ControlReceipt> {
     const { kind } = message;
     const whom = whomOf(message);
@@ -287,6 +299,8 @@ export class RealtimeEngine {
 
 /** Whom an act is about, for the log. */
 function whomOf(message: AdministrativeAct): string {
+  if (message.kind === 'erase')
+    return ` of ${message.seqs.length} events in channel ${JSON.stringify(message.channel)}`;
   if (message.kind === 'disconnect_sessions') return ` of ${message.of} ${JSON.stringify(message.id)}`;
   if (message.kind === 'restrict' || message.kind === 'lift') {
     const { act, whom, channel } = message;

@@ -1,4 +1,5 @@
 import type { Position } from '../../protocol/position.js';
+import type { ChannelEvent } from '../ports/channel-event.js';
 import { AnswerFlow } from './answer-flow.js';
 import { EntryList } from './entry-list.js';
 import { isQueued, QueueEntry, type Flow, type GapEntry, type QueuedMessage } from './entry.js';
@@ -137,6 +138,52 @@ export class OutboxQueue {
     }
     if (this.isEmpty) return refs;
     for (const entry of this.indexed.of(flow)?.all.toArray() ?? []) {
+      if (entry.ref !== undefined) refs.push(entry.ref);
+      this.remove(entry);
+    }
+    return refs;
+  }
+
+  /**
+   * Puts others in the places of events that are queued, or set aside, of a flow. It looks at everything that waits.
+   *
+   * @param other `undefined` where the event stays.
+   */
+  replaceEvents(flow: Flow, other: (event: ChannelEvent) => QueueEntry | undefined): void {
+    const replace = (entry: QueueEntry): number | undefined => {
+      const found = entry.flow === flow && entry.event !== undefined ? other(entry.event) : undefined;
+      if (found === undefined) return undefined;
+      const before = entry.size;
+      this.uncount(entry);
+      entry.becomeEvent(found);
+      this.count(entry);
+      return entry.size - before;
+    };
+    for (const entry of this.entries.toArray()) {
+      const change = replace(entry);
+      if (change === undefined) continue;
+      this.bytes += change;
+      // It knows events by what they were, and is made again when it is needed.
+      this.index = undefined;
+    }
+    const { held } = this;
+    if (held === undefined) return;
+    const waiting = held.entries.toArray();
+    for (const entry of waiting) held.bytes += replace(entry) ?? 0;
+    this.held = { ...held, index: new FlowIndex(waiting) };
+  }
+
+  /** Removes the answers with events of a channel's log. @returns the commands that they answered. */
+  withdrawPages(channel: string): readonly string[] {
+    const refs: string[] = [];
+    const isDoomed = ({ isPage, flow }: QueueEntry): boolean => isPage && flow?.name === channel;
+    for (const entry of this.held?.entries.toArray() ?? []) {
+      if (!isDoomed(entry)) continue;
+      if (entry.ref !== undefined) refs.push(entry.ref);
+      this.removeHeld(entry);
+    }
+    for (const entry of this.entries.toArray()) {
+      if (!isDoomed(entry)) continue;
       if (entry.ref !== undefined) refs.push(entry.ref);
       this.remove(entry);
     }

@@ -81,6 +81,20 @@ export type ControlMessage =
       readonly forMs: number;
     }
   | {
+      /**
+       * Events were erased from a log, which has been done when it is sent: a node drops what it still holds of them. When a node has
+       * applied it, it delivers nothing more of them (G29).
+       */
+      readonly kind: 'erase';
+      readonly channel: string;
+      /** Incarnation of the log in which these were their places. */
+      readonly epoch: string;
+      /** Their places, ascending. */
+      readonly seqs: readonly number[];
+      readonly reason?: string;
+      readonly by?: string;
+    }
+  | {
       /** A newer generation of a session exists; older ones are closed (P28). */
       readonly kind: 'supersede';
       readonly lineage: string;
@@ -109,6 +123,9 @@ export type LiftRecord = { readonly kind: 'lift' } & RestrictionName & {
 
 /** The record of a ban. */
 export type BanRecord = Extract<ControlMessage, { kind: 'ban' }>;
+
+/** The record of events that were erased. */
+export type EraseRecord = Extract<ControlMessage, { kind: 'erase' }>;
 
 /** The record that closes sessions. */
 export type DisconnectRecord = Extract<ControlMessage, { kind: 'disconnect_sessions' }>;

@@ -61,6 +61,8 @@ function subjectOf(act: AdministrativeAct): Pick<AuditDraft, 'act' | 'whom' | 'c
         ...channelOf(act.channel),
         ...dataOf({ forMs: act.forMs, everyMs: act.everyMs }),
       };
+    case 'erase':
+      return { act: 'erase', whom: EVERYBODY, channel: act.channel, data: { seqs: act.seqs } };
     case 'lift':
       return { act: LIFTED[act.act], whom: act.whom, ...channelOf(act.channel) };
   }

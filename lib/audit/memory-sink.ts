@@ -1,5 +1,6 @@
 import { KeptEntries } from '../core/engine/audit/kept-entries.js';
 import type { AuditSink } from '../core/ports/audit.js';
+import { checkBounds } from './bounds.js';
 
 /** Bounds of {@link memorySink}. */
 export interface MemorySinkOptions {
@@ -19,8 +20,6 @@ export interface MemorySinkOptions {
 export function memorySink({ entries = 10_000, bytes = 8 * 1024 * 1024 }: MemorySinkOptions = {}): Required<
   Pick<AuditSink, 'read' | 'write' | 'name'>
 > {
-  for (const [name, value] of Object.entries({ entries, bytes }))
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw new RangeError(`memorySink: ${name} must be a whole number of at least 1`);
+  checkBounds('memorySink', { entries, bytes });
   return new KeptEntries({ entries, bytes });
 }

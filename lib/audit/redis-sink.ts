@@ -7,6 +7,7 @@ import {
   type AuditSink,
 } from '../core/ports/audit.js';
 import { isMissingPackage } from '../core/ports/missing-package.js';
+import { checkBounds } from './bounds.js';
 
 /** How long a command waits for its answer, in milliseconds: a list must not wait without end. */
 const COMMAND_TIMEOUT_MS = 5_000;
@@ -56,9 +57,7 @@ class RedisSink implements AuditSink {
     const { url, client, key = 'rt:audit', entries = 100_000, bytes = 64 * 1024 * 1024 } = options;
     if ((url === undefined) === (client === undefined))
       throw new RangeError('redisSink: give either url or client. Is an environment variable missing?');
-    for (const [name, value] of Object.entries({ entries, bytes }))
-      if (!Number.isSafeInteger(value) || value < 1)
-        throw new RangeError(`redisSink: ${name} must be a whole number of at least 1`);
+    checkBounds('redisSink', { entries, bytes });
     this.key = key;
     this.entries = entries;
     this.bytes = bytes;

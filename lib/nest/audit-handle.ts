@@ -44,11 +44,12 @@ export class AuditHandle {
   ): Promise<AuditPage> {
     requireKnown('audit.list', filter, FILTER_FIELDS);
     for (const [name, value] of Object.entries(filter))
-      require(value === undefined || typeof value === 'string', `audit.list: ${name} must be a text`);
-    require(Number.isSafeInteger(limit) &&
-      limit >= 1 &&
-      limit <= MAX_LIMIT, `audit.list: limit must be a whole number of 1 to ${MAX_LIMIT}`);
-    require(cursor === undefined || typeof cursor === 'string', 'audit.list: cursor must be a text');
+      demand(value === undefined || typeof value === 'string', `audit.list: ${name} must be a text`);
+    demand(
+      Number.isSafeInteger(limit) && limit >= 1 && limit <= MAX_LIMIT,
+      `audit.list: limit must be a whole number of 1 to ${MAX_LIMIT}`,
+    );
+    demand(cursor === undefined || typeof cursor === 'string', 'audit.list: cursor must be a text');
     return this.audit.list(filter, { ...(cursor === undefined ? {} : { cursor }), limit });
   }
 }
@@ -57,24 +58,28 @@ export class AuditHandle {
 function checked(draft: AuditDraft): AuditDraft {
   requireKnown('audit.record', draft, FIELDS);
   const { act, by, whom, channel, reason, result, error, receipt, data } = draft;
-  require(isText(act, MAX_NAME) &&
-    act !== '', `audit.record: act must be a text of 1 to ${MAX_NAME} characters`);
+  demand(
+    isText(act, MAX_NAME) && act !== '',
+    `audit.record: act must be a text of 1 to ${MAX_NAME} characters`,
+  );
   for (const [name, value, max] of [
     ['by', by, MAX_ID],
     ['channel', channel, MAX_ID],
     ['reason', reason, MAX_REASON],
     ['error', error, MAX_NAME],
   ] as const)
-    require(value === undefined ||
-      isText(value, max), `audit.record: ${name} must be a text of at most ${max} characters`);
-  require(whom === undefined ||
-    (SUBJECTS.includes(whom.of) &&
-      isText(
-        whom.id,
-        MAX_ID,
-      )), 'audit.record: whom must be like { of: "user", id: "u7" }; of: user, session, address or everybody');
-  require(result === undefined ||
-    RESULTS.includes(result), 'audit.record: result must be applied, partial, failed or refused');
+    demand(
+      value === undefined || isText(value, max),
+      `audit.record: ${name} must be a text of at most ${max} characters`,
+    );
+  demand(
+    whom === undefined || (SUBJECTS.includes(whom.of) && isText(whom.id, MAX_ID)),
+    'audit.record: whom must be like { of: "user", id: "u7" }; of: user, session, address or everybody',
+  );
+  demand(
+    result === undefined || RESULTS.includes(result),
+    'audit.record: result must be applied, partial, failed or refused',
+  );
   return {
     ...draft,
     ...(whom === undefined ? {} : { whom: { of: whom.of, id: whom.id } }),
@@ -90,10 +95,10 @@ function copied<T extends object>(name: string, value: T): T {
   } catch {
     json = undefined;
   }
-  require(typeof value === 'object' &&
-    json !== undefined &&
-    json.length <=
-      MAX_DATA, `audit.record: ${name} must be an object of at most ${MAX_DATA} characters of JSON`);
+  demand(
+    typeof value === 'object' && json !== undefined && json.length <= MAX_DATA,
+    `audit.record: ${name} must be an object of at most ${MAX_DATA} characters of JSON`,
+  );
   return JSON.parse(json as string) as T & AuditValue;
 }
 
@@ -102,12 +107,12 @@ function isText(value: unknown, max: number): value is string {
 }
 
 function requireKnown(method: string, given: object, known: readonly string[]): void {
-  require(typeof (given as unknown) === 'object' && (given as unknown) !== null, `${method}: give an object`);
+  demand(typeof (given as unknown) === 'object' && (given as unknown) !== null, `${method}: give an object`);
   for (const name of Object.keys(given))
-    require(known.includes(name), `${method}: there is no ${name}; there are ${known.join(', ')}`);
+    demand(known.includes(name), `${method}: there is no ${name}; there are ${known.join(', ')}`);
 }
 
 /** @throws RealtimeError `bad_request`. */
-function require(isRight: boolean, message: string): void {
+function demand(isRight: boolean, message: string): void {
   if (!isRight) throw new RealtimeError('bad_request', message);
 }

@@ -1,4 +1,3 @@
-import { eraseEvents } from '../../nest/erase.js';
 import type { RestrictionsFilter, Whom } from '../../nest/moderation-handle.js';
 import { route, type AdminRoute } from '../route.js';
 import {
@@ -15,7 +14,7 @@ import {
   userId,
   whole,
 } from '../schema.js';
-import { more, names, page, receipt, restriction, why } from './answers.js';
+import { more, names, page, receipt, restriction, why, whyOf } from './answers.js';
 
 /** Most events of one erasure. */
 const MAX_ERASED = 10_000;
@@ -148,7 +147,7 @@ export const ACT_ROUTES: readonly AdminRoute[] = [
     answer: receipt,
     example: { user: 'u7', channel: 'rooms.42', reason: 'left the team' },
     run: ({ realtime, by }, { user, channel, reason }) =>
-      realtime.user(user).revoke(channel, { by: by(), ...(reason === undefined ? {} : { reason }) }),
+      realtime.user(user).revoke(channel, whyOf(by(), reason)),
   }),
   route({
     id: 'reauthorize',
@@ -180,11 +179,12 @@ export const ACT_ROUTES: readonly AdminRoute[] = [
       {},
     ),
     example: { channel: 'rooms.42', seqs: [1], reason: 'address of a person' },
-    run: ({ engine, by }, { channel, seqs, user, reason }) =>
-      eraseEvents(engine, channel, seqs === undefined ? { user: user as string } : { seqs }, {
-        by: by(),
-        ...(reason === undefined ? {} : { reason }),
-      }),
+    run: ({ realtime, by }, { channel, seqs, user, reason }) =>
+      realtime.moderation.erase(
+        channel,
+        seqs === undefined ? { user: user as string } : { seqs },
+        whyOf(by(), reason),
+      ),
   }),
 ];
 

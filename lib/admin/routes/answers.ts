@@ -130,3 +130,11 @@ export const page = (max: number) => ({
   cursor: described(text(1_024), '`more` of the page before'),
   limit: described(whole(1, max), 'most entries of the page; 100 where it is left out'),
 });
+
+/** What an act is given of who asks for it, and why. */
+export function whyOf(
+  by: string,
+  reason: string | undefined,
+): { readonly by: string; readonly reason?: string } {
+  return reason === undefined ? { by } : { by, reason };
+}

@@ -2,7 +2,7 @@ import { MAX_SESSIONS_PAGE } from '../../core/engine/cluster/cluster-sessions.js
 import { MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import { route, type AdminRoute } from '../route.js';
 import { address, channelName, described, list, object, oneOf, text, userId } from '../schema.js';
-import { count, missing, more, page, receipt, session, why } from './answers.js';
+import { count, missing, more, page, receipt, session, why, whyOf } from './answers.js';
 
 const filter = {
   user: described(userId, 'of this user'),
@@ -66,7 +66,3 @@ export const CONNECTION_ROUTES: readonly AdminRoute[] = [
       ),
   }),
 ];
-
-function whyOf(by: string, reason: string | undefined): { readonly by: string; readonly reason?: string } {
-  return reason === undefined ? { by } : { by, reason };
-}

@@ -8,7 +8,7 @@ import type { Revocations } from './revocations.js';
 const UNKNOWN = 'At the moment it cannot be proved that access was not revoked. Try again later';
 
 /**
- * Whether access that was granted still holds (G11), and whether somebody is restricted (G29). All code that delivers, answers or
+ * Whether access that was granted still holds (G11), and whether somebody is restricted (G30). All code that delivers, answers or
  * commits asks here: nothing else reads the records of revokes, their freshness, or the restrictions.
  */
 export class AccessGuard {
@@ -47,23 +47,31 @@ export class AccessGuard {
 
   /** @throws RealtimeError `banned` for a client that is banned in the channel, or everywhere. */
   requireAdmitted(client: RestrictedClient, channel: string): void {
-    if (!this.restrictions.has('ban')) return;
-    const now = this.clock.monotonic();
-    const ban = this.restrictions.find('ban', client, channel, now);
-    if (ban !== undefined) throw bannedIn(leftMs(ban, now));
+    const ban = this.find('ban', client, channel);
+    if (ban !== undefined) throw bannedIn(ban.forMs);
   }
 
   /** Whether a client may only read the channel. */
   isMuted(client: RestrictedClient, channel: string): boolean {
-    return this.restrictions.find('mute', client, channel, this.clock.monotonic()) !== undefined;
+    return this.find('mute', client, channel) !== undefined;
   }
 
   /** @throws RealtimeError `muted` for a client that may only read the channel. */
   requireVoice(client: RestrictedClient, channel: string): void {
-    if (!this.restrictions.has('mute')) return;
+    const mute = this.find('mute', client, channel);
+    if (mute !== undefined) throw new RealtimeError('muted', undefined, { retryAfterMs: mute.forMs });
+  }
+
+  /** What is in force, and for how long. The clock is read only where there is any of the act. */
+  private find(
+    act: 'ban' | 'mute',
+    client: RestrictedClient,
+    channel: string,
+  ): { readonly forMs: number | undefined } | undefined {
+    if (!this.restrictions.has(act)) return undefined;
     const now = this.clock.monotonic();
-    const mute = this.restrictions.find('mute', client, channel, now);
-    if (mute !== undefined) throw new RealtimeError('muted', undefined, { retryAfterMs: leftMs(mute, now) });
+    const found = this.restrictions.find(act, client, channel, now);
+    return found && { forMs: leftMs(found, now) };
   }
 }
 

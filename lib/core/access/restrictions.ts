@@ -67,7 +67,7 @@ interface OfSubject {
 }
 
 /**
- * The restrictions that are in force on this node (G29). Each ends by the monotonic clock. Where there are too many, in count or in
+ * The restrictions that are in force on this node (G30). Each ends by the monotonic clock. Where there are too many, in count or in
  * bytes, those that end first are dropped, and the log says so.
  */
 export class Restrictions {

@@ -14,7 +14,7 @@ export interface SlowGateDeps {
   readonly journal: Pick<ThrottledLog, 'error'>;
 }
 
-/** Applies slow mode to the publishes of clients (G29). */
+/** Applies slow mode to the publishes of clients (G30). */
 export class SlowGate {
   constructor(private readonly deps: SlowGateDeps) {}
 

@@ -67,6 +67,13 @@ export class Unsubscribe {
     });
   }
 
+  /** The same for all of some channels, subscribed to or not. */
+  endIn(session: Session, channels: ChannelSet, reason: RealtimeError): void {
+    for (const subscription of session.channels.list())
+      if (channels.has(subscription.name)) this.end(session, subscription, reason);
+    this.withdraw(session, channels, reason);
+  }
+
   /** What waits for the client of answers about channels is taken back, also where it has no subscription (G11). */
   withdraw({ outbox, connection }: Session, channels: ChannelSet, reason: RealtimeError): void {
     // Of answers that left, a transport may keep a copy.

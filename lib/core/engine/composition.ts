@@ -380,7 +380,6 @@ export function composeEngine(options: EngineOptions) {
     retained,
     budget,
     appends,
-    log,
     ringBudget,
   };
 }

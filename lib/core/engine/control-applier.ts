@@ -111,10 +111,6 @@ export class ControlApplier {
     // Recorded first: a subscribe or publish that is under way checks it at its commit.
     revocations.record(user, channels);
     const error = new RealtimeError('forbidden', 'Access was revoked');
-    for (const session of sessions.ofUser(user)) {
-      for (const subscription of session.channels.list())
-        if (channels.has(subscription.name)) unsubscribe.end(session, subscription, error);
-      unsubscribe.withdraw(session, channels, error);
-    }
+    for (const session of sessions.ofUser(user)) unsubscribe.endIn(session, channels, error);
   }
 }

@@ -12,7 +12,7 @@ export interface EraseApplierDeps {
   readonly erasures: Erasures;
   readonly hub: Hub;
   readonly catchUp: CatchUp;
-  readonly sessions: { list(): Iterable<Session> };
+  readonly sessions: { list(): readonly Session[] };
   readonly unsubscribe: Pick<Unsubscribe, 'withdrawPages'>;
   readonly clock: Clock;
 }
@@ -31,23 +31,21 @@ export class EraseApplier {
     // A node that has not noticed the newer log yet holds the same events under the epoch before.
     erasures.record(channel, served === undefined || served === epoch ? [epoch] : [epoch, served], seqs);
     catchUp.forget(channel);
-    hub.erase(channel);
     await this.purge(channel, seqs);
     // What was on its way from one of these places to the next, in the same turn, has arrived by now.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    hub.erase(channel);
     await this.purge(channel, seqs);
   }
 
   private async purge(channel: string, seqs: readonly number[]): Promise<void> {
     const { erasures, hub, sessions, unsubscribe, clock } = this.deps;
-    const found = hub.find(channel);
+    const served = hub.erase(channel);
     const reason = new RealtimeError('unavailable', 'Events of this answer were erased; ask again');
-    await inTurns(found?.subscriptions ?? [], clock, (subscription) =>
+    await inTurns(served?.subscriptions ?? [], clock, (subscription) =>
       subscription.outbox.erase(subscription, (event) => erasures.covers(event)),
     );
     // Who reads a log need not be subscribed to it.
-    await inTurns([...sessions.list()], clock, (session) => {
+    await inTurns(sessions.list(), clock, (session) => {
       unsubscribe.withdrawPages(session, channel, reason);
       session.connection.onErased?.(seqs);
     });

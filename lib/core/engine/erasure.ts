@@ -5,7 +5,7 @@ import { contentOf, fingerprintOf, sizeOf } from '../log/event-content.js';
 import type { AppendQueue } from '../log/append-queue.js';
 import type { BrokerLog } from '../ports/broker.js';
 import type { ChannelDefinition } from '../ports/channel-definition.js';
-import type { ControlReceipt, EraseRecord } from '../ports/control.js';
+import type { ControlReceipt, EraseRecord, Why } from '../ports/control.js';
 import { ERASED_EVENT, MAX_ERASED } from '../ports/erasure.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Position } from '../../protocol/position.js';
@@ -50,11 +50,7 @@ export class Erasure {
    * @throws RealtimeError `unknown_channel`, `bad_request` for events that the log never had or a broker that cannot erase;
    * `unavailable` or `timeout` where a step failed: the error names the places that are to be erased once more.
    */
-  async erase(
-    channel: string,
-    what: ErasedEvents,
-    { reason, by }: { readonly reason?: string | undefined; readonly by?: string | undefined } = {},
-  ): Promise<EraseReceipt> {
+  async erase(channel: string, what: ErasedEvents, why: Why = {}): Promise<EraseReceipt> {
     const definition = this.definitionOf(channel);
     const tip = await this.tipOf(channel);
     const seqs = 'user' in what ? await this.ofUser(channel, tip, what.user) : placesOf(what, tip, channel);
@@ -62,10 +58,8 @@ export class Erasure {
     const missing = new Set<string>();
     const step = this.stepOf();
     for (let at = 0; at < seqs.length; at += step) {
-      const receipt = await this.eraseSome(channel, definition, seqs.slice(at, at + step), {
-        reason,
-        by,
-      }).catch((error: unknown) => {
+      const some = seqs.slice(at, at + step);
+      const receipt = await this.eraseSome(channel, definition, some, why).catch((error: unknown) => {
         throw unfinished(error, seqs.slice(at));
       });
       for (const node of receipt.confirmed) confirmed.add(node);
@@ -83,7 +77,7 @@ export class Erasure {
     channel: string,
     definition: ChannelDefinition,
     seqs: readonly number[],
-    { reason, by }: { readonly reason?: string | undefined; readonly by?: string | undefined },
+    { reason, by }: Why,
   ): Promise<ControlReceipt> {
     const { tip } = await this.eraseFromLog({ channel, seqs });
     const { epoch } = tip;

@@ -1,9 +1,9 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { RestrictionFilter, RestrictionPage } from '../access/restrictions.js';
-import { ChannelSet } from '../channel/channel-set.js';
+import { channelsIn, type ChannelSet } from '../channel/channel-set.js';
 import { VERSION } from '../ports/version.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
-import type { ControlReceipt, DisconnectRecord, EraseRecord } from '../ports/control.js';
+import type { ControlReceipt, DisconnectRecord, Why } from '../ports/control.js';
 import type { RealtimeIdentity } from '../ports/identity.js';
 import type { Restriction, RestrictionName } from '../ports/moderation.js';
 import type { AdministrativeAct } from '../ports/observer.js';
@@ -17,12 +17,6 @@ import type { ClusterSessions } from './cluster/cluster-sessions.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { Erasure, type ErasedEvents, type EraseReceipt } from './erasure.js';
 import { drainSessions } from './drain.js';
-
-/** Why and by whom an act is done. */
-interface Why {
-  readonly reason?: string | undefined;
-  readonly by?: string | undefined;
-}
 
 /** One live connection of this node, as {@link RealtimeEngine.sessionsOf} lists it. */
 export interface LocalSession {
@@ -60,6 +54,7 @@ export class RealtimeEngine {
   /** How the nodes are. */
   readonly nodes: Pick<ClusterNodes, 'list'>;
   private readonly parts: EngineParts;
+  private readonly erasure: Erasure;
   /** Whether the broker was asked to start: one that failed to must be closed as well. */
   private opened = false;
   private stopping: Promise<void> | undefined;
@@ -69,6 +64,14 @@ export class RealtimeEngine {
     this.parts = composeEngine(options);
     this.host = this.parts.admission;
     this.application = this.parts.applicationLog;
+    const { channels, appends } = this.parts;
+    this.erasure = new Erasure({
+      channels,
+      appends,
+      log: options.broker.log,
+      settings: options.settings,
+      control: (record) => this.control(record),
+    });
     this.nodes = new ClusterNodes(this.parts.questions, () => ({ version: VERSION, ...this.status }));
   }
 
@@ -191,12 +194,7 @@ export class RealtimeEngine {
 
   /** @throws RealtimeError `bad_request` for what is neither a name nor a pattern, `unknown_channel`. */
   private known(act: string, text: string | undefined): ChannelSet {
-    let channels: ChannelSet;
-    try {
-      channels = ChannelSet.parse(text);
-    } catch (error) {
-      throw new RealtimeError('bad_request', `${act}: ${(error as Error).message}`, { cause: error });
-    }
+    const channels = channelsIn(act, text);
     if (this.parts.channels.knows(channels)) return channels;
     const message = `${act}: no channel is called ${JSON.stringify(text)}. Check the name, or leave it out for all`;
     throw new RealtimeError('unknown_channel', message);
@@ -250,14 +248,8 @@ export class RealtimeEngine {
   }
 
   /** Erases events of a channel, everywhere. Rejects as {@link Erasure.erase} does. */
-  erase(
-    channel: string,
-    what: ErasedEvents,
-    options: { readonly reason?: string | undefined; readonly by?: string | undefined } = {},
-  ): Promise<EraseReceipt> {
-    const { settings } = this.options;
-    const control = (record: EraseRecord): Promise<ControlReceipt> => this.control(record);
-    return new Erasure({ ...this.parts, settings, control }).erase(channel, what, options);
+  erase(channel: string, what: ErasedEvents, why: Why = {}): Promise<EraseReceipt> {
+    return this.erasure.erase(channel, what, why);
   }
 
   private control(message: AdministrativeAct): Promise<ControlReceipt> {

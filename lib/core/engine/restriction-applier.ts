@@ -19,11 +19,11 @@ export interface RestrictionApplierDeps {
   /** Addresses whose anonymous clients are refused for abuse. */
   readonly addressBans: BanList;
   readonly revocations: Revocations;
-  readonly unsubscribe: Pick<Unsubscribe, 'end' | 'withdraw'>;
+  readonly unsubscribe: Pick<Unsubscribe, 'endIn'>;
   readonly clock: Clock;
 }
 
-/** Puts restrictions on this node, and lifts them (G29). */
+/** Puts restrictions on this node, and lifts them (G30). */
 export class RestrictionApplier {
   constructor(private readonly deps: RestrictionApplierDeps) {}
 
@@ -33,7 +33,7 @@ export class RestrictionApplier {
    * @throws RangeError for what this version does not understand.
    */
   put(restriction: Restriction): MaybePromise<void> {
-    const { restrictions, revocations, clock } = this.deps;
+    const { restrictions, revocations, unsubscribe, clock } = this.deps;
     const { act, whom, channel, forMs } = restriction;
     requireKnown(restriction);
     restrictions.put(restriction, clock.monotonic());
@@ -41,9 +41,10 @@ export class RestrictionApplier {
     if (act !== 'ban' || (forMs !== undefined && forMs <= 0)) return undefined;
     if (channel === undefined && whom.of === 'user') revocations.record(whom.id, ChannelSet.ALL);
     const channels = ChannelSet.parse(channel);
+    const error = bannedIn(forMs === undefined ? undefined : Math.ceil(forMs));
     const end = (session: Session): void => {
       if (channel === undefined) session.close('banned', forMs);
-      else this.endIn(session, channels, forMs);
+      else unsubscribe.endIn(session, channels, error);
     };
     const concerned = this.sessionsOf(whom);
     // There may be many of an address.
@@ -71,14 +72,6 @@ export class RestrictionApplier {
     if (of === 'address') return sessions.ofNetwork(id);
     const session = sessions.ofLineage(id);
     return session === undefined ? [] : [session];
-  }
-
-  private endIn(session: Session, channels: ChannelSet, forMs: number | undefined): void {
-    const { unsubscribe } = this.deps;
-    const error = bannedIn(forMs === undefined ? undefined : Math.ceil(forMs));
-    for (const subscription of session.channels.list())
-      if (channels.has(subscription.name)) unsubscribe.end(session, subscription, error);
-    unsubscribe.withdraw(session, channels, error);
   }
 }
 

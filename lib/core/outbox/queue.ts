@@ -130,18 +130,8 @@ export class OutboxQueue {
 
   /** Removes everything of a flow. @returns the commands whose answers were among it. */
   purge(flow: Flow): readonly string[] {
-    const refs: string[] = [];
-    const { held } = this;
-    for (const entry of held?.index.of(flow)?.all.toArray() ?? []) {
-      if (entry.ref !== undefined) refs.push(entry.ref);
-      this.removeHeld(entry);
-    }
-    if (this.isEmpty) return refs;
-    for (const entry of this.indexed.of(flow)?.all.toArray() ?? []) {
-      if (entry.ref !== undefined) refs.push(entry.ref);
-      this.remove(entry);
-    }
-    return refs;
+    const held = this.held?.index.of(flow)?.all.toArray() ?? [];
+    return this.takeOut(held, this.isEmpty ? [] : (this.indexed.of(flow)?.all.toArray() ?? []));
   }
 
   /**
@@ -175,19 +165,9 @@ export class OutboxQueue {
 
   /** Removes the answers with events of a channel's log. @returns the commands that they answered. */
   withdrawPages(channel: string): readonly string[] {
-    const refs: string[] = [];
-    const isDoomed = ({ isPage, flow }: QueueEntry): boolean => isPage && flow?.name === channel;
-    for (const entry of this.held?.entries.toArray() ?? []) {
-      if (!isDoomed(entry)) continue;
-      if (entry.ref !== undefined) refs.push(entry.ref);
-      this.removeHeld(entry);
-    }
-    for (const entry of this.entries.toArray()) {
-      if (!isDoomed(entry)) continue;
-      if (entry.ref !== undefined) refs.push(entry.ref);
-      this.remove(entry);
-    }
-    return refs;
+    const isPage = ({ isPage, flow }: QueueEntry): boolean => isPage && flow?.name === channel;
+    const held = this.held?.entries.toArray().filter(isPage) ?? [];
+    return this.takeOut(held, this.entries.toArray().filter(isPage));
   }
 
   /** What is queued, or set aside, of flows that are not those of a subscription, each once. */
@@ -301,6 +281,13 @@ export class OutboxQueue {
     held.index.add(entry);
     held.bytes += entry.size;
     this.count(entry);
+  }
+
+  /** Removes what is set aside, and what is queued. @returns the commands whose answers were among it. */
+  private takeOut(held: readonly QueueEntry[], queued: readonly QueueEntry[]): readonly string[] {
+    for (const entry of held) this.removeHeld(entry);
+    for (const entry of queued) this.remove(entry);
+    return [...held, ...queued].flatMap(({ ref }) => ref ?? []);
   }
 
   private removeHeld(entry: QueueEntry): void {

@@ -1,5 +1,11 @@
 import type { Restriction, RestrictionName } from './moderation.js';
 
+/** Why and by whom an act is done; for the log and the audit, never for clients. */
+export interface Why {
+  readonly reason?: string | undefined;
+  readonly by?: string | undefined;
+}
+
 /** A record that reaches every node, in one order (G11). */
 export type ControlMessage =
   | {

@@ -1,6 +1,13 @@
 import { RealtimeError } from '../../../protocol/realtime-error.js';
 import { ThrottledLog } from '../../async/throttled-log.js';
-import type { AuditDraft, AuditEntry, AuditFilter, AuditPage, AuditSink } from '../../ports/audit.js';
+import type {
+  AuditDraft,
+  AuditEntry,
+  AuditFilter,
+  AuditPage,
+  AuditSink,
+  AuditSubject,
+} from '../../ports/audit.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Entropy } from '../../ports/entropy.js';
 import { clientNetwork } from '../../ports/ip-address.js';
@@ -89,12 +96,14 @@ export class Audit {
 
   private async end(deadlineMs: number): Promise<void> {
     this.refusals.end();
-    const left = await Promise.all(this.queues.map((queue) => queue.close(deadlineMs)));
-    left.forEach((count, index) => {
-      const name = this.deps.sinks[index]?.name ?? `audit.sinks[${index}]`;
-      if (count > 0)
-        this.deps.logger.error(`The audit sink ${name} did not take ${count} entries before the end`);
-    });
+    const { logger } = this.deps;
+    await Promise.all(
+      this.queues.map(async (queue) => {
+        const left = await queue.close(deadlineMs);
+        if (left > 0)
+          logger.error(`The audit sink ${queue.name} did not take ${left} entries before the end`);
+      }),
+    );
   }
 
   private enter(draft: AuditDraft, isOfClient: boolean): AuditEntry {
@@ -132,12 +141,12 @@ export class Audit {
           return;
         }
         const { id, user, ip } = act.connection;
-        const network = clientNetwork(ip, ipv6Prefix);
+        const { client, whom } = clientOf(user?.id, clientNetwork(ip, ipv6Prefix));
         const name = act.kind === 'close' ? 'abuse_close' : 'throttle';
-        this.refusals.add(user?.id ?? anonymousOf(network), name, () => ({
+        this.refusals.add(client, name, () => ({
           act: name,
           by: 'abuse',
-          whom: user === undefined ? { of: 'address', id: network } : { of: 'user', id: user.id },
+          whom,
           data: { session: id, banMs: act.banMs },
         }));
       },
@@ -147,10 +156,10 @@ export class Audit {
       ...acts,
       onAuthorization: ({ user, connection, channel }, pattern, action, outcome) => {
         if (outcome !== 'forbidden') return;
-        const network = clientNetwork(connection.ip, ipv6Prefix);
-        this.refusals.add(user?.id ?? anonymousOf(network), `authorize ${action} ${pattern}`, () => ({
+        const { client, whom } = clientOf(user?.id, clientNetwork(connection.ip, ipv6Prefix));
+        this.refusals.add(client, `authorize ${action} ${pattern}`, () => ({
           act: 'authorize',
-          whom: user === undefined ? { of: 'address', id: network } : { of: 'user', id: user.id },
+          whom,
           ...(channel === '' ? {} : { channel }),
           result: 'refused',
           error: 'forbidden',
@@ -159,10 +168,10 @@ export class Audit {
       },
       onRefusal: (at, reason, ip) => {
         if (!REFUSALS.includes(reason)) return;
-        const network = clientNetwork(ip, ipv6Prefix);
-        this.refusals.add(anonymousOf(network), `connect ${at} ${reason}`, () => ({
+        const { client, whom } = clientOf(undefined, clientNetwork(ip, ipv6Prefix));
+        this.refusals.add(client, `connect ${at} ${reason}`, () => ({
           act: 'connect',
-          whom: { of: 'address', id: network },
+          whom,
           result: 'refused',
           error: String(reason),
           data: { at },
@@ -170,6 +179,16 @@ export class Audit {
       },
     };
   }
+}
+
+/** Who is charged for an entry, and who it is about. */
+function clientOf(
+  user: string | undefined,
+  network: string,
+): { readonly client: string; readonly whom: AuditSubject } {
+  return user === undefined
+    ? { client: anonymousOf(network), whom: { of: 'address', id: network } }
+    : { client: user, whom: { of: 'user', id: user } };
 }
 
 function short(text: string): string {

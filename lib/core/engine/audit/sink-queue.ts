@@ -59,6 +59,10 @@ export class SinkQueue {
 
   constructor(private readonly deps: SinkQueueDeps) {}
 
+  get name(): string {
+    return this.deps.name;
+  }
+
   get size(): number {
     return this.waiting.length;
   }

@@ -1,6 +1,7 @@
 import { isChannelName } from '../../../protocol/channel-name.js';
 import { RealtimeError } from '../../../protocol/realtime-error.js';
-import { ChannelSet } from '../../channel/channel-set.js';
+import { isCount } from '../../../protocol/validation/checks.js';
+import { channelsIn, ChannelSet } from '../../channel/channel-set.js';
 import type { LocalChannelInfo, LocalChannels } from './local-channels.js';
 import type { NodeQuestions } from './node-questions.js';
 
@@ -68,7 +69,7 @@ export class ClusterChannels {
     channel: string | undefined,
     { cursor, limit }: { readonly cursor?: string | undefined; readonly limit: number },
   ): Promise<ServedChannelPage> {
-    checkSet(channel);
+    channelsIn('channels', channel);
     const after = cursor === undefined ? '' : readCursor(cursor);
     const nodes = await this.questions.nodes(TIMEOUT_MS);
     const merged = new MergedPage(limit);
@@ -157,14 +158,6 @@ function readPage(answer: unknown, limit: number): LocalPage | undefined {
   return { channels, more };
 }
 
-function checkSet(channel: string | undefined): void {
-  try {
-    ChannelSet.parse(channel);
-  } catch (error) {
-    throw new RealtimeError('bad_request', `channels: ${(error as Error).message}`, { cause: error });
-  }
-}
-
 function cursorOf(channel: string): string {
   return Buffer.from(channel).toString('base64url');
 }
@@ -173,8 +166,4 @@ function readCursor(text: string): string {
   const name = text.length > MAX_CURSOR ? '' : Buffer.from(text, 'base64url').toString();
   if (isChannelName(name)) return name;
   throw new RealtimeError('bad_request', 'channels: cursor is not the "more" of a page');
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

@@ -1,4 +1,5 @@
 import { RealtimeError } from '../../../protocol/realtime-error.js';
+import { isCount } from '../../../protocol/validation/checks.js';
 import type { NodeQuestions } from './node-questions.js';
 
 const STATUS = 'nodes.status';
@@ -99,8 +100,4 @@ function readStatus(answer: unknown): NodeStatus | undefined {
   if (broker !== 'up' && broker !== 'down') return undefined;
   if (!isCount(sessions) || !isCount(channels)) return undefined;
   return { version, started, draining, broker, withholding, sessions, channels };
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

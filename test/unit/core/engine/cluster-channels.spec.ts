@@ -1,14 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { memoryBroker, MemoryStore } from '../../../../lib/brokers/memory/index.js';
 import type { ServedChannelInfo } from '../../../../lib/core/engine/cluster/cluster-channels.js';
 import { ClusterChannels } from '../../../../lib/core/engine/cluster/cluster-channels.js';
 import { ClusterNodes } from '../../../../lib/core/engine/cluster/cluster-nodes.js';
 import { LocalChannels } from '../../../../lib/core/engine/cluster/local-channels.js';
 import type { NodeQuestions } from '../../../../lib/core/engine/cluster/node-questions.js';
 import { VERSION } from '../../../../lib/core/ports/version.js';
-import { alteredBroker } from '../../../support/engine/altered-broker.js';
-import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
-import { ManualClock } from '../../../support/engine/manual-clock.js';
+import { startCluster } from '../../../support/engine/cluster.js';
+import { channel, type EngineHarness, quiet } from '../../../support/engine/harness.js';
+import { type ManualClock } from '../../../support/engine/manual-clock.js';
 
 describe('the channels and nodes of a cluster', () => {
   let clock: ManualClock;
@@ -16,25 +15,7 @@ describe('the channels and nodes of a cluster', () => {
   let deaf: Set<string>;
 
   beforeEach(async () => {
-    clock = new ManualClock();
-    deaf = new Set();
-    const store = new MemoryStore({ clock });
-    nodes = [];
-    for (const nodeId of ['node-0', 'node-1', 'node-2']) {
-      const inner = memoryBroker({ store });
-      const send = async (node: string, topic: string, bytes: Uint8Array): Promise<void> => {
-        if (!deaf.has(nodeId) && !deaf.has(node)) return inner.bus.send?.(node, topic, bytes);
-      };
-      nodes.push(
-        await EngineHarness.start([channel('rooms.:room'), channel('halls.:hall')], {
-          clock,
-          broker: alteredBroker(inner, { bus: { send } }),
-          seed: nodes.length + 1,
-          settings: { nodeId },
-        }),
-      );
-    }
-    await clock.advanceAsync(1_000);
+    ({ clock, nodes, deaf } = await startCluster([channel('rooms.:room'), channel('halls.:hall')]));
   });
   afterEach(() => Promise.all(nodes.map((node) => node.stop())));
 

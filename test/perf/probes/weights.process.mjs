@@ -1,16 +1,18 @@
-// What values of messages take of the heap, beside what is counted for them. Prints JSON: by codec and shape, and by copy, the least of
-// some measurements and the count.
+// What values of messages take of the heap, beside what is counted for them. Prints JSON: by codec and shape, and by copy, the
+// middle one of some measurements, and the count.
 import { jsonCodec } from '../../../dist/protocol/codecs/json.js';
 import { msgpackCodec } from '../../../dist/protocol/codecs/msgpack.js';
 import { fromWireValue, toWireValue } from '../../../dist/protocol/wire-value.js';
 import { plainCopy } from '../../../dist/core/log/plain-value.js';
 import { structureOf } from '../../../dist/core/ports/value-weight.js';
 
-const ITEMS = 10_000;
+/** So many that what the process compiles, some 100 KB at a time, is little beside them. */
+const ITEMS = 50_000;
 /** Items of one message. */
 const PER_MESSAGE = 2_000;
-/** The least of so many counts: what else the process keeps meanwhile, such as compiled code, only adds to it. */
-const ROUNDS = 3;
+const COPIES = ITEMS / PER_MESSAGE;
+/** Of so many measurements the middle one counts: what the process compiles meanwhile adds to one, and what it gives up takes from one. */
+const ROUNDS = 5;
 
 let made = 0;
 /** A name of six letters that no other call returns. */
@@ -57,8 +59,9 @@ function heapOf(make) {
   return held === undefined ? 0 : after - before;
 }
 
-function least(make) {
-  return Math.min(...Array.from({ length: ROUNDS }, () => heapOf(make)));
+function middle(make) {
+  const measured = Array.from({ length: ROUNDS }, () => heapOf(make)).sort((one, other) => one - other);
+  return measured[(ROUNDS - 1) / 2];
 }
 
 function ofMessages(codec, shape) {
@@ -69,13 +72,14 @@ function ofMessages(codec, shape) {
   let counted = 0;
   for (const message of messages) counted += message.length;
   for (const value of decode().flat()) counted += structureOf(value);
-  return { heap: least(decode), counted };
+  return { heap: middle(decode), counted };
 }
 
 function ofCopies(copy) {
   const text = JSON.stringify(Array.from({ length: PER_MESSAGE }, () => ({ 320: 1, 900: 2 })));
   const value = JSON.parse(text);
-  return { heap: least(() => copy(value)), counted: structureOf(value) + text.length };
+  const copyAll = () => Array.from({ length: COPIES }, () => copy(value));
+  return { heap: middle(copyAll), counted: COPIES * (structureOf(value) + text.length) };
 }
 
 const messages = {};

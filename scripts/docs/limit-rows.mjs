@@ -873,7 +873,7 @@ export const FIXED = {
     'the application',
     'a `RangeError`',
   ),
-  'lib/client/channel/subscription.ts#SHORT_BAN_MS': time(
+  'lib/client/backoff.ts#SHORT_BAN_MS': time(
     'a ban from a channel that the client waits for',
     'the client',
     'tells the application, and does not come back by itself',

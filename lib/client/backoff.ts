@@ -1,9 +1,6 @@
 import type { RetryPolicy } from '../protocol/messages.js';
 import type { ClientClock } from './clock.js';
 
-/** Longest ban from a channel that is waited for, in milliseconds. */
-const SHORT_BAN_MS = 600_000;
-
 /** The policy until the first `welcome` announces the server's own. */
 export const DEFAULT_RETRY: RetryPolicy = {
   baseMs: 500,
@@ -86,9 +83,4 @@ export class Backoff {
     const advised = advice.retryAfterMs + random() * (advice.spreadMs ?? policy.firstSpreadMs);
     return Math.round(this.retries === 1 ? advised : Math.max(advised, delay));
   }
-}
-
-/** Whether a ban from a channel is short enough to be waited for; of a longer one the application is told (P32c). */
-export function isShortBan(code: string, retryAfterMs: number): boolean {
-  return code === 'banned' && retryAfterMs > 0 && retryAfterMs <= SHORT_BAN_MS;
 }

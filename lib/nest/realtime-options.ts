@@ -1,8 +1,10 @@
 import type { Type } from '@nestjs/common';
+import type { AuditSink } from '../core/ports/audit.js';
 import type { Broker } from '../core/ports/broker.js';
 import type { MaybePromise } from '../core/ports/maybe-promise.js';
 import type { RealtimeConnection } from '../core/ports/realtime-connection.js';
 import type { Authenticator, RealtimeIdentity } from '../core/ports/identity.js';
+import type { Observer } from '../core/ports/observer.js';
 import type { LimitsForUser } from '../core/ports/user-limits.js';
 import type { Codec } from '../protocol/codecs/codec.js';
 import type { CompressionOptions, OriginRule, TrustProxy } from '../transports/websocket/index.js';
@@ -558,6 +560,33 @@ export interface RealtimeModuleOptions {
   readonly ringBytesPerNode?: number;
   /** How long the members of a node that died stay listed (G19). Default `'30s'`. */
   readonly presenceLease?: Duration;
+  /**
+   * What is recorded of administrative acts, for `realtime.audit`. Without it the newest acts are kept in the memory of this process,
+   * and nothing of what clients are refused.
+   */
+  readonly audit?: {
+    /**
+     * Where entries go: `logSink()`, `memorySink()` and `redisSink()` of `nestjs-realtime/audit`, or one of your own. Lists come from
+     * the first that can be read. Default: a `memorySink()`.
+     */
+    readonly sinks?: readonly AuditSink[];
+    /**
+     * Refusals of clients in a minute that have an entry each: by an authorization (`forbidden`), and when they connect; five of
+     * one client at most. Of the others one entry has the number. 0 for none. Default 60.
+     */
+    readonly refusalsPerMinute?: number;
+    /** Entries that wait for one sink; what clients cause may fill half. Further ones are lost, and counted. Default 10000. */
+    readonly maxQueued?: number;
+    /** Bytes of them. Default 8388608 (8 MiB). */
+    readonly maxQueuedBytes?: number;
+    /** How long a sink may take for one entry, which is then written again. Default `'10s'`. */
+    readonly writeTimeout?: Duration;
+  };
+  /**
+   * Objects that are notified of what happens, for metrics and tracing; the type `Observer` is in `nestjs-realtime/audit`. Their
+   * methods are called on the hot path, synchronously. Default: none, which costs nothing.
+   */
+  readonly observers?: readonly Observer[];
   /** Name of this node in tickets, receipts and logs. Default: random. */
   readonly nodeId?: string | undefined;
   /** Producer name of what the application itself publishes (P15). Default `'application'`. */

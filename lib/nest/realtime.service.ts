@@ -10,6 +10,7 @@ import type { HistoryResult, PresencePage, PublishResult } from '../protocol/mes
 import { RealtimeError, type ErrorDetail } from '../protocol/realtime-error.js';
 import { matching, object, text, type Check, type Field } from '../protocol/validation/checks.js';
 import { EVENT_FIELDS, HISTORY_FIELDS } from '../protocol/validation/command-schemas.js';
+import { AuditHandle } from './audit-handle.js';
 import { RealtimeRuntime } from './lifecycle/realtime-runtime.js';
 import { serveFeed, type FeedOptions, type FeedTarget } from './feed/serve-feed.js';
 import type { ActOptions } from './act-options.js';
@@ -363,6 +364,15 @@ export class RealtimeService {
    */
   get sessions(): SessionsHandle {
     return new SessionsHandle(this.runtime);
+  }
+
+  /**
+   * What was done by whom: records acts of the application, and lists all.
+   *
+   * @example const { entries } = await realtime.audit.list({ whom: 'u7' });
+   */
+  get audit(): AuditHandle {
+    return new AuditHandle(this.runtime.audit);
   }
 
   /**

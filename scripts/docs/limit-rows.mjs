@@ -19,6 +19,24 @@ const count = (what, who, then, beside) => ({ kind: 'count', what, who, then, be
 
 /** Rows by option. */
 export const MODULE = {
+  'audit.refusalsPerMinute': count(
+    'refusals of clients in a minute that have an audit entry each; five of one client',
+    'the client',
+    'counted by one entry at the end of the minute',
+    '`audit.maxQueuedBytes`',
+  ),
+  'audit.maxQueued': count(
+    'audit entries that wait for one sink; what clients cause may fill half',
+    'the node',
+    'further ones are lost, counted by an entry of the act `lost`, and logged',
+    '`audit.maxQueuedBytes`',
+  ),
+  'audit.maxQueuedBytes': bytes('the same', 'the node', 'as `audit.maxQueued`'),
+  'audit.writeTimeout': time(
+    'the answer of an audit sink to one entry',
+    'the sink',
+    'the entry is written again, after a pause; after eight writes without an answer the sink is handed nothing more until one is answered',
+  ),
   'limits.maxFrameBytes': bytes('one frame from a client', 'the connection', 'closes with 4806'),
   'limits.maxMessageBytes': bytes('one message from a client', 'the connection', 'closes with 4806'),
   'limits.maxUnfinishedBytes': bytes(
@@ -567,6 +585,11 @@ export const MODULE_GROUPS = [
       'presenceLease',
     ],
   },
+  {
+    title: 'The audit',
+    says: 'Entries that wait for a sink, and what clients cause of them (G26).',
+    options: ['audit.refusalsPerMinute', 'audit.maxQueued', 'audit.maxQueuedBytes', 'audit.writeTimeout'],
+  },
 ];
 
 /** The subjects of the fixed bounds, by the folders of their constants. */
@@ -597,7 +620,7 @@ export const FIXED_GROUPS = [
   {
     title: 'The module itself',
     says: 'What it does with the application’s errors, its log and its end.',
-    folders: ['lib/nest', 'lib/health'],
+    folders: ['lib/nest', 'lib/health', 'lib/admin', 'lib/audit'],
   },
   { title: 'The client itself', says: 'Beside its options.', folders: ['lib/client'] },
 ];
@@ -873,7 +896,7 @@ export const FIXED = {
     'the application',
     'a `RangeError`',
   ),
-  'lib/client/backoff.ts#SHORT_BAN_MS': time(
+  'lib/client/errors.ts#SHORT_BAN_MS': time(
     'a ban from a channel that the client waits for',
     'the client',
     'tells the application, and does not come back by itself',
@@ -934,6 +957,53 @@ export const FIXED = {
     'what an anonymous connection may keep whatever others at its address keep',
     'the connection',
     'beyond it `limits.maxRetainedBytesPerUser` of the address decides',
+  ),
+  'lib/core/engine/audit/audit.ts#MAX_TEXT': bytes(
+    'each text of an audit entry',
+    'the node',
+    'cut, with an ellipsis at its end',
+  ),
+  'lib/core/engine/audit/refusal-samples.ts#MAX_KINDS': count(
+    'kinds of refusals that are counted apart',
+    'the node',
+    'further ones are counted as one kind',
+    'none: a kind has the name of a pattern and an action',
+  ),
+  'lib/core/engine/audit/sink-queue.ts#MAX_UNANSWERED': count(
+    'writes that an audit sink leaves unanswered',
+    'the sink',
+    'the sink is handed nothing more until one is answered',
+    '`audit.maxQueuedBytes`',
+  ),
+  'lib/core/engine/audit/sink-queue.ts#LONGEST_PAUSE_MS': time(
+    'the pause before an entry is written again',
+    'the sink',
+    'the entry is written again',
+  ),
+  'lib/core/engine/audit/sink-queue.ts#AT_ONCE': count(
+    'entries that a sink takes in one turn of the event loop',
+    'the sink',
+    'the others are written in the next',
+    '`audit.maxQueuedBytes`',
+  ),
+  'lib/nest/audit-handle.ts#MAX_NAME': bytes('`act` and `error` of a record', 'the caller', '`bad_request`'),
+  'lib/nest/audit-handle.ts#MAX_ID': bytes(
+    '`by`, `channel` and the subject of a record',
+    'the caller',
+    '`bad_request`',
+  ),
+  'lib/nest/audit-handle.ts#MAX_REASON': bytes('`reason` of a record', 'the caller', '`bad_request`'),
+  'lib/nest/audit-handle.ts#MAX_DATA': bytes('`data` of a record, as JSON', 'the caller', '`bad_request`'),
+  'lib/nest/audit-handle.ts#MAX_LIMIT': count(
+    'entries of one page of the audit',
+    'the caller',
+    '`bad_request`; a page has a `cursor` for the next',
+    '`lib/nest/audit-handle.ts#MAX_DATA` each',
+  ),
+  'lib/audit/redis-sink.ts#COMMAND_TIMEOUT_MS': time(
+    'one command of the Redis sink',
+    'the call',
+    'a write is repeated; a list fails with `unavailable`',
   ),
   'lib/core/engine/inbound-limits.ts#MAX_SHARE_BYTES': bytes(
     'answers that an anonymous connection gets at once whatever those to others at its address cost; 4 KiB a second come back',
@@ -1211,6 +1281,34 @@ export const FIXED = {
     'nodes that are asked for one page at the same time',
     'the call',
     'the others are asked afterwards',
+    '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES` each',
+  ),
+  'lib/core/engine/cluster/cluster-channels.ts#TIMEOUT_MS': time(
+    'the answer of a node to a question for its channels',
+    'the call',
+    'names the node in `missing`',
+  ),
+  'lib/core/engine/cluster/cluster-channels.ts#MAX_CHANNELS_PAGE': count(
+    'channels of one page of one node',
+    'the call',
+    'a page has a `cursor` for the next',
+    '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES`',
+  ),
+  'lib/core/engine/cluster/cluster-channels.ts#MAX_WAVE': count(
+    'nodes that are asked for their channels at the same time',
+    'the call',
+    'the others are asked afterwards',
+    '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES` each',
+  ),
+  'lib/core/engine/cluster/cluster-nodes.ts#TIMEOUT_MS': time(
+    'the answer of a node that is asked how it is',
+    'the call',
+    'names the node in `missing`',
+  ),
+  'lib/core/engine/cluster/cluster-nodes.ts#MAX_NODES_PAGE': count(
+    'nodes of one page, which are asked at the same time',
+    'the call',
+    'a page has a `cursor` for the next',
     '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES` each',
   ),
   'lib/core/engine/cluster/in-turns.ts#SLICE_MS': time(
@@ -1899,6 +1997,47 @@ export const FIXED = {
     'the subscription',
     'is asked earlier: delivery is withheld until it answers',
   ),
+  'lib/admin/input.ts#MAX_BODY_BYTES': bytes(
+    'body of one request to the admin API',
+    'the request',
+    '413; the body parser of the application may take less',
+  ),
+  'lib/admin/input.ts#MAX_DETAILS': count(
+    'findings about one request to the admin API that are answered',
+    'the request',
+    'the others are left out',
+    '`lib/admin/input.ts#MAX_BODY_BYTES`',
+  ),
+  'lib/admin/routes/channels.ts#MAX_CHANNELS': count(
+    'channels of one page of the admin API, whose members are counted',
+    'the request',
+    '400; a page has a `cursor` for the next',
+    '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES` for each node',
+  ),
+  'lib/admin/routes/channels.ts#MAX_COUNTS': count(
+    'channels whose members the broker is asked for at the same time, for one request',
+    'the request',
+    'the others are asked afterwards',
+    '`limits.maxPresenceBytes` each',
+  ),
+  'lib/admin/routes/acts.ts#MAX_ERASED': count(
+    'events of one request to the admin API to erase',
+    'the request',
+    '400',
+    '`lib/admin/input.ts#MAX_BODY_BYTES`',
+  ),
+  'lib/admin/routes/acts.ts#MAX_RESTRICTIONS': count(
+    'restrictions of one page of the admin API',
+    'the request',
+    '400; a page has a `cursor` for the next',
+    'none: the texts of a restriction are bounded',
+  ),
+  'lib/admin/routes/publish.ts#MAX_BATCH': count(
+    'events of one batch of the admin API',
+    'the request',
+    '400, and nothing is published',
+    '`lib/admin/input.ts#MAX_BODY_BYTES`',
+  ),
   'lib/health/realtime-health-indicator.ts#DEFAULT_TIMEOUT_MS': time(
     'a health check, where the caller gives no other time',
     'the check',
@@ -1936,6 +2075,7 @@ export const FIXED = {
 /** Numbers that bound nothing, by what they are. Options first, then constants; `module:` and so on name the subject. */
 export const OTHER_NUMBERS = {
   'advice to clients': [
+    'lib/admin/failure.ts#RETRY_AFTER_MS',
     'module:retry.base',
     'module:retry.max',
     'module:retry.firstSpread',
@@ -1969,6 +2109,10 @@ export const OTHER_NUMBERS = {
   ],
   'where a fast check leaves a value to the exact one': ['lib/core/log/plain-value.ts#MAX_DEPTH'],
   'shares and sizes of formats': [
+    'lib/admin/caller.ts#MAX_BY',
+    'lib/core/engine/cluster/cluster-channels.ts#MAX_CURSOR',
+    'lib/core/engine/cluster/cluster-channels.ts#MAX_PATTERN',
+    'lib/core/engine/cluster/cluster-nodes.ts#MAX_NAME',
     'lib/core/engine/cluster/cluster-sessions.ts#MAX_CURSOR',
     'lib/core/engine/cluster/question-codec.ts#MAX_NAME',
     'lib/core/engine/cluster/session-wire.ts#MAX_TEXT',
@@ -1992,6 +2136,9 @@ export const OTHER_NUMBERS = {
     'websocket:compression.concurrency',
   ],
   'the pace of regular work': [
+    'lib/core/engine/audit/refusal-samples.ts#WINDOW_MS',
+    'lib/core/engine/audit/sink-queue.ts#FIRST_PAUSE_MS',
+    'lib/audit/redis-sink.ts#BATCH',
     'module:recheck',
     'channel:recheck',
     'memory:sweepMs',
@@ -2046,6 +2193,7 @@ export const OTHER_NUMBERS = {
     'lib/brokers/memory/weight.ts#ROOM_BYTES',
     'lib/brokers/memory/weight.ts#MEMBER_BYTES',
     'lib/brokers/memory/weight.ts#DEVICE_BYTES',
+    'lib/core/engine/audit/entry-size.ts#ENTRY_BYTES',
     'lib/core/session/unparsed-frames.ts#FRAME_BYTES',
     'lib/core/session/frame-reader.ts#MAX_EXPECTED_BYTES',
     'lib/core/session/frame-reader.ts#BYTES_PER_MS',

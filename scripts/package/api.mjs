@@ -24,6 +24,7 @@ const documents = [
   'docs/authentication.md',
   'docs/scaling.md',
   'docs/protocol.md',
+  'docs/audit.md',
 ];
 const texts = new Map(documents.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
 const entryPoints = new Map();

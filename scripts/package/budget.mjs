@@ -6,6 +6,8 @@ export const budget = {
   /** Declarations without a docstring, among the names that an entry point exports and their members. */
   undocumented: {
     '.': 0,
+    './admin': 0,
+    './audit': 0,
     './auth': 0,
     './broker': 0,
     './broker/contract': 0,

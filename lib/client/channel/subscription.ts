@@ -4,10 +4,10 @@ import type { SnapshotResult, SubscribeResult } from '../../protocol/messages.js
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { Backoff, exponentialDelay, isShortBan, type BackoffDeps } from '../backoff.js';
+import { Backoff, exponentialDelay, type BackoffDeps } from '../backoff.js';
 import type { ClientClock, ClientTimer } from '../clock.js';
 import type { CommandQueue } from '../command-queue.js';
-import { errorFromPayload } from '../errors.js';
+import { errorFromPayload, isShortBan } from '../errors.js';
 import type { ClientLog } from '../log.js';
 import type { WaitOptions } from '../promises.js';
 import { durationOf, recordOf, stringOf } from '../received.js';
@@ -375,8 +375,8 @@ export class ClientSubscription {
     if (this.phase !== 'subscribed') return;
     const error = errorFromPayload(payload);
     const { code, retryable, retryAfterMs, spreadMs } = recordOf(payload);
-    const known = stringOf(code) ?? error.code;
-    this.interrupted(error, known, retryable === true, durationOf(retryAfterMs), durationOf(spreadMs));
+    const advice = [durationOf(retryAfterMs), durationOf(spreadMs)] as const;
+    this.interrupted(error, stringOf(code) ?? error.code, retryable === true, ...advice);
   }
 
   private interrupted(

@@ -106,6 +106,12 @@ export class ApplicationLog {
     return fromWireValue(members) as PresencePage;
   }
 
+  /** Whether there is such a channel here, and it keeps presence. */
+  keepsPresence(channel: string): boolean {
+    const policy = this.deps.channels.find(channel)?.definition.policy;
+    return policy !== undefined && policy.presence !== false;
+  }
+
   private append(
     channel: string,
     event: string,

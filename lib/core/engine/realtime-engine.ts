@@ -1,6 +1,7 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { RestrictionFilter, RestrictionPage } from '../access/restrictions.js';
 import { ChannelSet } from '../channel/channel-set.js';
+import { VERSION } from '../ports/version.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
 import type { ControlReceipt, DisconnectRecord, EraseRecord } from '../ports/control.js';
 import type { RealtimeIdentity } from '../ports/identity.js';
@@ -10,6 +11,8 @@ import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
 import type { TransportHost } from '../ports/transport-host.js';
 import type { ApplicationLog } from './application-log.js';
+import type { ClusterChannels } from './cluster/cluster-channels.js';
+import { ClusterNodes } from './cluster/cluster-nodes.js';
 import type { ClusterSessions } from './cluster/cluster-sessions.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { Erasure, type ErasedEvents, type EraseReceipt } from './erasure.js';
@@ -54,6 +57,8 @@ export class RealtimeEngine {
   readonly host: TransportHost;
   /** What the application writes and reads by itself. */
   readonly application: ApplicationLog;
+  /** How the nodes are. */
+  readonly nodes: Pick<ClusterNodes, 'list'>;
   private readonly parts: EngineParts;
   /** Whether the broker was asked to start: one that failed to must be closed as well. */
   private opened = false;
@@ -64,6 +69,7 @@ export class RealtimeEngine {
     this.parts = composeEngine(options);
     this.host = this.parts.admission;
     this.application = this.parts.applicationLog;
+    this.nodes = new ClusterNodes(this.parts.questions, () => ({ version: VERSION, ...this.status }));
   }
 
   /** Starts the broker. Rejects when the broker cannot start. */
@@ -151,6 +157,11 @@ export class RealtimeEngine {
   /** Finds sessions on all nodes. */
   get sessions(): Pick<ClusterSessions, 'list' | 'count'> {
     return this.parts.clusterSessions;
+  }
+
+  /** Finds the channels that are served on any node. */
+  get channels(): Pick<ClusterChannels, 'list'> {
+    return this.parts.clusterChannels;
   }
 
   disconnectSessions(of: DisconnectRecord['of'], id: string, why: Why = {}): Promise<ControlReceipt> {

@@ -16,7 +16,9 @@ export type Outcome = 'ok' | ErrorCode;
  * `pong`, `bye`) is not observed.
  */
 export interface ObservedCommand {
+  /** Kind of the command. */
   readonly type: Exclude<ClientCommand['type'], 'ping' | 'pong' | 'bye'>;
+  /** That of the client. */
   readonly id: string;
   /** Name of the channel, where the command has one. */
   readonly channel: string | undefined;
@@ -31,6 +33,7 @@ export type AdministrativeAct = Exclude<ControlMessage, { readonly kind: 'supers
 export interface AbuseAct {
   /** `throttle` pauses reading from the connection; `close` ends it with 4807. */
   readonly kind: 'throttle' | 'close';
+  /** The one that exceeded its rates. */
   readonly connection: RealtimeConnection;
   /** How long the user, or the address of an anonymous client, is refused afterwards, in milliseconds; 0 for not at all. */
   readonly banMs: number;

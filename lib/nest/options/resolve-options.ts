@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { Type } from '@nestjs/common';
 import { memoryBroker } from '../../brokers/memory/index.js';
 import type { Broker } from '../../core/ports/broker.js';
+import type { Observer } from '../../core/ports/observer.js';
 import type { LimitsForUser } from '../../core/ports/user-limits.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
 import type { EngineSettings, InboundLimits, IsExempt } from '../../core/ports/settings.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
+import { resolveAudit, resolveObservers, type AuditConfig } from './audit-options.js';
 import { resolveAuth, type AuthConfig } from './auth-options.js';
 import { reportTooOften } from './recheck.js';
 import { OptionReader } from './option-reader.js';
@@ -26,6 +28,9 @@ export interface RealtimeConfig {
   readonly httpSessions: boolean;
   readonly settings: EngineSettings;
   readonly limitsForUser: LimitsForUser | undefined;
+  readonly audit: AuditConfig;
+  /** Those of the application. */
+  readonly observers: readonly Observer[];
   readonly isExempt: IsExempt | undefined;
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
@@ -45,7 +50,14 @@ export interface RealtimeConfig {
 export function resolveModuleOptions(options: RealtimeModuleOptions | undefined): RealtimeConfig {
   const problems = new BootProblems();
   const reader = OptionReader.of(options, '', problems);
-  const { auth: _auth, drain: _drain, proxyIdleTimeout: _proxy, limits: _limits, ...plain } = MODULE_TABLE;
+  const {
+    audit: _audit,
+    auth: _auth,
+    drain: _drain,
+    proxyIdleTimeout: _proxy,
+    limits: _limits,
+    ...plain
+  } = MODULE_TABLE;
   const {
     path,
     queryToken,
@@ -75,6 +87,8 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
       drainSpreadMs: drain.spreadMs,
     },
     limitsForUser: limits.forUser,
+    audit: resolveAudit(reader),
+    observers: resolveObservers(reader),
     isExempt: resolveModeration(reader.object('moderation')),
     broker: resolveBroker(reader),
     publisherOnly,

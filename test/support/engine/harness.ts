@@ -113,7 +113,10 @@ export class EngineHarness {
       /** For a test whose broker, or second engine, must have the same time. */
       clock?: ManualClock;
     } & Partial<
-      Pick<EngineOptions, 'authenticator' | 'requests' | 'onConnect' | 'observers' | 'limitsForUser' | 'isExempt'>
+      Pick<
+        EngineOptions,
+        'authenticator' | 'requests' | 'onConnect' | 'observers' | 'limitsForUser' | 'isExempt'
+      >
     > = {},
   ) {
     this.clock = clock;

@@ -2032,6 +2032,12 @@ export const FIXED = {
     '400; a page has a `cursor` for the next',
     'none: the texts of a restriction are bounded',
   ),
+  'lib/admin/routes/audit.ts#MAX_ENTRIES': count(
+    'entries of one page of the audit in the admin API',
+    'the request',
+    '400; a page has a `cursor` for the next',
+    'none: an entry has at most 8 KiB, and only staff asks for them',
+  ),
   'lib/admin/routes/publish.ts#MAX_BATCH': count(
     'events of one batch of the admin API',
     'the request',

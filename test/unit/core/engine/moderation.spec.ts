@@ -496,8 +496,8 @@ describe('slow mode of a channel (G30)', () => {
     let isAway = true;
     const broker = alteredBroker(memory, {
       log: {
-        append: (requests) =>
-          isAway ? Promise.reject(new RealtimeError('unavailable')) : memory.log.append(requests),
+        appendMany: (...given) =>
+          isAway ? Promise.reject(new RealtimeError('unavailable')) : memory.log.appendMany(...given),
       },
     });
     harness = await EngineHarness.start([channel('rooms.:room')], { broker });

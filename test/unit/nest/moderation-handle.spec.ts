@@ -94,7 +94,7 @@ describe('realtime.moderation', () => {
       () => realtime.sessions.disconnect({ channel: 'rooms.1' }, why),
       ['disconnectSessions', 'channel', 'rooms.1', why],
     ],
-  ])('%s reaches the engine with who and why', async (_, call, expected) => {
+  ])('%s reaches the engine with who and why (G26)', async (_, call, expected) => {
     await call();
     expect(reached).toEqual([expected]);
   });

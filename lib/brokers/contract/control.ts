@@ -213,6 +213,9 @@ export function controlContract(context: ContractContext): void {
       mute('pattern', HOUR_MS, 'rooms.:room'),
       { kind: 'abuse', of: 'address', id: '2001:db8::/64', forMs: HOUR_MS },
       address,
+      // A ban from a channel says nothing of one for abuse.
+      { kind: 'abuse', of: 'user', id: 'abuser', forMs: HOUR_MS },
+      { kind: 'restrict', act: 'ban', whom: { of: 'user', id: 'abuser' }, channel: 'rooms.1' },
       lift('lifted', 'rooms.1'),
       lift('pattern', 'rooms.:any'),
       // Of other channels.
@@ -231,6 +234,8 @@ export function controlContract(context: ContractContext): void {
       mute('forever'),
       slow(7_000, 'rooms.:id'),
       address,
+      { kind: 'abuse', of: 'user', id: 'abuser', forMs: HOUR_MS },
+      { kind: 'restrict', act: 'ban', whom: { of: 'user', id: 'abuser' }, channel: 'rooms.1' },
     ];
     expect(controls.map(roundedUp)).toEqual(expect.arrayContaining(expected));
     expect(controls).toHaveLength(expected.length);

@@ -133,7 +133,7 @@ export class Authorizer {
   ): MaybePromise<StillAllowed> {
     const allowed = this.checkOf(session, match);
     return match.definition.behaviour.authorize[action] === undefined
-      ? whenReady(requireSubscription(session, match.channel), allowed)
+      ? whenReady(this.subscription(session, match.channel), allowed)
       : whenReady(this.authorize(match, action, call), () => allowed());
   }
 
@@ -144,9 +144,19 @@ export class Authorizer {
    */
   subscriptionOf(session: Session, match: ChannelMatch): MaybePromise<Subscription> {
     const allowed = this.checkOf(session, match);
-    return whenReady(requireSubscription(session, match.channel), (subscription) => {
+    return whenReady(this.subscription(session, match.channel), (subscription) => {
       allowed(subscription);
       return subscription;
+    });
+  }
+
+  /** @throws RealtimeError `not_subscribed`, or `banned` where that is why. */
+  private subscription(session: Session, channel: string): MaybePromise<Subscription> {
+    return whenReady(session.channels.pendingOf(channel)?.settled, () => {
+      const subscription = session.channels.get(channel);
+      if (subscription !== undefined) return subscription;
+      this.deps.access.requireAdmitted(session, channel);
+      throw new RealtimeError('not_subscribed');
     });
   }
 
@@ -205,15 +215,6 @@ export class Authorizer {
     if (refusal === undefined) return;
     if (session.userId !== undefined || !session.channels.takeOwnName(channel, isUsed)) throw refusal;
   }
-}
-
-/** @throws RealtimeError `not_subscribed`. */
-function requireSubscription(session: Session, channel: string): MaybePromise<Subscription> {
-  return whenReady(session.channels.pendingOf(channel)?.settled, () => {
-    const subscription = session.channels.get(channel);
-    if (subscription === undefined) throw new RealtimeError('not_subscribed');
-    return subscription;
-  });
 }
 
 /** @throws RealtimeError `forbidden` for everything but `true` and a positive `forMs`. */

@@ -3,6 +3,7 @@ import { MemoryStore, memoryBroker } from '../../../../lib/brokers/memory/index.
 import type { ControlMessage } from '../../../../lib/core/ports/control.js';
 import type { Restriction } from '../../../../lib/core/ports/moderation.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import { alteredBroker } from '../../../support/engine/altered-broker.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
@@ -96,6 +97,8 @@ describe('a restriction while a command is under way (G30)', () => {
     await harness.engine.restrict(MUTE);
     expect(await answerTo(ada, say)).toBe('muted 9000');
     expect(await answerTo(ada, { type: 'signal', channel: 'rooms.1', event: 'typing' })).toBe('muted 9000');
+    const update = { type: 'presence_update', channel: 'rooms.1', payload: { data: 1 } };
+    expect(await answerTo(ada, update)).toBe('muted 9000');
     expect(called).toEqual([]);
     expect(await answerTo(ada, { type: 'subscribe', channel: 'rooms.1' })).toBe('reply');
     called.length = 0;
@@ -118,6 +121,8 @@ describe('a restriction while a command is under way (G30)', () => {
     ['signal', MUTE, 'muted 9000'],
     ['publish', BAN, 'banned 9000'],
     ['publish', MUTE, 'muted 9000'],
+    ['presence_update', BAN, 'banned 9000'],
+    ['presence_update', MUTE, 'muted 9000'],
     ['request', BAN, 'banned 9000'],
     ['request', MUTE, 'reply'],
     ['history', MUTE, 'reply'],
@@ -131,7 +136,8 @@ describe('a restriction while a command is under way (G30)', () => {
           behaviour: {
             authorize: {
               subscribe: 'public',
-              [type]: () => decision.opened,
+              // A change of presence waits for the subscribe before it.
+              [type === 'presence_update' ? 'subscribe' : type]: () => decision.opened,
             },
             requests: new Map([['said', () => 1]]),
             signals: new Set(['said']),
@@ -141,7 +147,10 @@ describe('a restriction while a command is under way (G30)', () => {
       const ada = await harness.greet('user:ada');
       ada.take();
       const event = ['subscribe', 'history', 'presence'].includes(type) ? {} : { event: 'said' };
-      ada.send({ type, id: 'q', channel: 'rooms.1', ...event });
+      if (type === 'presence_update')
+        ada.send({ type: 'subscribe', id: 's', channel: 'rooms.1', payload: { presence: {} } });
+      const payload = type === 'presence_update' ? { payload: { data: 1 } } : {};
+      ada.send({ type, id: 'q', channel: 'rooms.1', ...event, ...payload });
       await quiet();
       await harness.engine.restrict(restriction);
       decision.open(true);
@@ -149,6 +158,56 @@ describe('a restriction while a command is under way (G30)', () => {
       expect(outcomeOf(ada, 'q')).toBe(outcome);
     },
   );
+
+  it('a mute while the authorization of a publish is asked keeps its handler from running', async () => {
+    const decision = gate<boolean>();
+    let runs = 0;
+    harness = await EngineHarness.start([
+      channel('rooms.:room', {
+        behaviour: {
+          authorize: { subscribe: 'public', publish: () => decision.opened },
+          publish: new Map([['said', () => void runs++]]),
+        },
+      }),
+    ]);
+    const ada = await harness.greet('user:ada');
+    ada.take();
+    ada.send({ ...say, id: 'p' });
+    await quiet();
+    await harness.engine.restrict(MUTE);
+    decision.open(true);
+    await quiet();
+    expect(outcomeOf(ada, 'p')).toBe('muted 9000');
+    expect(runs).toBe(0);
+  });
+
+  it('answers about the channel that wait for a slow client are taken back by a ban from it, and by no mute', async () => {
+    harness = await EngineHarness.start([
+      channel('rooms.:room', {
+        behaviour: {
+          authorize: { subscribe: 'public', request: 'public' },
+          requests: new Map([['ask', () => 'secret']]),
+        },
+      }),
+    ]);
+    const ada = await harness.greet('user:ada');
+    ada.take();
+    ada.stall();
+    for (const id of ['first', 'second']) {
+      ada.send({ type: 'request', id, channel: 'rooms.1', event: 'ask' });
+      await quiet();
+    }
+    await harness.engine.restrict(MUTE);
+    await harness.engine.restrict(BAN);
+    ada.drain();
+    await quiet();
+    const answers = ada.take().map(({ ref, payload }) => [ref, (payload as RealtimeError).code ?? payload]);
+    // The first had left already.
+    expect(answers).toEqual([
+      ['first', 'secret'],
+      ['second', 'banned'],
+    ]);
+  });
 
   it('a ban from the channel wins over a request and a snapshot whose handlers run', async () => {
     const handling = gate<number>();
@@ -267,6 +326,17 @@ describe('restrictions of live sessions (G30)', () => {
     expect((await harness.greet('user:eve', ticket)).closed).toBeUndefined();
   });
 
+  it('a banned session reaches no connect hook, and does not end the connection that it would take over', async () => {
+    let hooks = 0;
+    harness = await EngineHarness.start([channel('rooms.:room')], { onConnect: () => void hooks++ });
+    const ada = await harness.greet('user:ada');
+    const ticket = (ada.take('welcome')[0]?.payload as { session: string }).session;
+    const { sessions } = await harness.engine.sessions.list({ user: 'ada' }, { limit: 1 });
+    await harness.engine.restrict({ act: 'ban', whom: { of: 'session', id: sessions[0]?.lineage ?? '' } });
+    expect((await harness.greet('user:ada', ticket)).closed?.code).toBe(4803);
+    expect(hooks).toBe(1);
+  });
+
   it('who is muted reads, and is a member without data; what is in the log already is acknowledged', async () => {
     harness = await EngineHarness.start([channel('rooms.:room', { policy: { presence: {} } })]);
     const eve = await harness.subscriber('rooms.1', 'user:eve');
@@ -337,6 +407,9 @@ describe('restrictions of live sessions (G30)', () => {
     await harness.engine.unban('ada', why);
     await harness.engine.restrict({ ...MUTE, ...why });
     await harness.engine.lift(MUTE, why);
+    // Of a user everywhere, in the form that nodes of the last version know.
+    await harness.engine.restrict({ act: 'ban', whom: ADA, forMs: 9_000, ...why });
+    await harness.engine.lift({ act: 'ban', whom: ADA }, why);
     await quiet();
     const kinds = [
       'disconnect',
@@ -347,6 +420,8 @@ describe('restrictions of live sessions (G30)', () => {
       'unban',
       'restrict',
       'lift',
+      'ban',
+      'unban',
     ];
     expect(acts).toMatchObject(kinds.map((kind) => [{ kind, ...why }, ['node-1']]));
   });
@@ -414,6 +489,24 @@ describe('slow mode of a channel (G30)', () => {
     expect(await answerTo(phone, { ...say, id: 'b' })).toBe('reply');
     expect(await answerTo(ada, { ...say, id: 'e' })).toBe('muted slow_mode 10000');
     expect(runs).toBe(2);
+  });
+
+  it('gives the place back where the broker did not take the event', async () => {
+    const memory = memoryBroker();
+    let isAway = true;
+    const broker = alteredBroker(memory, {
+      log: {
+        appendMany: (...given) =>
+          isAway ? Promise.reject(new RealtimeError('unavailable')) : memory.log.appendMany(...given),
+      },
+    });
+    harness = await EngineHarness.start([channel('rooms.:room')], { broker });
+    await harness.engine.restrict(SLOW);
+    const ada = await harness.greet('user:ada');
+    expect(await answerTo(ada, { ...say, id: 'a' })).toBe('unavailable');
+    isAway = false;
+    expect(await answerTo(ada, { ...say, id: 'b' })).toBe('reply');
+    expect(await answerTo(ada, { ...say, id: 'c' })).toMatch('muted slow_mode');
   });
 
   it('leaves exempt users alone, and one whose exemption fails counts like any other', async () => {

@@ -2011,7 +2011,7 @@ export const FIXED = {
     'entries of one page of the audit in the admin API',
     'the request',
     '400; a page has a `cursor` for the next',
-    '8 KiB each',
+    'none: an entry has 8 KiB at most',
   ),
   'lib/admin/routes/publish.ts#MAX_BATCH': count(
     'events of one batch of the admin API',

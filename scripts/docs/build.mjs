@@ -26,6 +26,8 @@ const tests = readTests(root);
 if (process.argv.includes('--full')) {
   await write('test-artifacts/promises-full.md', renderProofs(documents, tests));
 } else {
+  const { ROUTES } = await loadBundled('lib/admin/routes/index.ts');
+  await write('docs/admin-api.md', renderAdmin(read('docs/admin-api.md'), ROUTES));
   const { ERROR_CODES } = await load('lib/protocol/error-codes.ts');
   const { CLOSE_CODES, closeActionOf } = await load('lib/protocol/close-codes.ts');
   const meanings = await load('lib/protocol/meanings.ts');
@@ -54,8 +56,6 @@ if (process.argv.includes('--full')) {
     renderLimits(LIMIT_FILES.map(read), subjectsOf(Object.assign({}, ...defaults)), sources),
   );
   await write('docs/promises.md', renderPromises(documents, tests));
-  const { ROUTES } = await loadBundled('lib/admin/routes/index.ts');
-  await write('docs/admin-api.md', renderAdmin(read('docs/admin-api.md'), ROUTES));
 }
 
 function read(file) {

@@ -21,6 +21,7 @@ const documents = [
   'README.md',
   'lib/client/README.md',
   'docs/guide.md',
+  'docs/admin-api.md',
   'docs/authentication.md',
   'docs/scaling.md',
   'docs/protocol.md',

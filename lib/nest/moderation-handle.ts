@@ -38,7 +38,9 @@ export interface RestrictOptions extends ActOptions {
 
 /** Which restrictions are listed: those that have all that is given. */
 export interface RestrictionsFilter {
+  /** What they do. Default: anything. */
   readonly act?: RestrictedAct;
+  /** Id of a user. */
   readonly user?: string;
   /** As in {@link Whom}. */
   readonly session?: string;

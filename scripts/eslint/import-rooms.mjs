@@ -37,8 +37,8 @@ export const ROOMS = {
 export const FLOORS = [
   'ports',
   'async',
-  'access',
   'channel',
+  'access',
   'log',
   'outbox',
   'hub',

@@ -7,7 +7,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { Backoff, exponentialDelay, type BackoffDeps } from '../backoff.js';
 import type { ClientClock, ClientTimer } from '../clock.js';
 import type { CommandQueue } from '../command-queue.js';
-import { errorFromPayload } from '../errors.js';
+import { errorFromPayload, isShortBan } from '../errors.js';
 import type { ClientLog } from '../log.js';
 import type { WaitOptions } from '../promises.js';
 import { durationOf, recordOf, stringOf } from '../received.js';
@@ -30,9 +30,6 @@ import type {
   ChannelSubscription,
 } from './types.js';
 import { Waiter } from './waiter.js';
-
-/** A ban from the channel that is no longer than this is waited for, in milliseconds; of a longer one the application is told. */
-const SHORT_BAN_MS = 600_000;
 
 /** One caller's part of a subscription: the channel stays subscribed while anybody has one. */
 type Share = Waiter<ChannelSubscription, ChannelSubscribeOptions>;
@@ -391,7 +388,7 @@ export class ClientSubscription {
   ): void {
     const { message, reason, data } = error;
     const advice = retryAfterMs + spreadMs > 0 ? { retryAfterMs, spreadMs } : undefined;
-    willRetry ||= code === 'banned' && retryAfterMs > 0 && retryAfterMs <= SHORT_BAN_MS;
+    willRetry ||= isShortBan(code, retryAfterMs);
     const delayMs = willRetry ? this.backoff.next(advice) : undefined;
     const cause = omitUndefined({ code, message, reason, data, willRetry, delayMs });
     this.deps.log(willRetry ? 'info' : 'warn', `${this.channel} is not subscribed: ${message}`, cause);

@@ -6,6 +6,7 @@ export type RestrictedAct = 'ban' | 'mute' | 'slow';
  * an address as limits count addresses (of IPv6: everybody with the same first bits). `everybody` only for slow mode.
  */
 export interface RestrictedSubject {
+  /** What the id is of. */
   readonly of: 'user' | 'session' | 'address' | 'everybody';
   /** The id of the user, the lineage of the session, or the address; `''` for everybody. */
   readonly id: string;
@@ -13,7 +14,9 @@ export interface RestrictedSubject {
 
 /** What an administrator, or the library's protection against spam, has put on somebody. */
 export interface Restriction {
+  /** What it does. */
   readonly act: RestrictedAct;
+  /** Whom it concerns. */
   readonly whom: RestrictedSubject;
   /** Name of a channel, or a pattern as in `@Channel`. Absent: everywhere. */
   readonly channel?: string;

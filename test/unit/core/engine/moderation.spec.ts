@@ -26,7 +26,7 @@ async function answerTo(
   client: FakeConnection,
   command: Readonly<Record<string, unknown>>,
 ): Promise<unknown> {
-  const id = String(command['id'] ?? `q${++ids}`);
+  const id = typeof command['id'] === 'string' ? command['id'] : `q${++ids}`;
   client.send({ ...command, id });
   await quiet();
   return outcomeOf(client, id);

@@ -105,7 +105,10 @@ function spelt(word: string): string {
     ? word.replace(/\P{ASCII}/gu, (letter) => LOOKALIKES[letter] ?? letter)
     : word;
   // A word that is mostly letters, not a number with a unit.
-  return (letters.match(/\p{L}/gu)?.length ?? 0) * 2 > letters.length
-    ? letters.replace(/(?<=\p{L})[0134557@$!](?=\p{L})/gu, (sign) => IN_WORDS[sign] ?? sign)
-    : letters;
+  if ((letters.match(/\p{L}/gu)?.length ?? 0) * 2 <= letters.length) return letters;
+  const first = letters.search(/\p{L}/u);
+  let end = letters.length;
+  while (!/\p{L}/u.test(letters.charAt(end - 1)) && end > first + 1) end--;
+  const within = letters.slice(first, end).replace(/[013457@$!]/g, (sign) => IN_WORDS[sign] ?? sign);
+  return letters.slice(0, first) + within + letters.slice(end);
 }

@@ -81,6 +81,7 @@ import { inboundLimits } from './inbound-limits.js';
 import { nodeLinkOf } from './node-link.js';
 import { combineObservers } from './observers.js';
 import { RestrictionApplier } from './restriction-applier.js';
+import { spamGuardOf } from './spam-steps.js';
 import { unwritableLog } from './unwritable-log.js';
 import { userChannelDefinition } from './user-channel.js';
 
@@ -215,6 +216,13 @@ export function composeEngine(options: EngineOptions) {
   });
   const recentPublishes = new RecentPublishes();
   const { isExempt } = options;
+  const spam = spamGuardOf(options.spam, {
+    ...ports,
+    isExempt,
+    calls,
+    journal,
+    applier: () => controlApplier,
+  });
   const slow = new SlowGate({ restrictions, places: new SlowMode(), isExempt, clock, journal });
   const joining = {
     turns,
@@ -239,6 +247,7 @@ export function composeEngine(options: EngineOptions) {
         authorizer,
         access,
         slow,
+        spam,
         appends,
         recentPublishes,
         drain,
@@ -278,7 +287,7 @@ export function composeEngine(options: EngineOptions) {
     allowances,
   });
   const acts = { sessions, bans, addressBans, revocations, unsubscribe, clock };
-  const controlApplier = new ControlApplier({
+  const controlApplier: ControlApplier = new ControlApplier({
     ...acts,
     localSessions,
     restrictions: new RestrictionApplier({ ...acts, restrictions }),
@@ -361,6 +370,7 @@ export function composeEngine(options: EngineOptions) {
     controlApplier,
     restrictions,
     slow,
+    spam,
     revocations,
     connects,
     verifications,

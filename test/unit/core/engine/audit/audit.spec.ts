@@ -28,6 +28,7 @@ function auditOf(patch: Partial<AuditDeps> = {}): Audit {
   return new Audit({
     sinks: [{ write: (entry) => void entries.push(entry) }],
     refusalsPerMinute: 60,
+    refusals: true,
     maxEntries: 1_000,
     maxBytes: 1_000_000,
     writeTimeoutMs: 1_000,
@@ -217,8 +218,8 @@ describe('the audit of what clients are refused', () => {
   });
 
   it('measures nothing where no refusals are wanted', () => {
-    const { observer } = auditOf({ refusalsPerMinute: 0 });
-    expect(Object.keys(observer)).toEqual(['onAct']);
+    const { observer } = auditOf({ refusals: false });
+    expect(Object.keys(observer)).toEqual(['onAct', 'onSpam']);
   });
 });
 
@@ -281,7 +282,7 @@ describe('lists of the audit', () => {
 describe('the end of the audit', () => {
   it('records the counts that are open, and logs what sinks did not take', async () => {
     const audit = auditOf({
-      refusalsPerMinute: 0,
+      refusals: false,
       sinks: [
         { write: () => new Promise<void>(() => undefined) },
         { write: (entry) => void entries.push(entry) },

@@ -1,0 +1,92 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { repeatsAndBursts } from '../../../../lib/core/access/spam/repeats-and-bursts.js';
+import type { ControlMessage } from '../../../../lib/core/ports/control.js';
+import type { ObservedSpam, SpamPolicy } from '../../../../lib/core/ports/spam.js';
+import type { FakeConnection } from '../../../support/engine/fake-connection.js';
+import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
+import { settle } from '../../../support/engine/manual-clock.js';
+import { floods, ordinaryChat, type ChatLine } from '../../../support/spam/corpus.js';
+
+const HOUR = 3_600_000;
+/** The steps that the module has by itself. */
+const POLICY: Omit<SpamPolicy, 'detector'> = {
+  steps: [
+    { step: 'warn' },
+    { step: 'slow', everyMs: 10_000, forMs: 600_000 },
+    { step: 'mute', forMs: 600_000 },
+    { step: 'ban', forMs: HOUR },
+  ],
+  decayMs: 30 * 60_000,
+  onFailure: 'allow',
+};
+
+let harness: EngineHarness;
+afterEach(() => harness.stop());
+
+/** What became of a corpus that clients sent. */
+interface Played {
+  /** Lines that were refused, with the code of each. */
+  readonly refused: readonly [ChatLine, string][];
+  readonly steps: readonly ObservedSpam[];
+  readonly acts: readonly Extract<ControlMessage, { by?: string }>[];
+}
+
+/** Sends the lines of a corpus at their times, each over the connection of its session. */
+async function play(lines: readonly ChatLine[]): Promise<Played> {
+  const steps: ObservedSpam[] = [];
+  const acts: Extract<ControlMessage, { by?: string }>[] = [];
+  harness = await EngineHarness.start([channel('rooms.:room')], {
+    // The clients of this test answer no pings.
+    settings: { heartbeat: { intervalMs: 10 * HOUR } },
+    spam: { ...POLICY, detector: repeatsAndBursts() },
+    observers: [
+      {
+        onSpam: (spam) => void steps.push(spam),
+        onAct: (act) => void acts.push(act as Extract<ControlMessage, { by?: string }>),
+      },
+    ],
+  });
+  const clients = new Map<string, FakeConnection>();
+  const refused: [ChatLine, string][] = [];
+  let now = 0;
+  for (const [index, line] of lines.entries()) {
+    if (line.at > now) harness.clock.advance(line.at - now);
+    now = Math.max(now, line.at);
+    const name = `${line.user} ${line.session}`;
+    const client = clients.get(name) ?? (await harness.greet(`user:${line.user}`));
+    clients.set(name, client);
+    client.take();
+    client.send({
+      type: 'publish',
+      id: `p${index}`,
+      channel: line.channel,
+      event: 'said',
+      payload: { text: line.text },
+    });
+    await settle();
+    const answer = client.take().find(({ ref }) => ref === `p${index}`);
+    if (answer?.type === 'reply') continue;
+    refused.push([line, answer === undefined ? 'closed' : (answer.payload as { code: string }).code]);
+  }
+  await quiet();
+  return { refused, steps, acts };
+}
+
+describe('spam in recorded chats (G31)', () => {
+  it('no line of an ordinary chat is refused', async () => {
+    const { refused, steps } = await play(ordinaryChat());
+    expect(refused).toEqual([]);
+    expect(steps).toEqual([]);
+  });
+
+  it.each(floods().map(({ name, publishes }) => [name, publishes] as const))(
+    'the flood is ended by a ban: %s',
+    async (_, publishes) => {
+      const { refused, steps, acts } = await play(publishes);
+      const taken = steps.flatMap(({ step }) => (step === undefined ? [] : [step]));
+      expect(taken).toEqual([]);
+      expect(acts.map(({ kind }) => kind)).toEqual([]);
+      expect(refused.length).toBe(publishes.length);
+    },
+  );
+});

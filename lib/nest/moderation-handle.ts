@@ -5,6 +5,7 @@ import type { ErasedEvents, EraseReceipt } from '../core/engine/erasure.js';
 import type { ControlReceipt } from '../core/ports/control.js';
 import type { RestrictedAct, RestrictedSubject } from '../core/ports/moderation.js';
 import { isUserId, USER_ID_RULE } from '../core/ports/user-id.js';
+import { MAX_ID_LENGTH } from '../protocol/envelope.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
 import type { ActOptions } from './act-options.js';
 import { eraseEvents } from './erase.js';
@@ -14,7 +15,8 @@ import { durationMs, type Duration } from './options/duration.js';
 /** A restriction is stored, and sent to every node: its texts are bounded. In characters. */
 const MAX_REASON = 512;
 const MAX_BY = 256;
-const MAX_SESSION = 128;
+/** Longest lineage. Ids of sessions are longer, so one that this node does not have is refused, instead of restricting nobody. */
+const MAX_LINEAGE = 16;
 /** Longest interval of slow mode. */
 const MAX_EVERY_MS = 24 * 60 * 60_000;
 
@@ -213,9 +215,12 @@ export class ModerationHandle {
       return { of: 'user', id: user };
     }
     if (session !== undefined) {
-      if (!isText(session, MAX_SESSION))
-        throw badRequest(`${method}: session must be the lineage of a session`);
-      return { of: 'session', id: engine.lineageOf(session) };
+      const id = isText(session, MAX_ID_LENGTH) ? engine.lineageOf(session) : '';
+      if (!isText(id, MAX_LINEAGE))
+        throw badRequest(
+          `${method}: session must be the lineage of a session, as sessions.list() has it, or the id of a live one of this node`,
+        );
+      return { of: 'session', id };
     }
     const network = typeof address === 'string' ? networkIn(address, engine.ipv6Prefix) : undefined;
     if (network === undefined)

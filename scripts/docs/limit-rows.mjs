@@ -876,6 +876,31 @@ export const FIXED = {
     'counts no more of them: so many prove that it works',
     'none: a name is at most 64 characters',
   ),
+  'lib/nest/moderation-handle.ts#MAX_REASON': bytes(
+    'the reason of an act of moderation, in characters',
+    'the application',
+    '`bad_request`',
+  ),
+  'lib/nest/moderation-handle.ts#MAX_BY': bytes(
+    'who did an act of moderation, in characters',
+    'the application',
+    '`bad_request`',
+  ),
+  'lib/nest/moderation-handle.ts#MAX_LINEAGE': bytes(
+    'the lineage of a session that is restricted, in characters',
+    'the application',
+    '`bad_request`',
+  ),
+  'lib/nest/moderation-handle.ts#MAX_EVERY_MS': time(
+    'interval of slow mode',
+    'the application',
+    'a `RangeError`',
+  ),
+  'lib/client/errors.ts#SHORT_BAN_MS': time(
+    'a ban from a channel that the client waits for',
+    'the client',
+    'tells the application, and does not come back by itself',
+  ),
   'lib/core/ports/moderation.ts#MAX_RESTRICTIONS': count(
     'restrictions that are in force, on a node and in the broker',
     'the node, and the cluster',
@@ -2007,6 +2032,12 @@ export const FIXED = {
     '400; a page has a `cursor` for the next',
     'none: the texts of a restriction are bounded',
   ),
+  'lib/admin/routes/audit.ts#MAX_ENTRIES': count(
+    'entries of one page of the audit in the admin API',
+    'the request',
+    '400; a page has a `cursor` for the next',
+    '8 KiB each',
+  ),
   'lib/admin/routes/publish.ts#MAX_BATCH': count(
     'events of one batch of the admin API',
     'the request',
@@ -2158,6 +2189,7 @@ export const OTHER_NUMBERS = {
   'what a client asks for, where it says nothing': ['lib/core/commands/history.ts#DEFAULT_LIMIT'],
   'what things of the memory broker weigh, as `maxBytes` counts them': [
     'lib/core/log/recent-publishes.ts#ENTRY_BYTES',
+    'lib/core/access/restrictions.ts#ENTRY_BYTES',
     'lib/core/log/recent-publishes.ts#PRODUCER_BYTES',
     'lib/brokers/memory/weight.ts#CHANNEL_BYTES',
     'lib/brokers/memory/weight.ts#EVENT_BYTES',

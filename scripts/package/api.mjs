@@ -25,6 +25,8 @@ const documents = [
   'docs/scaling.md',
   'docs/protocol.md',
   'docs/audit.md',
+  'docs/admin-api.md',
+  'docs/moderation.md',
 ];
 const texts = new Map(documents.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
 const entryPoints = new Map();

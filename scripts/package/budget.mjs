@@ -21,12 +21,12 @@ export const budget = {
   },
   /** Files and bytes of a tarball, packed and unpacked. */
   tarballs: {
-    'nestjs-realtime': { files: 680, packed: 770_000, unpacked: 2_680_000 },
+    'nestjs-realtime': { files: 780, packed: 870_000, unpacked: 3_050_000 },
     'nestjs-realtime-client': { files: 125, packed: 118_000, unpacked: 410_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */
   // What is shared with ./client counts in each of them: in a page with both, client/http adds about 8,200.
-  bundles: { './client': 23_800, './client/http': 11_150, './client/msgpack': 7_650 },
+  bundles: { './client': 23_900, './client/http': 11_150, './client/msgpack': 7_650 },
 };
 
 /**

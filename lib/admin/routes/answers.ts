@@ -115,6 +115,11 @@ export const restriction = object(
   },
 );
 
+export const auditEntry = object(
+  { id: name, ts: count, node: name, act: name, result: choice(['applied', 'partial', 'failed', 'refused']) },
+  { by: name, whom: subject, channel: name, reason: text(1_024), receipt, error: name, data: record },
+);
+
 /** The body of every answer that is an error. */
 export const failure: Schema = object({ error: problem }, {});
 

@@ -1,5 +1,6 @@
 import type { AdminRoute } from '../route.js';
 import { ACT_ROUTES } from './acts.js';
+import { AUDIT_ROUTES } from './audit.js';
 import { CHANNEL_ROUTES } from './channels.js';
 import { CONNECTION_ROUTES } from './connections.js';
 import { NODE_ROUTES } from './nodes.js';
@@ -12,4 +13,5 @@ export const ROUTES: readonly AdminRoute[] = [
   ...PUBLISH_ROUTES,
   ...ACT_ROUTES,
   ...NODE_ROUTES,
+  ...AUDIT_ROUTES,
 ];

@@ -11,7 +11,7 @@ const record =
     void reached.push([name, ...given]);
 const engine = {
   ipv6Prefix: 64,
-  lineageOf: (text: string) => `lineage of ${text}`,
+  lineageOf: (text: string) => (text === 's1' ? 'lineage of s1' : text),
   restrict: record('restrict'),
   lift: record('lift'),
   revoke: record('revoke'),
@@ -112,7 +112,8 @@ describe('realtime.moderation', () => {
     ['an empty user', () => moderation.kick('', 'rooms.1'), 'kick: user must be'],
     ['no address', () => moderation.mute({ address: 'here' }), 'mute: address must be an IP address'],
     ['a number as address', () => moderation.mute(untyped({ address: 7 })), 'mute: address must be an IP'],
-    ['a long session', () => moderation.ban({ session: 's'.repeat(129) }), 'ban: session must be'],
+    ['an id of another node', () => moderation.ban({ session: 's'.repeat(20) }), 'ban: session must be'],
+    ['an empty session', () => moderation.ban({ session: '' }), 'ban: session must be'],
     [
       'a kick from nowhere',
       () => moderation.kick('ada', untyped(undefined)),

@@ -201,6 +201,62 @@ describe.each(PLATFORMS)('the admin API, on %s', (_name, platform) => {
     expect((await app.get('channels/one?channel=halls.1')).status).toBe(404);
   });
 
+  it('mutes, slows down, lists what is in force, lifts it, erases, and has all of it in the audit with who did it', async () => {
+    app = await startAdmin(platform);
+    const ada = await join('ada', 'rooms.1');
+    const say = (payload: unknown) =>
+      ada.call({ type: 'publish', channel: 'rooms.1', event: 'said', payload });
+    await say('first');
+    await app.post('mute', { user: 'ada', channel: 'rooms.1', for: '1h' }, 'moderate');
+    expect(await say('second')).toMatchObject({ payload: { code: 'muted' } });
+    const muted = (await app.get('restrictions?user=ada', 'read')).body;
+    expect(muted.restrictions).toMatchObject([
+      { act: 'mute', whom: { of: 'user', id: 'ada' }, channel: 'rooms.1', by: 'staff:moderate' },
+    ]);
+    expect(muted.restrictions[0].forMs).toBeGreaterThan(3_000_000);
+    for (let time = 0; time < 2; time++)
+      expect((await app.post('unmute', { user: 'ada', channel: 'rooms.1' })).status).toBe(200);
+    await app.post('slow', { channel: 'rooms.1', every: '1h' });
+    await say('third');
+    expect(await say('fourth')).toMatchObject({ payload: { code: 'muted', reason: 'slow_mode' } });
+    await app.post('slow/end', { channel: 'rooms.1' });
+    expect((await app.get('restrictions')).body).toEqual({ restrictions: [] });
+    expect((await app.post('erase', { channel: 'rooms.1', user: 'ada' })).body.erased).toEqual([1, 2]);
+    const { events } = (await app.get('channels/history?channel=rooms.1')).body;
+    expect(events.map(({ event }: { event: string }) => event)).toEqual(['$erased', '$erased', '$erased']);
+    await app.post('ban', { address: '127.0.0.1', channel: 'rooms.:room', for: '1h' });
+    await until('the end of the subscription', () =>
+      ada.received.some(({ type }) => type === 'unsubscribed'),
+    );
+    await app.post('unban', { address: '127.0.0.1', channel: 'rooms.:room' });
+    await app.post('kick', { user: 'ada', channel: 'rooms.1', for: '5m', reason: 'enough' });
+    await app.post('kick', { user: 'eve', channel: 'rooms.1' }, 'read');
+    const { entries } = (await app.get('audit?limit=50')).body;
+    const acts = entries.map(({ act, by, result }: { act: string; by: string; result: string }) => [
+      act,
+      by,
+      result,
+    ]);
+    expect(acts.filter(([, by]: string[]) => by !== undefined)).toEqual([
+      ['authorize', 'staff:read', 'refused'],
+      ['ban', 'staff:administer', 'applied'],
+      ['unban', 'staff:administer', 'applied'],
+      ['ban', 'staff:administer', 'applied'],
+      ['erase', 'staff:administer', 'applied'],
+      ['end_slow', 'staff:administer', 'applied'],
+      ['slow', 'staff:administer', 'applied'],
+      ['unmute', 'staff:administer', 'applied'],
+      ['unmute', 'staff:administer', 'applied'],
+      ['mute', 'staff:moderate', 'applied'],
+    ]);
+    const refused = (await app.get('audit?result=refused&by=staff:read')).body.entries;
+    expect(refused).toMatchObject([{ error: 'forbidden', data: { route: 'kick', authority: 'moderate' } }]);
+    const page = (await app.get('audit?act=ban&limit=1')).body;
+    expect(page.entries).toMatchObject([{ act: 'ban', whom: { id: 'ada' }, reason: 'enough' }]);
+    const next = (await app.get(`audit?act=ban&limit=1&cursor=${page.more}`)).body.entries;
+    expect(next).toMatchObject([{ act: 'ban', whom: { of: 'address', id: '127.0.0.1' } }]);
+  });
+
   it('takes only JSON that says so, and no more than a bounded body', async () => {
     app = await startAdmin(platform);
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/json-seq']) {

@@ -384,8 +384,8 @@ export interface RealtimeCircuitOptions {
 /** Options of moderation. */
 export interface RealtimeModerationOptions {
   /**
-   * Whether slow mode leaves a user alone in a channel, e.g. a moderator. Called for publishes in slow mode, and answers at once; one
-   * that throws counts as a no. Default: nobody is left alone.
+   * Whether slow mode and `spam` leave a user alone in a channel, e.g. a moderator. Called for publishes in slow mode, and those that
+   * are judged, and answers at once; one that throws counts as a no. Default: nobody is left alone.
    *
    * @example isExempt: (user, channel) => user['role'] === 'moderator'
    */
@@ -404,9 +404,9 @@ export interface RealtimeSpamOptions {
   /** Names of channels, or patterns as in `@Channel`, whose publishes are judged. Default: all. */
   readonly channels?: readonly string[];
   /**
-   * What happens at the first strike, at the second and so on; later ones repeat the last. What a client sends within three seconds
-   * after a strike is refused and is no further one. Default: a warning, slow mode of one publish in 10 seconds for 10 minutes, a mute
-   * of 10 minutes, a ban of an hour; of a user everywhere, of an anonymous client for its session.
+   * What happens at the first strike, at the second and so on; later ones repeat the last. They concern a user everywhere, an anonymous
+   * client for its session. What a client sends within three seconds after a strike is refused and is no further one.
+   * Default: warn, slow, mute, ban, as docs/moderation.md has them.
    *
    * @example steps: [{ step: 'warn' }, { step: 'warn' }, { step: 'mute', for: '1h' }]
    */

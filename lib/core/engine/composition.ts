@@ -44,7 +44,6 @@ import { Unsubscribe } from '../commands/unsubscribe.js';
 import type { Subscription } from '../hub/subscription.js';
 import { CatchUp } from '../hub/catch-up.js';
 import { Hub } from '../hub/hub.js';
-import type { OrderKeeperEvents } from '../hub/order-keeper.js';
 import { PresenceTracker } from '../hub/presence-tracker.js';
 import { AppendQueue } from '../log/append-queue.js';
 import { Erasures } from '../log/erasures.js';
@@ -78,6 +77,7 @@ import { ControlApplier } from './control-applier.js';
 import { EraseApplier } from './erase-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
 import { inboundLimits } from './inbound-limits.js';
+import { keeperOwner } from './keeper-owner.js';
 import { nodeLinkOf } from './node-link.js';
 import { combineObservers } from './observers.js';
 import { RestrictionApplier } from './restriction-applier.js';
@@ -392,27 +392,6 @@ export function composeEngine(options: EngineOptions) {
     appends,
     log,
     ringBudget,
-  };
-}
-
-function keeperOwner(resetter: Resetter): OrderKeeperEvents {
-  return {
-    onNewEpoch(channel, tip) {
-      channel.moveTo(tip);
-      for (const subscription of channel.subscriptions) {
-        if (subscription.epoch !== tip.epoch) resetter.reset(subscription);
-      }
-    },
-    onLostRange(channel, from, to) {
-      channel.skipTo(to);
-      // A subscription that is still catching up meets the gap in the log itself.
-      for (const subscription of channel.subscriptions) {
-        if (!subscription.live || subscription.cursor >= to) continue;
-        const first = Math.max(from, subscription.cursor + 1);
-        subscription.outbox.pushGap(subscription, first, to, 'expired', false);
-        subscription.advance(to);
-      }
-    },
   };
 }
 

@@ -9,9 +9,11 @@ export interface SpamContext {
   readonly session: string;
   /** Address as limits count addresses (of IPv6: the network). */
   readonly address: string;
+  /** Name of the channel. */
   readonly channel: string;
   /** Pattern of the channel's definition, e.g. `rooms.:room`. */
   readonly pattern: string;
+  /** Name of the event. */
   readonly event: string;
   /** As the client sent it, before pipes and handlers: anything. Do not change it. */
   readonly payload: unknown;
@@ -32,6 +34,7 @@ export type SpamVerdict = 'allow' | 'refuse' | 'escalate';
  * };
  */
 export interface SpamDetector {
+  /** Called once for each publish; synchronously where it can. */
   judge(context: SpamContext): MaybePromise<SpamVerdict>;
 }
 

@@ -15,7 +15,9 @@ const KEY_BYTES = 64;
 
 /** So many within so many milliseconds. */
 export interface Allowed {
+  /** How many. */
   readonly count: number;
+  /** Within what time, in milliseconds. */
   readonly withinMs: number;
 }
 

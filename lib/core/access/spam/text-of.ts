@@ -21,7 +21,7 @@ export function textOf(payload: unknown): string {
     const value = open.shift();
     if (typeof value === 'string') text = text === '' ? value : `${text} ${value}`;
     else if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value))
-      open.push(...Object.values(value).slice(0, MAX_VALUES));
+      open.push(...(Object.values(value) as unknown[]).slice(0, MAX_VALUES));
   }
   return text.slice(0, MAX_CHARACTERS);
 }

@@ -108,7 +108,7 @@ function gate<T>(): { readonly opened: Promise<T>; open(value: T): void; fail(er
 }
 
 describe('steps against spam (G31)', () => {
-  it('are a warning, slow mode, a mute and a ban, one after another', async () => {
+  it('are a warning, slow mode, a mute and a ban, one after another (P33a)', async () => {
     const site = await Site.start();
     const { clock } = site.harness;
     const client = await site.harness.greet('user:u1');
@@ -335,7 +335,7 @@ describe('what the detector is asked about (G31)', () => {
     expect(site.harness.errors).toHaveLength(1);
   });
 
-  it('is each publish once: not what is sent again after a failure, and what has other content', async () => {
+  it('is each publish once: not what is sent again after a failure, and what has other content (P33b)', async () => {
     const site = await Site.start();
     const client = await site.harness.greet('user:u1');
     const { log } = site.harness.broker;

@@ -2097,7 +2097,7 @@ export const FIXED = {
     'entries of one page of the audit in the admin API',
     'the request',
     '400; a page has a `cursor` for the next',
-    'none: 8 KiB each',
+    'none: an entry has at most 8 KiB, and only staff asks for them',
   ),
   'lib/admin/routes/publish.ts#MAX_BATCH': count(
     'events of one batch of the admin API',

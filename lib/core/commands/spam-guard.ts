@@ -19,6 +19,8 @@ export const BY_SPAM = 'spam';
 /** What the reason of a step begins with: other nodes read the number of strikes from it. */
 const REASON = 'strike ';
 
+const VERDICTS: readonly SpamVerdict[] = ['allow', 'refuse', 'escalate'];
+
 export interface SpamGuardDeps {
   readonly policy: SpamPolicy;
   readonly isExempt: IsExempt | undefined;
@@ -83,7 +85,9 @@ export class SpamGuard {
     return attempt(
       () => calls.guard(detector, call, what, 'unavailable', () => detector.judge(context)),
       (verdict) => {
-        this.act(publish, this.known(verdict));
+        if (!VERDICTS.includes(verdict))
+          return this.onFailure(new TypeError('judge() returned no verdict: allow, refuse or escalate'));
+        this.act(publish, verdict);
         if (name !== undefined) this.judged.add(name, fingerprint, now + dedupeMs);
       },
       (error) => this.onFailure(error),
@@ -99,15 +103,6 @@ export class SpamGuard {
       message.kind === 'ban' ? message.user : message.whom.of === 'user' ? message.whom.id : undefined;
     if (user !== undefined && Number.isSafeInteger(strikes))
       this.strikes.learn(user, strikes, this.deps.clock.monotonic());
-  }
-
-  private known(verdict: SpamVerdict): SpamVerdict {
-    if (verdict === 'allow' || verdict === 'refuse' || verdict === 'escalate') return verdict;
-    this.deps.journal.error(
-      'spam_verdict',
-      () => 'The spam detector returned no verdict: allow, refuse or escalate',
-    );
-    return this.deps.policy.onFailure;
   }
 
   private act(publish: JudgedPublish, verdict: SpamVerdict): void {
@@ -144,11 +139,11 @@ export class SpamGuard {
       () => `The spam detector failed, and moderation.spam.onFailure is ${policy.onFailure}`,
       error,
     );
-    if (policy.onFailure === 'refuse')
-      throw new RealtimeError(
-        'unavailable',
-        'Whether this may be published could not be found out. Try again later',
-      );
+    if (policy.onFailure === 'allow') return;
+    // Of an open circuit: when it is tried again.
+    const retryAfterMs = error instanceof RealtimeError ? error.retryAfterMs : undefined;
+    const message = 'Whether this may be published could not be found out. Try again later';
+    throw new RealtimeError('unavailable', message, { retryAfterMs });
   }
 
   private isExempt({ user }: Session, channel: string): boolean {

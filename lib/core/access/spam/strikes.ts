@@ -10,7 +10,7 @@ const MAX_CLIENTS = 50_000;
 const ONE_STRIKE_MS = 3_000;
 
 interface Standing {
-  /** With what has decayed since `at`: never below 0. */
+  /** At the time `at`. */
   strikes: number;
   at: number;
 }
@@ -39,7 +39,7 @@ export class Strikes {
     if (last !== undefined && now - last.at < ONE_STRIKE_MS) return undefined;
     const strikes = this.left(last, now) + 1;
     this.put(key, { strikes, at: now });
-    return Math.ceil(strikes);
+    return strikes;
   }
 
   /** Another node has taken a step. @param strikes that the client has at least. @param now the monotonic clock. */
@@ -51,7 +51,7 @@ export class Strikes {
 
   /** Strikes of a client. @param now the monotonic clock. */
   count(client: string, now: number): number {
-    return Math.ceil(this.left(this.standings.get(subjectKey(client)), now));
+    return this.left(this.standings.get(subjectKey(client)), now);
   }
 
   private left(standing: Standing | undefined, now: number): number {

@@ -141,6 +141,18 @@ describe('whom the detector counts', () => {
     expect(small.judge(TEXT, 0)).toBe('allow');
   });
 
+  it('counts bytes for what is there, and for nothing that is gone', () => {
+    const { judge, detector } = judgeWith({ ...CALM, maxBytes: 100_000 });
+    for (let index = 0; index < 200; index++) judge(TEXT, index, { user: { id: `v${index}` } });
+    const before = detector.size;
+    for (let index = 0; index < 5_000; index++) judge(TEXT, index, { user: { id: `v${index % 1_000}` } });
+    expect(detector.size.clients).toBeGreaterThan(before.clients * 0.9);
+    const one = judgeWith(CALM);
+    for (let index = 0; index < 1_000; index++)
+      one.judge(`${'abcdefghij'[index % 10]} ${TEXT} ${index}`, index);
+    expect(one.detector.size.bytes).toBeLessThan(10_000);
+  });
+
   it('keeps the one that is used while others come', () => {
     const { judge } = judgeWith({ ...CALM, maxClients: 10 });
     const found: SpamVerdict[] = [];

@@ -5,6 +5,7 @@ import type { MaybePromise } from '../core/ports/maybe-promise.js';
 import type { RealtimeConnection } from '../core/ports/realtime-connection.js';
 import type { Authenticator, RealtimeIdentity } from '../core/ports/identity.js';
 import type { Observer } from '../core/ports/observer.js';
+import type { SpamDetector } from '../core/ports/spam.js';
 import type { LimitsForUser } from '../core/ports/user-limits.js';
 import type { Codec } from '../protocol/codecs/codec.js';
 import type { CompressionOptions, OriginRule, TrustProxy } from '../transports/websocket/index.js';
@@ -383,13 +384,47 @@ export interface RealtimeCircuitOptions {
 /** Options of moderation. */
 export interface RealtimeModerationOptions {
   /**
-   * Whether slow mode leaves a user alone in a channel, e.g. a moderator. Called for publishes in slow mode, and answers at once; one
-   * that throws counts as a no. Default: nobody is left alone.
+   * Whether slow mode and `spam` leave a user alone in a channel, e.g. a moderator. Called for publishes in slow mode, and those that
+   * are judged, and answers at once; one that throws counts as a no. Default: nobody is left alone.
    *
    * @example isExempt: (user, channel) => user['role'] === 'moderator'
    */
   readonly isExempt?: (user: RealtimeIdentity, channel: string) => boolean;
+  /**
+   * What is done against spam in what clients publish; users whom `isExempt` names are left alone. Each publish is judged after its
+   * authorization and before its handler. Default: nothing.
+   */
+  readonly spam?: RealtimeSpamOptions;
 }
+
+/** What is done against spam. */
+export interface RealtimeSpamOptions {
+  /** Decides about each publish: `repeatsAndBursts()` of `nestjs-realtime/moderation`, or one of your own. */
+  readonly detector: SpamDetector;
+  /** Names of channels, or patterns as in `@Channel`, whose publishes are judged. Default: all. */
+  readonly channels?: readonly string[];
+  /**
+   * What happens at the first strike, at the second and so on; later ones repeat the last. They concern a user everywhere, an anonymous
+   * client for its session. What a client sends within three seconds after a strike is refused and is no further one.
+   * Default: warn, slow, mute, ban, as docs/moderation.md has them.
+   *
+   * @example steps: [{ step: 'warn' }, { step: 'warn' }, { step: 'mute', for: '1h' }]
+   */
+  readonly steps?: readonly RealtimeSpamStep[];
+  /** Time after which one strike is forgotten. Default `'30m'`. */
+  readonly decay?: Duration;
+  /**
+   * What happens to a publish where the detector throws, rejects, returns no verdict, or takes longer than `handlerTimeout`: it passes,
+   * or is refused with `unavailable`; the log says so. Default `'allow'`.
+   */
+  readonly onFailure?: 'allow' | 'refuse';
+}
+
+/** One step against spam. */
+export type RealtimeSpamStep =
+  | { readonly step: 'warn' }
+  | { readonly step: 'slow'; readonly every: Duration; readonly for: Duration }
+  | { readonly step: 'mute' | 'ban'; readonly for: Duration };
 
 /** Everything that can be set. Only `auth` is needed, where clients connect. */
 export interface RealtimeModuleOptions {

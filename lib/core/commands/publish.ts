@@ -27,11 +27,13 @@ import { handlerCall } from './handler-call.js';
 import type { ApplicationCalls } from './application-calls.js';
 import { PublishRuns, type JoinedRun } from './publish-runs.js';
 import type { SlowGate } from './slow-gate.js';
+import type { SpamGuard } from './spam-guard.js';
 
 export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settings'> {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
   readonly slow: Pick<SlowGate, 'enter'>;
+  readonly spam: Pick<SpamGuard, 'judge'> | undefined;
   readonly appends: AppendQueue;
   readonly recentPublishes: RecentPublishes;
   readonly drain: DrainSwitch;
@@ -144,7 +146,8 @@ export class Publish {
         () => this.prepare(attempt),
         (prepared) => {
           if (prepared !== undefined) return this.submit(attempt, prepared);
-          // Appended while it was authorized.
+          // Appended while it was authorized or judged.
+          attempt.place?.end(true);
           const { appended } = attempt;
           if (appended !== undefined) session.flow.track(this.answerRetry(attempt, appended), command.id);
         },
@@ -186,20 +189,31 @@ export class Publish {
   /** Authorizes and runs the application's handler; what it returns is what is appended. @returns `undefined` for what was appended meanwhile. */
   private prepare(attempt: Attempt): MaybePromise<Prepared | undefined> {
     const { session, command, match, sent, fingerprint } = attempt;
-    const { authorizer, access, drain, calls, slow } = this.deps;
+    const { authorizer, access, drain, calls, slow, spam } = this.deps;
     // It may have waited in its lane until a drain began: the client sends it to another node.
     if (session.isClosed || drain.isDraining) throw new RealtimeError('unavailable');
     // Before the application is asked anything. What is in the log already is answered as such: its retry does not come here.
     access.requireVoice(session, match.channel);
     const { revision } = access;
     const call = handlerCall(session, match, command);
-    const handle = (): MaybePromise<Prepared | undefined> => {
+    /** Whether it is still to be appended. @param hasWaited whether anything may have changed since it came. */
+    const admit = (hasWaited: boolean): boolean => {
       // The handler may write to a database: it does not run for who lost access while that was asked.
       access.requireUnrevoked(session, match.channel, revision);
-      if (isPromise(granted) && attempt.isLost !== true) attempt.appended = this.known(attempt);
-      if (attempt.appended !== undefined) return undefined;
+      if (hasWaited && attempt.isLost !== true) attempt.appended = this.known(attempt);
+      if (attempt.appended !== undefined) return false;
       access.requireVoice(session, match.channel);
+      return true;
+    };
+    const judge = (): MaybePromise<Prepared | undefined> => {
+      if (!admit(isPromise(granted))) return undefined;
       attempt.place = slow.enter(session, match.channel, command.id);
+      // What a log has lost was judged when it came first.
+      if (spam === undefined || attempt.isLost === true) return handle();
+      const judged = spam.judge({ session, match, call, fingerprint });
+      return isPromise(judged) ? judged.then(() => (admit(true) ? handle() : undefined)) : handle();
+    };
+    const handle = (): MaybePromise<Prepared | undefined> => {
       const handler = match.definition.behaviour.publish.get(command.event);
       if (handler === undefined) return this.draft(attempt, sent ?? contentOf(command.payload));
       const what = (): string =>
@@ -226,7 +240,7 @@ export class Publish {
       return prepared;
     };
     const granted = authorizer.authorize(match, 'publish', call);
-    return whenReady(whenReady(granted, handle), checked);
+    return whenReady(whenReady(granted, judge), checked);
   }
 
   /** Hands the event to the broker. Returns as soon as its place in the order is taken. */

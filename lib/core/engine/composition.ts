@@ -44,7 +44,6 @@ import { Unsubscribe } from '../commands/unsubscribe.js';
 import type { Subscription } from '../hub/subscription.js';
 import { CatchUp } from '../hub/catch-up.js';
 import { Hub } from '../hub/hub.js';
-import type { OrderKeeperEvents } from '../hub/order-keeper.js';
 import { PresenceTracker } from '../hub/presence-tracker.js';
 import { AppendQueue } from '../log/append-queue.js';
 import { Erasures } from '../log/erasures.js';
@@ -78,9 +77,11 @@ import { ControlApplier } from './control-applier.js';
 import { EraseApplier } from './erase-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
 import { inboundLimits } from './inbound-limits.js';
+import { keeperOwner } from './keeper-owner.js';
 import { nodeLinkOf } from './node-link.js';
 import { combineObservers } from './observers.js';
 import { RestrictionApplier } from './restriction-applier.js';
+import { spamGuardOf } from './spam-steps.js';
 import { unwritableLog } from './unwritable-log.js';
 import { userChannelDefinition } from './user-channel.js';
 
@@ -215,6 +216,13 @@ export function composeEngine(options: EngineOptions) {
   });
   const recentPublishes = new RecentPublishes();
   const { isExempt } = options;
+  const spam = spamGuardOf(options.spam, {
+    ...ports,
+    isExempt,
+    calls,
+    journal,
+    applier: () => controlApplier,
+  });
   const slow = new SlowGate({ restrictions, places: new SlowMode(), isExempt, clock, journal });
   const joining = {
     turns,
@@ -239,6 +247,7 @@ export function composeEngine(options: EngineOptions) {
         authorizer,
         access,
         slow,
+        spam,
         appends,
         recentPublishes,
         drain,
@@ -278,7 +287,7 @@ export function composeEngine(options: EngineOptions) {
     allowances,
   });
   const acts = { sessions, bans, addressBans, revocations, unsubscribe, clock };
-  const controlApplier = new ControlApplier({
+  const controlApplier: ControlApplier = new ControlApplier({
     ...acts,
     localSessions,
     restrictions: new RestrictionApplier({ ...acts, restrictions }),
@@ -361,6 +370,7 @@ export function composeEngine(options: EngineOptions) {
     controlApplier,
     restrictions,
     slow,
+    spam,
     revocations,
     connects,
     verifications,
@@ -381,27 +391,6 @@ export function composeEngine(options: EngineOptions) {
     budget,
     appends,
     ringBudget,
-  };
-}
-
-function keeperOwner(resetter: Resetter): OrderKeeperEvents {
-  return {
-    onNewEpoch(channel, tip) {
-      channel.moveTo(tip);
-      for (const subscription of channel.subscriptions) {
-        if (subscription.epoch !== tip.epoch) resetter.reset(subscription);
-      }
-    },
-    onLostRange(channel, from, to) {
-      channel.skipTo(to);
-      // A subscription that is still catching up meets the gap in the log itself.
-      for (const subscription of channel.subscriptions) {
-        if (!subscription.live || subscription.cursor >= to) continue;
-        const first = Math.max(from, subscription.cursor + 1);
-        subscription.outbox.pushGap(subscription, first, to, 'expired', false);
-        subscription.advance(to);
-      }
-    },
   };
 }
 

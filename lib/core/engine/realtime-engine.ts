@@ -77,8 +77,9 @@ export class RealtimeEngine {
 
   /** Starts the broker. Rejects when the broker cannot start. */
   async start(): Promise<void> {
-    const { hub, controlApplier, freshness, revocations, reauthorization, presence, admission, nodes, slow } =
+    const { hub, controlApplier, freshness, revocations, reauthorization, presence, admission, nodes } =
       this.parts;
+    const { slow, spam } = this.parts;
     const listener: BrokerListener = {
       onEvents: (channel, events) => {
         slow.note(channel, events);
@@ -86,7 +87,10 @@ export class RealtimeEngine {
       },
       onSignal: (channel, signal) => hub.onSignal(channel, signal),
       onPresence: (channel, diff) => hub.onPresence(channel, diff),
-      onControl: (message) => controlApplier.apply(message),
+      onControl: (message) => {
+        spam?.note(message);
+        return controlApplier.apply(message);
+      },
       onControlCurrent: (forMs) => freshness.prove(forMs),
       onControlLost: () => {
         // Whatever is under way may have been revoked.

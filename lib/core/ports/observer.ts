@@ -6,6 +6,7 @@ import type { BrokerState } from './broker.js';
 import type { ChannelAction, HandlerCall } from './channel-definition.js';
 import type { ControlMessage, ControlReceipt } from './control.js';
 import type { RealtimeConnection } from './realtime-connection.js';
+import type { ObservedSpam } from './spam.js';
 import type { Refusal } from './transport-host.js';
 
 /** How something ended: well, or with the code of the error that its caller gets. */
@@ -89,6 +90,8 @@ export interface Observer {
     outcome: Outcome,
     durationMs: number,
   ): void;
+  /** A publish was refused as spam. The act that belongs to a step, if any, comes to `onAct` when its receipt is there. */
+  onSpam?(spam: ObservedSpam): void;
   /** The circuit of a handler opened, or it is tried again, or has closed. */
   onCircuit?(circuit: ObservedCircuit): void;
   /**

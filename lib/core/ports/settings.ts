@@ -9,6 +9,7 @@ import type { MaybePromise } from './maybe-promise.js';
 import type { Observer } from './observer.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 import type { Authenticator, RealtimeIdentity, Verifier } from './identity.js';
+import type { SpamPolicy } from './spam.js';
 import type { LimitsForUser } from './user-limits.js';
 
 /** Whether the newest connection of a user who has as many as may be is refused, or the oldest ends (4812). */
@@ -213,6 +214,8 @@ export interface EngineOptions {
   readonly logger: EngineLogger;
   /** Users that slow mode leaves alone. Default: nobody. */
   readonly isExempt?: IsExempt | undefined;
+  /** What is done against spam. Default: nothing, which costs nothing. */
+  readonly spam?: SpamPolicy | undefined;
   /** Metrics, tracing, an audit. Default: none, which costs nothing. */
   readonly observers?: readonly Observer[];
 }

@@ -129,6 +129,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       limitsForUser: this.config.limitsForUser,
       observers: [this.audit.observer, ...this.config.observers],
       isExempt: this.config.isExempt,
+      spam: this.config.spam,
       // A class of the application may recognise clients without a token, so it is always called.
       settings: auth.mode === 'custom' ? { ...settings, anonymous: true } : settings,
       clock: systemClock,

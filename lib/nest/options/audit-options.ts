@@ -11,7 +11,7 @@ const KEPT = { entries: 1_000, bytes: 1024 * 1024 };
 /** Options of the audit, after validation. */
 export type AuditConfig = Pick<
   AuditDeps,
-  'sinks' | 'refusalsPerMinute' | 'maxEntries' | 'maxBytes' | 'writeTimeoutMs'
+  'sinks' | 'refusals' | 'refusalsPerMinute' | 'maxEntries' | 'maxBytes' | 'writeTimeoutMs'
 >;
 
 /** Reads `audit`. What clients are refused is recorded only where the option is given: it costs a little for each authorization. */
@@ -28,7 +28,8 @@ export function resolveAudit(parent: OptionReader): AuditConfig {
   reader.end();
   return {
     sinks: sinks === undefined || sinks.length === 0 ? [new KeptEntries(KEPT)] : sinks,
-    refusalsPerMinute: isGiven ? refusalsPerMinute : 0,
+    refusalsPerMinute,
+    refusals: isGiven && refusalsPerMinute > 0,
     maxEntries: maxQueued,
     maxBytes: maxQueuedBytes,
     writeTimeoutMs,

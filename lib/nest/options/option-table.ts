@@ -35,6 +35,12 @@ export const MODULE_TABLE = {
     maxQueuedBytes: integer(8 * 1024 * 1024, { min: 64 * 1024 }),
     writeTimeout: duration(10_000, { min: 100 }),
   },
+  moderation: {
+    spam: {
+      decay: duration(30 * 60_000, { min: 1_000 }),
+      onFailure: choice<'allow' | 'refuse', 'allow' | 'refuse'>('allow', ['allow', 'refuse']),
+    },
+  },
   drain: { deadline: duration(10_000), spread: duration(ENGINE_DEFAULTS.drainSpreadMs) },
   auth: {
     anonymous: flag(ENGINE_DEFAULTS.anonymous),

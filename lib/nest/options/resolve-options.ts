@@ -5,11 +5,12 @@ import type { Broker } from '../../core/ports/broker.js';
 import type { Observer } from '../../core/ports/observer.js';
 import type { LimitsForUser } from '../../core/ports/user-limits.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
-import type { EngineSettings, InboundLimits, IsExempt } from '../../core/ports/settings.js';
+import type { EngineSettings, InboundLimits } from '../../core/ports/settings.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
 import { resolveAudit, resolveObservers, type AuditConfig } from './audit-options.js';
 import { resolveAuth, type AuthConfig } from './auth-options.js';
+import { resolveModeration, type ModerationConfig } from './moderation-options.js';
 import { reportTooOften } from './recheck.js';
 import { OptionReader } from './option-reader.js';
 import { MODULE_TABLE } from './option-table.js';
@@ -19,7 +20,7 @@ import { resolveTransport, type TransportConfig } from './transport-options.js';
 export const REALTIME_CONFIG = Symbol('REALTIME_CONFIG');
 
 /** The module's options after validation: every default is filled in, every duration is in milliseconds. */
-export interface RealtimeConfig {
+export interface RealtimeConfig extends ModerationConfig {
   readonly auth: AuthConfig;
   readonly transport: TransportConfig;
   /** Whether plain streams are served at a path of their own. */
@@ -31,7 +32,6 @@ export interface RealtimeConfig {
   readonly audit: AuditConfig;
   /** Those of the application. */
   readonly observers: readonly Observer[];
-  readonly isExempt: IsExempt | undefined;
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
   /** Whether the application's global guards, interceptors and pipes run on channels and at connect. */
@@ -56,6 +56,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     drain: _drain,
     proxyIdleTimeout: _proxy,
     limits: _limits,
+    moderation: _moderation,
     ...plain
   } = MODULE_TABLE;
   const {
@@ -89,7 +90,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     limitsForUser: limits.forUser,
     audit: resolveAudit(reader),
     observers: resolveObservers(reader),
-    isExempt: resolveModeration(reader.object('moderation')),
+    ...resolveModeration(reader.object('moderation')),
     broker: resolveBroker(reader),
     publisherOnly,
     globalEnhancers,
@@ -107,21 +108,6 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
   reader.end();
   problems.throwIfAny();
   return config;
-}
-
-function resolveModeration(reader: OptionReader): IsExempt | undefined {
-  const isExempt = reader.checked(
-    'isExempt',
-    isExemption,
-    'is not a function.',
-    'Give a function that returns true for users that slow mode leaves alone.',
-  );
-  reader.end();
-  return isExempt;
-}
-
-function isExemption(value: unknown): value is IsExempt {
-  return typeof value === 'function';
 }
 
 function resolveLimits(reader: OptionReader): {

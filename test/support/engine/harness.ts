@@ -115,7 +115,7 @@ export class EngineHarness {
     } & Partial<
       Pick<
         EngineOptions,
-        'authenticator' | 'requests' | 'onConnect' | 'observers' | 'limitsForUser' | 'isExempt'
+        'authenticator' | 'requests' | 'onConnect' | 'observers' | 'limitsForUser' | 'isExempt' | 'spam'
       >
     > = {},
   ) {
@@ -130,6 +130,7 @@ export class EngineHarness {
       ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
       limitsForUser: options.limitsForUser,
       isExempt: options.isExempt,
+      spam: options.spam,
       observers: options.observers ?? [],
       settings: settingsWith(settings),
       clock: this.clock,

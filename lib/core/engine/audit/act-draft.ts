@@ -3,6 +3,9 @@ import type { AuditDraft, AuditSubject, AuditValue } from '../../ports/audit.js'
 import type { ControlReceipt } from '../../ports/control.js';
 import type { AdministrativeAct } from '../../ports/observer.js';
 
+/** Places that an entry names one by one. */
+const MAX_SEQS = 100;
+
 /** What the audit has of an administrative act and its outcome. @param receipt `undefined` where the broker rejected it. */
 export function draftOfAct(
   act: AdministrativeAct,
@@ -54,6 +57,12 @@ function subjectOf(act: AdministrativeAct): Pick<AuditDraft, 'act' | 'whom' | 'c
       };
     case 'ban':
       return { act: 'ban', whom: user(act.user), ...dataOf({ forMs: act.forMs }) };
+    case 'erase':
+      return {
+        act: 'erase',
+        channel: act.channel,
+        data: { count: act.seqs.length, seqs: act.seqs.slice(0, MAX_SEQS) },
+      };
     case 'restrict':
       return {
         act: act.act,
@@ -61,8 +70,6 @@ function subjectOf(act: AdministrativeAct): Pick<AuditDraft, 'act' | 'whom' | 'c
         ...channelOf(act.channel),
         ...dataOf({ forMs: act.forMs, everyMs: act.everyMs }),
       };
-    case 'erase':
-      return { act: 'erase', whom: EVERYBODY, channel: act.channel, data: { seqs: act.seqs } };
     case 'lift':
       return { act: LIFTED[act.act], whom: act.whom, ...channelOf(act.channel) };
   }

@@ -1,5 +1,6 @@
 import { RealtimeError } from '../../../protocol/realtime-error.js';
 import { ThrottledLog } from '../../async/throttled-log.js';
+import { BY_SPAM } from '../../commands/spam-guard.js';
 import type {
   AuditDraft,
   AuditEntry,
@@ -26,8 +27,10 @@ const REFUSALS: readonly unknown[] = ['unauthorized', 'forbidden', 'banned', 401
 
 export interface AuditDeps extends SinkQueueLimits {
   readonly sinks: readonly AuditSink[];
-  /** Refusals in a minute that have an entry each; 0 for none, and no counts. */
+  /** What clients cause: so many in a minute have an entry each, the others are counted. */
   readonly refusalsPerMinute: number;
+  /** Whether what clients are refused by authorizations, and when they connect, is recorded. */
+  readonly refusals: boolean;
   readonly nodeId: string;
   /** First bits of IPv6 addresses that are one client. */
   readonly ipv6Prefix: number;
@@ -133,11 +136,12 @@ export class Audit {
   }
 
   private observe(): Observer {
-    const { refusalsPerMinute, ipv6Prefix } = this.deps;
+    const { refusals, ipv6Prefix } = this.deps;
     const acts: Observer = {
       onAct: (act, receipt, error) => {
         if (!('connection' in act)) {
-          this.enter(draftOfAct(act, receipt, error), false);
+          // Steps against spam are caused by clients.
+          this.enter(draftOfAct(act, receipt, error), 'by' in act && act.by === BY_SPAM);
           return;
         }
         const { id, user, ip } = act.connection;
@@ -150,8 +154,19 @@ export class Audit {
           data: { session: id, banMs: act.banMs },
         }));
       },
+      onSpam: ({ user, address, session, channel, pattern, step, strikes }) => {
+        // The others are acts.
+        if (step !== 'warn') return;
+        this.refusals.add(user ?? anonymousOf(address), `warn ${pattern}`, () => ({
+          act: 'warn',
+          by: BY_SPAM,
+          whom: user === undefined ? { of: 'session', id: session } : { of: 'user', id: user },
+          channel,
+          data: { strikes },
+        }));
+      },
     };
-    if (refusalsPerMinute === 0) return acts;
+    if (!refusals) return acts;
     return {
       ...acts,
       onAuthorization: ({ user, connection, channel }, pattern, action, outcome) => {

@@ -28,6 +28,7 @@ function auditOf(patch: Partial<AuditDeps> = {}): Audit {
   return new Audit({
     sinks: [{ write: (entry) => void entries.push(entry) }],
     refusalsPerMinute: 60,
+    refusals: true,
     maxEntries: 1_000,
     maxBytes: 1_000_000,
     writeTimeoutMs: 1_000,
@@ -205,6 +206,20 @@ describe('the audit of what clients are refused', () => {
     expect(entries).toHaveLength(5);
   });
 
+  it('counts each client and each kind from nothing in the next minute', () => {
+    const audit = auditOf();
+    const refuse = (times: number): void => {
+      for (let index = 0; index < times; index++) audit.observer.onRefusal?.('upgrade', 401, '203.0.113.7');
+    };
+    refuse(7);
+    clock.advance(60_000);
+    refuse(6);
+    clock.advance(60_000);
+    const counts = entries.flatMap(({ act, data }) => (act === 'refusals' ? [data?.['counts']] : []));
+    expect(counts).toEqual([{ 'connect upgrade 401': 2 }, { 'connect upgrade 401': 1 }]);
+    expect(entries.filter(({ act }) => act === 'connect')).toHaveLength(10);
+  });
+
   it('counts the addresses of one network as one client, and leaves out who only sends too much', () => {
     const audit = auditOf();
     for (let index = 0; index < 9; index++)
@@ -217,8 +232,8 @@ describe('the audit of what clients are refused', () => {
   });
 
   it('measures nothing where no refusals are wanted', () => {
-    const { observer } = auditOf({ refusalsPerMinute: 0 });
-    expect(Object.keys(observer)).toEqual(['onAct']);
+    const { observer } = auditOf({ refusals: false });
+    expect(Object.keys(observer)).toEqual(['onAct', 'onSpam']);
   });
 });
 
@@ -269,6 +284,22 @@ describe('lists of the audit', () => {
     expect(small.read({ cursor: 'of another sink', limit: 10 })).toEqual({ entries: [] });
   });
 
+  it('continue at a cursor from before many entries went', () => {
+    const sink = new KeptEntries({ entries: 1_500, bytes: 10_000_000 });
+    const audit = auditOf({ sinks: [sink] });
+    const record = (from: number, to: number): void => {
+      for (let index = from; index < to; index++) audit.record({ act: `a${index}` });
+    };
+    record(0, 1_500);
+    const first = sink.read({ limit: 1 });
+    expect(first.entries[0]?.act).toBe('a1499');
+    record(1_500, 2_900);
+    const second = sink.read({ limit: 1, cursor: first.more });
+    expect(second.entries[0]?.act).toBe('a1498');
+    record(2_900, 20_000);
+    expect(sink.read({ limit: 1, cursor: second.more })).toEqual({ entries: [] });
+  });
+
   it('fail with unavailable where no sink can be read, or the sink fails', async () => {
     await expect(auditOf().list({}, { limit: 1 })).rejects.toMatchObject({ code: 'unavailable' });
     const failing: AuditSink = { write: () => undefined, read: () => Promise.reject(new Error('no')) };
@@ -281,7 +312,7 @@ describe('lists of the audit', () => {
 describe('the end of the audit', () => {
   it('records the counts that are open, and logs what sinks did not take', async () => {
     const audit = auditOf({
-      refusalsPerMinute: 0,
+      refusals: false,
       sinks: [
         { write: () => new Promise<void>(() => undefined) },
         { write: (entry) => void entries.push(entry) },

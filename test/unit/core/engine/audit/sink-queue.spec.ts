@@ -210,6 +210,20 @@ describe('the queue of an audit sink', () => {
     expect(queue.size).toBe(0);
   });
 
+  it('hands on as before to a sink whose answers are late, however many', async () => {
+    const { open, write } = slowSink();
+    const queue = queueOf({ write }, { maxEntries: 40 });
+    const ids = Array.from({ length: 20 }, (_, index) => `e${index}`);
+    push(queue, ids);
+    for (let at = 0; at < ids.length; at++) {
+      await clock.advanceAsync(1_000);
+      open[at]?.take();
+      await settle();
+    }
+    expect(taken).toEqual(ids);
+    expect(queue.size).toBe(0);
+  });
+
   it('gives up one entry that the sink refuses while it takes others, and says so', async () => {
     const queue = queueOf({
       write: ({ id }) => {

@@ -887,11 +887,17 @@ export const FIXED = {
     'the user',
     'the rest is not compared',
   ),
-  'lib/core/access/spam/recent-texts.ts#MAX_TEXTS': count(
-    'texts of a user that `repeatsAndBursts` remembers',
+  'lib/core/access/spam/repeats-and-bursts.ts#MIN_TEXTS': count(
+    'texts of a user that `repeatsAndBursts` remembers, or as many as its greatest `count`; five times as many of an address',
     'the user',
     'the oldest is forgotten',
     'none: a fingerprint of 96 bytes each; `maxBytes` of the detector bounds all',
+  ),
+  'lib/core/access/spam/repeats-and-bursts.ts#MAX_REPEATS': count(
+    '`count` of near-equal texts in the options of `repeatsAndBursts`',
+    'the application',
+    'a RangeError',
+    'none: a number',
   ),
   'lib/core/access/spam/text-of.ts#MAX_CHARACTERS': bytes(
     'the text that is taken of a payload',

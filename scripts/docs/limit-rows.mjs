@@ -2075,6 +2075,28 @@ export const FIXED = {
     'the others are left out',
     '`lib/admin/input.ts#MAX_BODY_BYTES`',
   ),
+  'lib/admin/read-entries.ts#WINDOW_MS': time(
+    'what one audit entry of a reader of the admin API stands for',
+    'the reader',
+    'the next read has an entry of its own',
+  ),
+  'lib/admin/read-entries.ts#MAX_READS': count(
+    'readers and channels whose last entry is remembered',
+    'the node',
+    'the oldest has another entry at its next read',
+    'none: the names are bounded',
+  ),
+  'lib/admin/refusal-counts.ts#MAX_KINDS': count(
+    'kinds of refusals that the admin API counts apart',
+    'the node',
+    'further ones are counted as one kind',
+    'none: a kind is a code of a catalogue or a status',
+  ),
+  'lib/admin/publish-draft.ts#MAX_LIST_CHARACTERS': bytes(
+    'ids, and channels, that the audit entry of a batch names, in characters of JSON',
+    'the request',
+    'the others are left out; the entry has the number of all',
+  ),
   'lib/admin/routes/channels.ts#MAX_CHANNELS': count(
     'channels of one page of the admin API, whose members are counted',
     'the request',

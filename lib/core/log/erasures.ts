@@ -10,7 +10,7 @@ const MAX_EVENTS = 50_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 /** What an erasure takes beside its texts, and each of its places, in bytes. */
 const ERASURE_BYTES = 600;
-const PLACE_BYTES = 48;
+const PLACE_BYTES = 96;
 
 /** Events of one channel that were erased together. */
 interface Erasure {
@@ -28,12 +28,44 @@ interface Erasure {
 /** Is called with the places of events of one channel that were erased. */
 export type ErasedListener = (seqs: readonly number[]) => void;
 
+/** Where events of one channel were erased. */
+class ErasedPlaces {
+  /** {@link Erasure.serial} of the newest. */
+  newest = 0;
+  /** By epoch: each place, with the newest erasure of it. One that is looked for costs the same, however many there are. */
+  private readonly byEpoch = new Map<string, Map<number, number>>();
+
+  add({ epochs, seqs, serial }: Erasure): void {
+    this.newest = serial;
+    for (const epoch of epochs) {
+      let places = this.byEpoch.get(epoch);
+      if (places === undefined) this.byEpoch.set(epoch, (places = new Map()));
+      for (const seq of seqs) places.set(seq, serial);
+    }
+  }
+
+  /** @returns whether nothing is left. */
+  remove({ epochs, seqs, serial }: Erasure): boolean {
+    for (const epoch of epochs) {
+      const places = this.byEpoch.get(epoch);
+      if (places === undefined) continue;
+      for (const seq of seqs) if (places.get(seq) === serial) places.delete(seq);
+      if (places.size === 0) this.byEpoch.delete(epoch);
+    }
+    return this.byEpoch.size === 0;
+  }
+
+  has({ epoch, seq, isErased }: ChannelEvent): boolean {
+    return !isErased && this.byEpoch.get(epoch)?.has(seq) === true;
+  }
+}
+
 /**
  * The erasures of the last minutes, as this node knows them. The log has nothing of these events any more; what was read from it, or
  * sent by it, before that may still arrive, and is cleansed then (G29). A channel in which nothing was erased costs one look.
  */
 export class Erasures {
-  private readonly byChannel = new Map<string, Erasure[]>();
+  private readonly byChannel = new Map<string, ErasedPlaces>();
   /** All of them, oldest first. */
   private all: Erasure[] = [];
   private events = 0;
@@ -72,7 +104,7 @@ export class Erasures {
    */
   hasSince(channel: string, mark: number): boolean {
     if (mark === this.count) return false;
-    return mark < this.forgotten || (this.byChannel.get(channel)?.at(-1)?.serial ?? 0) > mark;
+    return mark < this.forgotten || (this.byChannel.get(channel)?.newest ?? 0) > mark;
   }
 
   /** Calls back with all that {@link notify} is called with. */
@@ -92,11 +124,14 @@ export class Erasures {
       seqs: new Set(seqs),
       until: this.clock.monotonic() + KEEP_MS,
       serial: ++this.count,
-      bytes: ERASURE_BYTES + 2 * (channel.length + epochs.join('').length) + PLACE_BYTES * seqs.length,
+      bytes:
+        ERASURE_BYTES +
+        2 * (channel.length + epochs.join('').length) +
+        PLACE_BYTES * epochs.length * seqs.length,
     };
-    const known = this.byChannel.get(channel);
-    if (known === undefined) this.byChannel.set(channel, [erasure]);
-    else known.push(erasure);
+    let known = this.byChannel.get(channel);
+    if (known === undefined) this.byChannel.set(channel, (known = new ErasedPlaces()));
+    known.add(erasure);
     this.all.push(erasure);
     this.events += erasure.seqs.size;
     this.weight += erasure.bytes;
@@ -110,15 +145,14 @@ export class Erasures {
    */
   cleanse(channel: string, events: readonly ChannelEvent[]): readonly ChannelEvent[] {
     if (this.all.length === 0) return events;
-    const erasures = this.byChannel.get(channel);
-    if (erasures === undefined || !events.some((event) => isIn(erasures, event))) return events;
-    return events.map((event) => (isIn(erasures, event) ? ChannelEvent.erased(event) : event));
+    const places = this.byChannel.get(channel);
+    if (places === undefined || !events.some((event) => places.has(event))) return events;
+    return events.map((event) => (places.has(event) ? ChannelEvent.erased(event) : event));
   }
 
   /** Whether an event of a channel was erased, and is not what is left of it. */
   covers(event: ChannelEvent): boolean {
-    const erasures = this.byChannel.get(event.channel);
-    return erasures !== undefined && isIn(erasures, event);
+    return this.byChannel.get(event.channel)?.has(event) === true;
   }
 
   private trim(): void {
@@ -146,15 +180,6 @@ export class Erasures {
     this.events -= erasure.seqs.size;
     this.weight -= erasure.bytes;
     this.forgotten = erasure.serial;
-    const left = this.byChannel.get(erasure.channel)?.filter((other) => other !== erasure) ?? [];
-    if (left.length === 0) this.byChannel.delete(erasure.channel);
-    else this.byChannel.set(erasure.channel, left);
+    if (this.byChannel.get(erasure.channel)?.remove(erasure) === true) this.byChannel.delete(erasure.channel);
   }
-}
-
-function isIn(erasures: readonly Erasure[], event: ChannelEvent): boolean {
-  return (
-    !event.isErased &&
-    erasures.some(({ epochs, seqs }) => seqs.has(event.seq) && epochs.includes(event.epoch))
-  );
 }

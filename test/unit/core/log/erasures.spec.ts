@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Erasures } from '../../../../lib/core/log/erasures.js';
+import type { ChannelEvent } from '../../../../lib/core/ports/channel-event.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
 
 const MINUTES = 60_000;
@@ -33,7 +34,7 @@ describe('what a node remembers of erasures (G29)', () => {
     known.record('b', ['e'], places(1_000));
     expect(known.size).toBe(1_000);
     known.record('c', ['e'], places(2));
-    expect([known.size, known.bytes]).toEqual([2, one + 48]);
+    expect([known.size, known.bytes]).toEqual([2, one + 96]);
   });
 
   it('is given back when it has been remembered for five minutes', () => {
@@ -46,6 +47,26 @@ describe('what a node remembers of erasures (G29)', () => {
     clock.advance(5 * MINUTES);
     known.record('b', ['e'], [1]);
     expect(known.bytes).toBe(one);
+  });
+
+  it('covers a place that was erased twice for as long as the second time is remembered, in each of its epochs', () => {
+    const { known, clock } = erasures();
+    const at = (seq: number, epoch: string) =>
+      ({ channel: 'a', seq, epoch, isErased: false }) as ChannelEvent;
+    known.record('a', ['e', 'f'], [1, 2]);
+    clock.advance(3 * MINUTES);
+    known.record('a', ['e'], [2]);
+    expect(
+      [at(1, 'e'), at(2, 'e'), at(1, 'f'), at(3, 'e'), at(1, 'g')].map((event) => known.covers(event)),
+    ).toEqual([true, true, true, false, false]);
+    clock.advance(2 * MINUTES);
+    known.record('b', ['e'], [1]);
+    expect([at(1, 'e'), at(2, 'e'), at(2, 'f')].map((event) => known.covers(event))).toEqual([
+      false,
+      true,
+      false,
+    ]);
+    expect(known.covers({ ...at(2, 'e'), isErased: true } as ChannelEvent)).toBe(false);
   });
 
   it('tells what was made before an erasure of its channel from what was made after it', () => {

@@ -125,6 +125,8 @@ export interface BrokerHarnessFactory {
   readonly bounds?: readonly BrokerBound[];
   /** Whether nodes can send one another bytes: the bus has `send` and `nodes`. Default `false`: no test of them is registered. */
   readonly messages?: boolean;
+  /** Whether the broker has `transitions`. Default `false`: no test of them is registered. */
+  readonly transitions?: boolean;
   /** Makes the harness of one test. */
   create(): Promise<BrokerHarness>;
 }

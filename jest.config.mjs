@@ -46,6 +46,8 @@ const project = (displayName, folder, more = {}) => ({
 
 export default {
   testTimeout: patience(30_000),
+  // What the modules of a spec keep is never released: after a hundred specs collections of several gigabytes take seconds.
+  workerIdleMemoryLimit: '1.5GB',
   projects: [
     project('unit', 'unit'),
     // Of the repository itself: lint rules, documents, links, what the titles of the tests promise.

@@ -131,6 +131,7 @@ export const smugglingAttacks: readonly HttpAttack[] = [
     clause: 'P20h',
     bytes: head(...STREAM) + SMUGGLED,
     answers: [401],
+    mayEndBefore: true,
   },
   {
     name: 'garbage',

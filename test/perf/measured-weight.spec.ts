@@ -1,12 +1,12 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
-import { jsonCodec } from '../../../../lib/protocol/codecs/json.js';
-import { msgpackCodec } from '../../../../lib/protocol/codecs/msgpack.js';
-import type { Codec } from '../../../../lib/protocol/codecs/codec.js';
-import { fromWireValue, toWireValue } from '../../../../lib/protocol/wire-value.js';
-import { plainCopy } from '../../../../lib/core/log/plain-value.js';
-import { structureOf } from '../../../../lib/core/ports/value-weight.js';
+import { jsonCodec } from '../../lib/protocol/codecs/json.js';
+import { msgpackCodec } from '../../lib/protocol/codecs/msgpack.js';
+import type { Codec } from '../../lib/protocol/codecs/codec.js';
+import { fromWireValue, toWireValue } from '../../lib/protocol/wire-value.js';
+import { plainCopy } from '../../lib/core/log/plain-value.js';
+import { structureOf } from '../../lib/core/ports/value-weight.js';
 
 const ITEMS = 10_000;
 /** Items of one message. */

@@ -65,6 +65,27 @@ export function transitionsContract(context: ContractContext): void {
     await context.eventually(async () => expect(await consume(node)).toEqual(['-']));
   });
 
+  it('ends with the latest of its holders, whichever came last (G19)', async () => {
+    const node = await context.node();
+    const channel = context.channel();
+    const { leaseMs, slackMs } = context.windows;
+    const ends = [leaseMs, LONG_LEASE_MS, leaseMs];
+    for (const [index, ms] of ends.entries())
+      await of(node).hold([hold(channel, { holder: `n${index}` })], ms);
+    await context.harness.advance(leaseMs + slackMs);
+    expect(await consume(node)).toEqual(['+']);
+    await of(node).release(hold(channel, { holder: 'n0' }), 0);
+    expect(await consume(node)).toEqual([]);
+    await of(node).release(hold(channel, { holder: 'n1' }), 0);
+    expect(await consume(node)).toEqual(['-']);
+  });
+
+  it('records both transitions of a lease that ends at once (G19)', async () => {
+    const node = await context.node();
+    await of(node).hold([hold(context.channel())], 0);
+    expect(await consume(node)).toEqual(['+', '-']);
+  });
+
   it('renews: a holder that holds again in time has no transition (G19)', async () => {
     const node = await context.node();
     const channel = context.channel();
@@ -120,6 +141,14 @@ export function transitionsContract(context: ContractContext): void {
     const again = await of(right).take(10);
     expect(words(again)).toEqual(['+b', '+c']);
     expect(again[0]?.id).toBe(first[1]?.id);
+  });
+
+  it('hands a node again what it did not deal with, after it was no consumer for a time (G19)', async () => {
+    const node = await context.node();
+    await of(node).hold([hold(context.channel())], LONG_LEASE_MS);
+    const first = await of(node).take(10);
+    await context.harness.advance(CONSUMER_MS);
+    expect(await of(node).take(10)).toEqual(first);
   });
 
   it('hands them to another node at once when the consumer is closed (G19)', async () => {

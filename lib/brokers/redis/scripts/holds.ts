@@ -33,7 +33,7 @@ local function latestOf(hash)
   return latest
 end
 
-local function settle(hash, thing, wasHeld)
+local function settle(hash, thing)
   local latest = latestOf(hash)
   if latest then
     redis.call('ZADD', DUE, int(latest), thing)
@@ -41,7 +41,7 @@ local function settle(hash, thing, wasHeld)
   else
     redis.call('UNLINK', hash)
     redis.call('ZREM', DUE, thing)
-    if wasHeld then record(thing, 0) end
+    record(thing, 0)
   end
   return latest
 end
@@ -59,7 +59,7 @@ for step = 1, steps do
   local generation, ends = tonumber(ARGV[at + 4]), now + tonumber(ARGV[at + 5])
   local hash = KEYS[step + 2]
   local due = tonumber(redis.call('ZSCORE', DUE, thing) or nil)
-  if (due and due <= now) or (not due and redis.call('EXISTS', hash) == 1) then due = settle(hash, thing, true) end
+  if (due and due <= now) or (not due and redis.call('EXISTS', hash) == 1) then due = settle(hash, thing) end
   if kind ~= 's' then
     local known = redis.call('HGET', hash, holder)
     local newest, before
@@ -74,12 +74,12 @@ for step = 1, steps do
         redis.call('ZADD', DUE, int(ends), thing)
         redis.call('PEXPIRE', hash, int(ends - now + headMs))
       elseif not (known and before < due) then
-        settle(hash, thing, false)
+        settle(hash, thing)
       end
     elseif kind == 'r' and known and not fenced then
       if ends <= now then redis.call('HDEL', hash, holder)
       else redis.call('HSET', hash, holder, int(generation) .. ' ' .. int(ends)) end
-      settle(hash, thing, true)
+      settle(hash, thing)
     end
   end
 end

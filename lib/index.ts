@@ -1,4 +1,4 @@
-// What an application uses. Everything else has a subpath: broker, client, health, platform-ws, redis.
+// What an application uses. Everything else has a subpath: admin, auth, broker, client, health, platform-ws, redis.
 export { memoryBroker } from './brokers/memory/index.js';
 export type { Broker } from './core/ports/broker.js';
 export type { SessionCount, SessionPage } from './core/engine/cluster/cluster-sessions.js';

@@ -19,6 +19,11 @@ export interface Advice {
 /** The advice of a loss that nobody announced: all clients of a node may have had it, so they spread themselves. */
 export const LOSS: Advice = { retryAfterMs: 0 };
 
+/** What a server says of a wait; `undefined` where it says nothing. In milliseconds. */
+export function adviceOf(retryAfterMs: number, spreadMs: number): Advice | undefined {
+  return retryAfterMs + spreadMs > 0 ? { retryAfterMs, spreadMs } : undefined;
+}
+
 /**
  * Exponential backoff with full jitter: uniform between 0 and `baseMs × 2^retry`, at most `maxMs` (P19).
  *

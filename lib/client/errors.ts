@@ -74,3 +74,11 @@ export function outcomeUnknown(what: string, cause?: unknown): RealtimeError {
 function sentence(text: string): string {
   return text.endsWith('.') ? text : `${text}.`;
 }
+
+/** A ban from the channel that is no longer than this is waited for, in milliseconds; of a longer one the application is notified. */
+const SHORT_BAN_MS = 600_000;
+
+/** Whether a subscription comes back by itself after a ban. */
+export function isShortBan(code: string, retryAfterMs: number): boolean {
+  return code === 'banned' && retryAfterMs > 0 && retryAfterMs <= SHORT_BAN_MS;
+}

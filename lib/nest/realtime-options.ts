@@ -1,8 +1,11 @@
 import type { Type } from '@nestjs/common';
+import type { AuditSink } from '../core/ports/audit.js';
 import type { Broker } from '../core/ports/broker.js';
 import type { MaybePromise } from '../core/ports/maybe-promise.js';
 import type { RealtimeConnection } from '../core/ports/realtime-connection.js';
 import type { Authenticator, RealtimeIdentity } from '../core/ports/identity.js';
+import type { Observer } from '../core/ports/observer.js';
+import type { SpamDetector } from '../core/ports/spam.js';
 import type { LimitsForUser } from '../core/ports/user-limits.js';
 import type { Codec } from '../protocol/codecs/codec.js';
 import type { CompressionOptions, OriginRule, TrustProxy } from '../transports/websocket/index.js';
@@ -378,6 +381,51 @@ export interface RealtimeCircuitOptions {
   readonly maxOpenFor?: Duration;
 }
 
+/** Options of moderation. */
+export interface RealtimeModerationOptions {
+  /**
+   * Whether slow mode and `spam` leave a user alone in a channel, e.g. a moderator. Called for publishes in slow mode, and those that
+   * are judged, and answers at once; one that throws counts as a no. Default: nobody is left alone.
+   *
+   * @example isExempt: (user, channel) => user['role'] === 'moderator'
+   */
+  readonly isExempt?: (user: RealtimeIdentity, channel: string) => boolean;
+  /**
+   * What is done against spam in what clients publish; users whom `isExempt` names are left alone. Each publish is judged after its
+   * authorization and before its handler. Default: nothing.
+   */
+  readonly spam?: RealtimeSpamOptions;
+}
+
+/** What is done against spam. */
+export interface RealtimeSpamOptions {
+  /** Decides about each publish: `repeatsAndBursts()` of `nestjs-realtime/moderation`, or one of your own. */
+  readonly detector: SpamDetector;
+  /** Names of channels, or patterns as in `@Channel`, whose publishes are judged. Default: all. */
+  readonly channels?: readonly string[];
+  /**
+   * What happens at the first strike, at the second and so on; later ones repeat the last. They concern a user everywhere, an anonymous
+   * client for its session. What a client sends within three seconds after a strike is refused and is no further one.
+   * Default: warn, slow, mute, ban, as docs/moderation.md has them.
+   *
+   * @example steps: [{ step: 'warn' }, { step: 'warn' }, { step: 'mute', for: '1h' }]
+   */
+  readonly steps?: readonly RealtimeSpamStep[];
+  /** Time after which one strike is forgotten. Default `'30m'`. */
+  readonly decay?: Duration;
+  /**
+   * What happens to a publish where the detector throws, rejects, returns no verdict, or takes longer than `handlerTimeout`: it passes,
+   * or is refused with `unavailable`; the log says so. Default `'allow'`.
+   */
+  readonly onFailure?: 'allow' | 'refuse';
+}
+
+/** One step against spam. */
+export type RealtimeSpamStep =
+  | { readonly step: 'warn' }
+  | { readonly step: 'slow'; readonly every: Duration; readonly for: Duration }
+  | { readonly step: 'mute' | 'ban'; readonly for: Duration };
+
 /** Everything that can be set. Only `auth` is needed, where clients connect. */
 export interface RealtimeModuleOptions {
   /** Path of the endpoint on the application's HTTP server; no global prefix is added. Default `'/realtime'`. */
@@ -482,6 +530,8 @@ export interface RealtimeModuleOptions {
   readonly abuse?: RealtimeAbuseOptions;
   /** When handlers that keep failing are left alone. */
   readonly circuits?: RealtimeCircuitOptions;
+  /** Moderation: who is left alone. */
+  readonly moderation?: RealtimeModerationOptions;
   /** Bounds of the outbound queue of one connection (G13). */
   readonly outbox?: {
     /** Bytes that may wait. Default 1048576 (1 MiB). */
@@ -545,6 +595,33 @@ export interface RealtimeModuleOptions {
   readonly ringBytesPerNode?: number;
   /** How long the members of a node that died stay listed (G19). Default `'30s'`. */
   readonly presenceLease?: Duration;
+  /**
+   * What is recorded of administrative acts, for `realtime.audit`. Without it the newest acts are kept in the memory of this process,
+   * and nothing of what clients are refused.
+   */
+  readonly audit?: {
+    /**
+     * Where entries go: `logSink()`, `memorySink()` and `redisSink()` of `nestjs-realtime/audit`, or one of your own. Lists come from
+     * the first that can be read. Default: a `memorySink()`.
+     */
+    readonly sinks?: readonly AuditSink[];
+    /**
+     * Refusals of clients in a minute that have an entry each: by an authorization (`forbidden`), and when they connect; five of
+     * one client at most. Of the others one entry has the number. 0 for none. Default 60.
+     */
+    readonly refusalsPerMinute?: number;
+    /** Entries that wait for one sink; what clients cause may fill half. Further ones are lost, and counted. Default 10000. */
+    readonly maxQueued?: number;
+    /** Bytes of them. Default 8388608 (8 MiB). */
+    readonly maxQueuedBytes?: number;
+    /** How long a sink may take for one entry, which is then written again. Default `'10s'`. */
+    readonly writeTimeout?: Duration;
+  };
+  /**
+   * Objects that are notified of what happens, for metrics and tracing; the type `Observer` is in `nestjs-realtime/audit`. Their
+   * methods are called on the hot path, synchronously. Default: none, which costs nothing.
+   */
+  readonly observers?: readonly Observer[];
   /** Name of this node in tickets, receipts and logs. Default: random. */
   readonly nodeId?: string | undefined;
   /** Producer name of what the application itself publishes (P15). Default `'application'`. */

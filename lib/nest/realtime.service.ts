@@ -10,8 +10,11 @@ import type { HistoryResult, PresencePage, PublishResult } from '../protocol/mes
 import { RealtimeError, type ErrorDetail } from '../protocol/realtime-error.js';
 import { matching, object, text, type Check, type Field } from '../protocol/validation/checks.js';
 import { EVENT_FIELDS, HISTORY_FIELDS } from '../protocol/validation/command-schemas.js';
+import { AuditHandle } from './audit-handle.js';
 import { RealtimeRuntime } from './lifecycle/realtime-runtime.js';
 import { serveFeed, type FeedOptions, type FeedTarget } from './feed/serve-feed.js';
+import type { ActOptions } from './act-options.js';
+import { ModerationHandle } from './moderation-handle.js';
 import { durationMs, type Duration } from './options/duration.js';
 
 /** What can be given beside event and payload. */
@@ -44,16 +47,8 @@ export interface HistoryQuery {
   readonly epoch?: string;
 }
 
-/** Why and by whom an administrative act is done, for the audit (G26). */
-export interface ActOptions {
-  /** Why; it goes to the log, not to the client. */
-  readonly reason?: string;
-  /** Who did it. */
-  readonly by?: string;
-}
-
 /** Whose authorizations are asked again; without `user` and `channel`, all. */
-export interface ReauthorizeOptions extends Pick<ActOptions, 'reason'> {
+export interface ReauthorizeOptions extends ActOptions {
   /** Id of the user. Default: everybody, anonymous clients included. */
   readonly user?: string;
   /** Name of a channel, or a pattern as in `@Channel`. Default: all. */
@@ -194,8 +189,8 @@ export class UserHandle {
    * @throws RealtimeError `unavailable` or `timeout` when the broker does not answer: the record may still take effect.
    * @example await realtime.user('u7').disconnect({ reason: 'logged out' });
    */
-  async disconnect({ reason }: Pick<ActOptions, 'reason'> = {}): Promise<ControlReceipt> {
-    return this.runtime.engine.disconnect(this.id, reason);
+  async disconnect({ reason, by }: ActOptions = {}): Promise<ControlReceipt> {
+    return this.runtime.engine.disconnect(this.id, { reason, by });
   }
 
   /**
@@ -212,9 +207,9 @@ export class UserHandle {
    * const { missing } = await realtime.user('u7').revoke('rooms.42', { reason: 'left the team' });
    * await realtime.user('u7').revoke('teams.7.:room');
    */
-  async revoke(channel?: string, { reason }: Pick<ActOptions, 'reason'> = {}): Promise<ControlReceipt> {
+  async revoke(channel?: string, { reason, by }: ActOptions = {}): Promise<ControlReceipt> {
     checkInput('revoke', { channel });
-    return this.runtime.engine.revoke(this.id, channel, reason);
+    return this.runtime.engine.revoke(this.id, channel, { reason, by });
   }
 
   /**
@@ -236,8 +231,8 @@ export class UserHandle {
    *
    * @example await realtime.user('u7').unban({ by: admin.id });
    */
-  async unban({ by }: Pick<ActOptions, 'by'> = {}): Promise<ControlReceipt> {
-    return this.runtime.engine.unban(this.id, by);
+  async unban({ reason, by }: ActOptions = {}): Promise<ControlReceipt> {
+    return this.runtime.engine.unban(this.id, { reason, by });
   }
 }
 
@@ -298,7 +293,7 @@ export class SessionsHandle {
    */
   async disconnect(
     whom: { readonly id: string } | { readonly channel: string } | { readonly address: string },
-    { reason }: Pick<ActOptions, 'reason'> = {},
+    { reason, by }: ActOptions = {},
   ): Promise<ControlReceipt> {
     const { id, channel, address } = whom as { id?: string; channel?: string; address?: string };
     checkInput('disconnect', { id, channel, address });
@@ -307,9 +302,10 @@ export class SessionsHandle {
     if (only === undefined || given.length > 1)
       throw new RealtimeError('bad_request', 'disconnect: give either id, channel or address');
     const { engine } = this.runtime;
-    if (id !== undefined) return engine.disconnectSessions('session', id, reason);
-    if (channel !== undefined) return engine.disconnectSessions('channel', channel, reason);
-    return engine.disconnectSessions('address', this.network(only, 'disconnect'), reason);
+    const why = { reason, by };
+    if (id !== undefined) return engine.disconnectSessions('session', id, why);
+    if (channel !== undefined) return engine.disconnectSessions('channel', channel, why);
+    return engine.disconnectSessions('address', this.network(only, 'disconnect'), why);
   }
 
   private known({ user, channel, address }: SessionFilter): SessionFilter {
@@ -371,6 +367,24 @@ export class RealtimeService {
   }
 
   /**
+   * What was done by whom: records acts of the application, and lists all.
+   *
+   * @example const { entries } = await realtime.audit.list({ whom: 'u7' });
+   */
+  get audit(): AuditHandle {
+    return new AuditHandle(this.runtime.audit);
+  }
+
+  /**
+   * Bans, mutes, slow mode and kicks, on every node.
+   *
+   * @example await realtime.moderation.mute({ user: 'u7' }, { channel: 'rooms.42', for: '10m', reason: 'flood', by: admin.id });
+   */
+  get moderation(): ModerationHandle {
+    return new ModerationHandle(this.runtime);
+  }
+
+  /**
    * Asks the authorizations of live subscriptions again on every node, 64 at a time on each (G11): to be called when roles or
    * memberships changed and it is not known who lost what. Only a no ends a subscription; while an authorization fails, nothing of
    * its subscription is delivered, and it is asked again. A subscribe that was under way is answered with `unavailable`, which its
@@ -385,9 +399,9 @@ export class RealtimeService {
    * await realtime.reauthorize({ channel: 'documents.:id', reason: 'role changed' });
    */
   async reauthorize(options: ReauthorizeOptions = {}): Promise<ControlReceipt> {
-    const { user: id, channel, reason } = checkFilter('reauthorize', options, ['reason']);
+    const { user: id, channel, reason, by } = checkFilter('reauthorize', options, ['reason', 'by']);
     checkInput('reauthorize', { user: id, channel });
-    return this.runtime.engine.reauthorize(id, channel, reason);
+    return this.runtime.engine.reauthorize(id, channel, { reason, by });
   }
 
   /**

@@ -1,10 +1,12 @@
 // `npm run docs` writes the documents that are made from the sources: docs/errors.md, docs/options.md,
-// docs/limits.md and docs/promises.md. `npm run docs -- --full` writes test-artifacts/promises-full.md instead, every promise with its tests.
+// docs/limits.md, docs/promises.md and the routes in docs/admin-api.md. `npm run docs -- --full` writes test-artifacts/promises-full.md instead, every promise with its tests.
+import { build } from 'esbuild';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as prettier from 'prettier';
 import ts from 'typescript';
+import { renderAdmin } from './admin.mjs';
 import { renderErrors } from './errors.mjs';
 import { LIMIT_FILES, LIMIT_MODULES, renderLimits, subjectsOf } from './limits.mjs';
 import { OPTION_FILES, renderOptions, sectionsOf } from './options.mjs';
@@ -24,6 +26,8 @@ const tests = readTests(root);
 if (process.argv.includes('--full')) {
   await write('test-artifacts/promises-full.md', renderProofs(documents, tests));
 } else {
+  const { ROUTES } = await loadBundled('lib/admin/routes/index.ts');
+  await write('docs/admin-api.md', renderAdmin(read('docs/admin-api.md'), ROUTES));
   const { ERROR_CODES } = await load('lib/protocol/error-codes.ts');
   const { CLOSE_CODES, closeActionOf } = await load('lib/protocol/close-codes.ts');
   const meanings = await load('lib/protocol/meanings.ts');
@@ -61,6 +65,13 @@ function read(file) {
 /** A TypeScript module, with what it imports: no build is needed. */
 async function load(file) {
   return await import(urlOf(file));
+}
+
+/** The same of a module that many lead to. */
+async function loadBundled(file) {
+  const options = { bundle: true, format: 'esm', platform: 'node', write: false };
+  const { outputFiles } = await build({ ...options, entryPoints: [join(root, file)] });
+  return await import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
 }
 
 function urlOf(file) {

@@ -113,10 +113,14 @@ const ERROR_CAUSES = {
     'A guard such as a throttler refused: `reason` is `too_many_requests`, and `retryAfterMs` what it wrote as `Retry-After`.',
   ],
   banned: [
-    'A moderator banned the user.',
+    'A moderator banned the user, the session or the address, everywhere or from this channel ([moderation](moderation.md)).',
     'The client ignored the limits until its connection was closed with 4807, which bans for a while (G16).',
   ],
-  muted: ['The application refused with it: the user may read here, but not write for now.'],
+  muted: [
+    'A moderator muted the user, the session or the address ([moderation](moderation.md)).',
+    'The channel is in slow mode: the `reason` is `slow_mode`, and `retryAfterMs` says when the next publish may come.',
+    'The application refused with it: the user may read here, but not write for now.',
+  ],
   unknown_channel: [
     'No pattern has this number of segments with these literals: names are compared exactly, case included.',
   ],

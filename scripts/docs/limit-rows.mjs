@@ -19,6 +19,24 @@ const count = (what, who, then, beside) => ({ kind: 'count', what, who, then, be
 
 /** Rows by option. */
 export const MODULE = {
+  'audit.refusalsPerMinute': count(
+    'refusals of clients in a minute that have an audit entry each; five of one client',
+    'the client',
+    'counted by one entry at the end of the minute',
+    '`audit.maxQueuedBytes`',
+  ),
+  'audit.maxQueued': count(
+    'audit entries that wait for one sink; what clients cause may fill half',
+    'the node',
+    'further ones are lost, counted by an entry of the act `lost`, and logged',
+    '`audit.maxQueuedBytes`',
+  ),
+  'audit.maxQueuedBytes': bytes('the same', 'the node', 'as `audit.maxQueued`'),
+  'audit.writeTimeout': time(
+    'the answer of an audit sink to one entry',
+    'the sink',
+    'the entry is written again, after a pause; after eight writes without an answer the sink is handed nothing more until one is answered',
+  ),
   'limits.maxFrameBytes': bytes('one frame from a client', 'the connection', 'closes with 4806'),
   'limits.maxMessageBytes': bytes('one message from a client', 'the connection', 'closes with 4806'),
   'limits.maxUnfinishedBytes': bytes(
@@ -567,6 +585,11 @@ export const MODULE_GROUPS = [
       'presenceLease',
     ],
   },
+  {
+    title: 'The audit',
+    says: 'Entries that wait for a sink, and what clients cause of them (G26).',
+    options: ['audit.refusalsPerMinute', 'audit.maxQueued', 'audit.maxQueuedBytes', 'audit.writeTimeout'],
+  },
 ];
 
 /** The subjects of the fixed bounds, by the folders of their constants. */
@@ -597,7 +620,7 @@ export const FIXED_GROUPS = [
   {
     title: 'The module itself',
     says: 'What it does with the application’s errors, its log and its end.',
-    folders: ['lib/nest', 'lib/health'],
+    folders: ['lib/nest', 'lib/health', 'lib/admin', 'lib/audit'],
   },
   { title: 'The client itself', says: 'Beside its options.', folders: ['lib/client'] },
 ];
@@ -853,6 +876,121 @@ export const FIXED = {
     'counts no more of them: so many prove that it works',
     'none: a name is at most 64 characters',
   ),
+  'lib/core/access/spam/judged-publishes.ts#MAX_PUBLISHES': count(
+    'publishes that were judged, and are not judged again when they are sent again',
+    'the node',
+    'the oldest are forgotten, and judged again',
+    'none: a digest and a time each',
+  ),
+  'lib/core/access/spam/plain-text.ts#MAX_COMPARED': bytes(
+    'the text of a publish that `repeatsAndBursts` compares',
+    'the user',
+    'the rest is not compared',
+  ),
+  'lib/core/access/spam/recent-texts.ts#MAX_TEXTS': count(
+    'texts of a user that `repeatsAndBursts` remembers',
+    'the user',
+    'the oldest is forgotten',
+    'none: a fingerprint of 96 bytes each; `maxBytes` of the detector bounds all',
+  ),
+  'lib/core/access/spam/text-of.ts#MAX_CHARACTERS': bytes(
+    'the text that is taken of a payload',
+    'the user',
+    'the rest is not looked at',
+  ),
+  'lib/core/access/spam/text-of.ts#MAX_VALUES': count(
+    'values of a payload that are looked at for a text',
+    'the user',
+    'the rest is not looked at',
+    '`lib/core/access/spam/text-of.ts#MAX_CHARACTERS`',
+  ),
+  'lib/core/access/spam/strikes.ts#MAX_CLIENTS': count(
+    'users, and addresses of anonymous clients, whose strikes are known',
+    'the node',
+    'the oldest are forgotten',
+    'none: a name and two numbers each; long names are kept as a digest',
+  ),
+  'lib/core/access/spam/strikes.ts#ONE_STRIKE_MS': time(
+    'what one strike counts for',
+    'the user',
+    'spam after it is the next strike',
+  ),
+  'lib/core/engine/spam-steps.ts#MAX_RECORDS': count(
+    'steps against spam of which one node tells the others at once',
+    'the node',
+    'applies further ones on this node alone; logged, and `failed` in the audit',
+    'none: a record is a name and a time',
+  ),
+  'lib/core/engine/spam-steps.ts#RECORD_EVERY_MS': time(
+    'until one more of them may be sent',
+    'the node',
+    'applies the step on this node alone; logged',
+  ),
+  'lib/core/engine/audit/act-draft.ts#MAX_SEQS': count(
+    'erased places that an audit entry names',
+    'the node',
+    'it has the number of all',
+    '`audit.maxQueuedBytes`',
+  ),
+  'lib/nest/options/moderation-options.ts#MAX_EVERY_MS': time(
+    '`every` of a step of slow mode',
+    'the application',
+    'does not boot',
+  ),
+  'lib/nest/moderation-handle.ts#MAX_REASON': bytes(
+    'the reason of an act of moderation, in characters',
+    'the application',
+    '`bad_request`',
+  ),
+  'lib/nest/moderation-handle.ts#MAX_BY': bytes(
+    'who did an act of moderation, in characters',
+    'the application',
+    '`bad_request`',
+  ),
+  'lib/nest/moderation-handle.ts#MAX_LINEAGE': bytes(
+    'the lineage of a session that is restricted, in characters',
+    'the application',
+    '`bad_request`',
+  ),
+  'lib/nest/moderation-handle.ts#MAX_EVERY_MS': time(
+    'interval of slow mode',
+    'the application',
+    'a `RangeError`',
+  ),
+  'lib/client/errors.ts#SHORT_BAN_MS': time(
+    'a ban from a channel that the client waits for',
+    'the client',
+    'tells the application, and does not come back by itself',
+  ),
+  'lib/core/ports/moderation.ts#MAX_RESTRICTIONS': count(
+    'restrictions that are in force, on a node and in the broker',
+    'the node, and the cluster',
+    'drops those that end first; logged',
+    '`lib/core/access/restrictions.ts#MAX_BYTES`',
+  ),
+  'lib/core/access/restrictions.ts#MAX_BYTES': bytes(
+    'restrictions that are in force',
+    'the node',
+    'drops those that end first; logged',
+  ),
+  'lib/core/access/restrictions.ts#MIN_SWEEP': count(
+    'restrictions before those that have ended are looked for',
+    'the node',
+    'drops what has ended, and looks again at twice as many',
+    '`lib/core/access/restrictions.ts#MAX_BYTES`',
+  ),
+  'lib/core/access/restrictions.ts#MAX_RESTRICTIONS_PAGE': count(
+    'restrictions of a page',
+    'the application',
+    '`bad_request`',
+    'none: the page is made of what the node keeps anyway',
+  ),
+  'lib/core/access/slow-mode.ts#MAX_PLACES': count(
+    'users and channels whose last publish in slow mode is known',
+    'the node',
+    'forgets the oldest: it may publish at once',
+    'none: the name of a channel, and a name of a user that is cut to 64 characters',
+  ),
   'lib/core/access/ban-list.ts#MAX_BANS': count(
     'users, and addresses, that are refused at once',
     'the node',
@@ -880,6 +1018,53 @@ export const FIXED = {
     'what an anonymous connection may keep whatever others at its address keep',
     'the connection',
     'beyond it `limits.maxRetainedBytesPerUser` of the address decides',
+  ),
+  'lib/core/engine/audit/audit.ts#MAX_TEXT': bytes(
+    'each text of an audit entry',
+    'the node',
+    'cut, with an ellipsis at its end',
+  ),
+  'lib/core/engine/audit/refusal-samples.ts#MAX_KINDS': count(
+    'kinds of refusals that are counted apart',
+    'the node',
+    'further ones are counted as one kind',
+    'none: a kind has the name of a pattern and an action',
+  ),
+  'lib/core/engine/audit/sink-queue.ts#MAX_UNANSWERED': count(
+    'writes that an audit sink leaves unanswered',
+    'the sink',
+    'the sink is handed nothing more until one is answered',
+    '`audit.maxQueuedBytes`',
+  ),
+  'lib/core/engine/audit/sink-queue.ts#LONGEST_PAUSE_MS': time(
+    'the pause before an entry is written again',
+    'the sink',
+    'the entry is written again',
+  ),
+  'lib/core/engine/audit/sink-queue.ts#AT_ONCE': count(
+    'entries that a sink takes in one turn of the event loop',
+    'the sink',
+    'the others are written in the next',
+    '`audit.maxQueuedBytes`',
+  ),
+  'lib/nest/audit-handle.ts#MAX_NAME': bytes('`act` and `error` of a record', 'the caller', '`bad_request`'),
+  'lib/nest/audit-handle.ts#MAX_ID': bytes(
+    '`by`, `channel` and the subject of a record',
+    'the caller',
+    '`bad_request`',
+  ),
+  'lib/nest/audit-handle.ts#MAX_REASON': bytes('`reason` of a record', 'the caller', '`bad_request`'),
+  'lib/nest/audit-handle.ts#MAX_DATA': bytes('`data` of a record, as JSON', 'the caller', '`bad_request`'),
+  'lib/nest/audit-handle.ts#MAX_LIMIT': count(
+    'entries of one page of the audit',
+    'the caller',
+    '`bad_request`; a page has a `cursor` for the next',
+    '`lib/nest/audit-handle.ts#MAX_DATA` each',
+  ),
+  'lib/audit/redis-sink.ts#COMMAND_TIMEOUT_MS': time(
+    'one command of the Redis sink',
+    'the call',
+    'a write is repeated; a list fails with `unavailable`',
   ),
   'lib/core/engine/inbound-limits.ts#MAX_SHARE_BYTES': bytes(
     'answers that an anonymous connection gets at once whatever those to others at its address cost; 4 KiB a second come back',
@@ -917,6 +1102,35 @@ export const FIXED = {
     'how long such pages are kept unused',
     'the node',
     'drops all: they serve clients that come back together',
+  ),
+  'lib/core/log/erasures.ts#MAX_EVENTS': count(
+    'erased events that a node remembers, to cleanse what was read or sent before',
+    'the node',
+    'forgets the oldest, and says so once',
+    'none: numbers, and a name for each erasure; 2 to 25 MiB',
+  ),
+  'lib/core/log/erasures.ts#KEEP_MS': time(
+    'how long it remembers them',
+    'the node',
+    'forgets them: no read is under way for so long',
+  ),
+  'lib/core/engine/erasure.ts#MAX_NAMED': count(
+    'events that one `erase` names',
+    'the call',
+    'refuses it with `bad_request`: the application calls it several times',
+    'none: numbers of 8 bytes',
+  ),
+  'lib/core/ports/erasure.ts#MAX_ERASED': count(
+    'events that are erased in one step, and named by one `$erased`',
+    'the step',
+    'erases the others in further steps; fewer where `limits.maxEventBytes` is small',
+    'none: numbers of 8 bytes',
+  ),
+  'lib/core/engine/erasure.ts#PAGE': count(
+    'events of one read where those of a user are looked for',
+    'the call',
+    'reads on',
+    'none: the broker bounds the bytes of one read',
   ),
   'lib/core/hub/order-keeper.ts#MAX_HELD': count(
     'events that wait behind a gap',
@@ -1128,6 +1342,34 @@ export const FIXED = {
     'nodes that are asked for one page at the same time',
     'the call',
     'the others are asked afterwards',
+    '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES` each',
+  ),
+  'lib/core/engine/cluster/cluster-channels.ts#TIMEOUT_MS': time(
+    'the answer of a node to a question for its channels',
+    'the call',
+    'names the node in `missing`',
+  ),
+  'lib/core/engine/cluster/cluster-channels.ts#MAX_CHANNELS_PAGE': count(
+    'channels of one page of one node',
+    'the call',
+    'a page has a `cursor` for the next',
+    '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES`',
+  ),
+  'lib/core/engine/cluster/cluster-channels.ts#MAX_WAVE': count(
+    'nodes that are asked for their channels at the same time',
+    'the call',
+    'the others are asked afterwards',
+    '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES` each',
+  ),
+  'lib/core/engine/cluster/cluster-nodes.ts#TIMEOUT_MS': time(
+    'the answer of a node that is asked how it is',
+    'the call',
+    'names the node in `missing`',
+  ),
+  'lib/core/engine/cluster/cluster-nodes.ts#MAX_NODES_PAGE': count(
+    'nodes of one page, which are asked at the same time',
+    'the call',
+    'a page has a `cursor` for the next',
     '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES` each',
   ),
   'lib/core/engine/cluster/in-turns.ts#SLICE_MS': time(
@@ -1855,6 +2097,53 @@ export const FIXED = {
     'the subscription',
     'is asked earlier: delivery is withheld until it answers',
   ),
+  'lib/admin/input.ts#MAX_BODY_BYTES': bytes(
+    'body of one request to the admin API',
+    'the request',
+    '413; the body parser of the application may take less',
+  ),
+  'lib/admin/input.ts#MAX_DETAILS': count(
+    'findings about one request to the admin API that are answered',
+    'the request',
+    'the others are left out',
+    '`lib/admin/input.ts#MAX_BODY_BYTES`',
+  ),
+  'lib/admin/routes/channels.ts#MAX_CHANNELS': count(
+    'channels of one page of the admin API, whose members are counted',
+    'the request',
+    '400; a page has a `cursor` for the next',
+    '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES` for each node',
+  ),
+  'lib/admin/routes/channels.ts#MAX_COUNTS': count(
+    'channels whose members the broker is asked for at the same time, for one request',
+    'the request',
+    'the others are asked afterwards',
+    '`limits.maxPresenceBytes` each',
+  ),
+  'lib/admin/routes/acts.ts#MAX_ERASED': count(
+    'events of one request to the admin API to erase',
+    'the request',
+    '400',
+    '`lib/admin/input.ts#MAX_BODY_BYTES`',
+  ),
+  'lib/admin/routes/acts.ts#MAX_RESTRICTIONS': count(
+    'restrictions of one page of the admin API',
+    'the request',
+    '400; a page has a `cursor` for the next',
+    'none: the texts of a restriction are bounded',
+  ),
+  'lib/admin/routes/audit.ts#MAX_ENTRIES': count(
+    'entries of one page of the audit in the admin API',
+    'the request',
+    '400; a page has a `cursor` for the next',
+    'none: an entry has at most 8 KiB, and only staff asks for them',
+  ),
+  'lib/admin/routes/publish.ts#MAX_BATCH': count(
+    'events of one batch of the admin API',
+    'the request',
+    '400, and nothing is published',
+    '`lib/admin/input.ts#MAX_BODY_BYTES`',
+  ),
   'lib/health/realtime-health-indicator.ts#DEFAULT_TIMEOUT_MS': time(
     'a health check, where the caller gives no other time',
     'the check',
@@ -1892,6 +2181,7 @@ export const FIXED = {
 /** Numbers that bound nothing, by what they are. Options first, then constants; `module:` and so on name the subject. */
 export const OTHER_NUMBERS = {
   'advice to clients': [
+    'lib/admin/failure.ts#RETRY_AFTER_MS',
     'module:retry.base',
     'module:retry.max',
     'module:retry.firstSpread',
@@ -1925,6 +2215,10 @@ export const OTHER_NUMBERS = {
   ],
   'where a fast check leaves a value to the exact one': ['lib/core/log/plain-value.ts#MAX_DEPTH'],
   'shares and sizes of formats': [
+    'lib/admin/caller.ts#MAX_BY',
+    'lib/core/engine/cluster/cluster-channels.ts#MAX_CURSOR',
+    'lib/core/engine/cluster/cluster-channels.ts#MAX_PATTERN',
+    'lib/core/engine/cluster/cluster-nodes.ts#MAX_NAME',
     'lib/core/engine/cluster/cluster-sessions.ts#MAX_CURSOR',
     'lib/core/engine/cluster/question-codec.ts#MAX_NAME',
     'lib/core/engine/cluster/session-wire.ts#MAX_TEXT',
@@ -1948,7 +2242,11 @@ export const OTHER_NUMBERS = {
     'websocket:compression.concurrency',
   ],
   'the pace of regular work': [
+    'lib/core/engine/audit/refusal-samples.ts#WINDOW_MS',
+    'lib/core/engine/audit/sink-queue.ts#FIRST_PAUSE_MS',
+    'lib/audit/redis-sink.ts#BATCH',
     'module:recheck',
+    'module:moderation.spam.decay',
     'channel:recheck',
     'memory:sweepMs',
     'redis:sweepMs',
@@ -1973,7 +2271,11 @@ export const OTHER_NUMBERS = {
     'lib/transports/sse/feed.ts#TOKEN_RETRY_MS',
     'lib/transports/sse/pace.ts#LEAST_PART',
     'lib/transports/http-session/poll-carrier.ts#LEAST_PART',
+    'lib/core/engine/erasure.ts#SEQ_BYTES',
+    'lib/core/engine/erasure.ts#NOTICE_BYTES',
+    'lib/transports/http-session/poll-carrier.ts#MAX_SOUGHT',
   ],
+  'what spam looks like': ['lib/core/access/spam/plain-text.ts#MAX_EMOJI'],
   'lower ends': [
     'lib/protocol/envelope.ts#MIN_ENVELOPES_PER_FRAME',
     'lib/nest/lifecycle/boot-report.ts#LEAST_SECRET_BYTES',
@@ -1989,6 +2291,7 @@ export const OTHER_NUMBERS = {
   'what a client asks for, where it says nothing': ['lib/core/commands/history.ts#DEFAULT_LIMIT'],
   'what things of the memory broker weigh, as `maxBytes` counts them': [
     'lib/core/log/recent-publishes.ts#ENTRY_BYTES',
+    'lib/core/access/restrictions.ts#ENTRY_BYTES',
     'lib/core/log/recent-publishes.ts#PRODUCER_BYTES',
     'lib/brokers/memory/weight.ts#CHANNEL_BYTES',
     'lib/brokers/memory/weight.ts#EVENT_BYTES',
@@ -1998,6 +2301,10 @@ export const OTHER_NUMBERS = {
     'lib/brokers/memory/weight.ts#ROOM_BYTES',
     'lib/brokers/memory/weight.ts#MEMBER_BYTES',
     'lib/brokers/memory/weight.ts#DEVICE_BYTES',
+    'lib/core/engine/audit/entry-size.ts#ENTRY_BYTES',
+    'lib/core/access/spam/recent-texts.ts#CLIENT_BYTES',
+    'lib/core/access/spam/repeats-and-bursts.ts#KEY_BYTES',
+    'lib/core/access/spam/sketch.ts#SKETCH_BYTES',
     'lib/core/session/unparsed-frames.ts#FRAME_BYTES',
     'lib/core/session/frame-reader.ts#MAX_EXPECTED_BYTES',
     'lib/core/session/frame-reader.ts#BYTES_PER_MS',

@@ -21,9 +21,13 @@ const documents = [
   'README.md',
   'lib/client/README.md',
   'docs/guide.md',
+  'docs/admin-api.md',
   'docs/authentication.md',
   'docs/scaling.md',
   'docs/protocol.md',
+  'docs/audit.md',
+  'docs/admin-api.md',
+  'docs/moderation.md',
 ];
 const texts = new Map(documents.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
 const entryPoints = new Map();

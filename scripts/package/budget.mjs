@@ -6,6 +6,8 @@ export const budget = {
   /** Declarations without a docstring, among the names that an entry point exports and their members. */
   undocumented: {
     '.': 0,
+    './admin': 0,
+    './audit': 0,
     './auth': 0,
     './broker': 0,
     './broker/contract': 0,
@@ -13,17 +15,18 @@ export const budget = {
     './client/http': 0,
     './client/msgpack': 0,
     './health': 0,
+    './moderation': 0,
     './platform-ws': 0,
     './redis': 0,
   },
   /** Files and bytes of a tarball, packed and unpacked. */
   tarballs: {
-    'nestjs-realtime': { files: 680, packed: 770_000, unpacked: 2_680_000 },
+    'nestjs-realtime': { files: 780, packed: 870_000, unpacked: 3_050_000 },
     'nestjs-realtime-client': { files: 125, packed: 118_000, unpacked: 410_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */
   // What is shared with ./client counts in each of them: in a page with both, client/http adds about 8,200.
-  bundles: { './client': 23_800, './client/http': 11_150, './client/msgpack': 7_650 },
+  bundles: { './client': 23_900, './client/http': 11_150, './client/msgpack': 7_650 },
 };
 
 /**

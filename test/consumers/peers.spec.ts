@@ -28,7 +28,14 @@ const APPLICATIONS = [
 ];
 
 /** Peers that nobody has to install. */
-const OPTIONAL = ['ioredis', 'jose', '@nestjs/terminus', '@nestjs/platform-ws', '@nestjs/platform-socket.io'];
+const OPTIONAL = [
+  'ioredis',
+  'jose',
+  '@nestjs/terminus',
+  '@nestjs/platform-ws',
+  '@nestjs/platform-socket.io',
+  '@nestjs/swagger',
+];
 
 /** Only the resolution: that is where npm finds peers that do not fit. Whole installations are in the other specs. */
 const RESOLVE = 'npm install --package-lock-only';

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
 import { redisBroker } from '../../lib/brokers/redis/index.js';
 import { encodeBody, encodeRecord } from '../../lib/brokers/redis/wire.js';
+import { RecordingListener } from '../../lib/brokers/contract/recording-listener.js';
 import { stretched } from '../support/patience.js';
 import { until } from '../support/until.js';
 import { RedisKit } from './kit.js';
@@ -152,6 +153,34 @@ describe('proofs that a node knows every revoke', () => {
     madeUp();
     await until('new proofs', () => seen.proofs.length > count + 1);
     expect(seen.losses).toBe(1);
+  });
+
+  it('restrictions that are stored are handed again after the log of records is lost, with what is left of them (G30)', async () => {
+    const { broker, seen } = await node();
+    const mute = { kind: 'restrict', act: 'mute', whom: { of: 'user', id: 'u1' }, forMs: 3_600_000 } as const;
+    await broker.bus.control(mute);
+    await broker.bus.control({ kind: 'restrict', act: 'ban', whom: { of: 'address', id: '203.0.113.7' } });
+    seen.controls.length = 0;
+    await kit.admin.del(kit.keys.head(CONTROL), kit.keys.stream(CONTROL));
+    await until('the loss', () => seen.losses === 1);
+    const again = seen.controls.flatMap((message) => (message.kind === 'restrict' ? [message] : []));
+    expect(again.map(({ act }) => act).sort()).toEqual(['ban', 'mute']);
+    const left = again.find(({ act }) => act === 'mute')?.forMs;
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThan(3_600_000);
+  });
+
+  it('a stored restriction that a node does not understand keeps it neither from the others nor from starting (G30)', async () => {
+    const first = await node();
+    await first.broker.bus.control({ kind: 'restrict', act: 'mute', whom: { of: 'user', id: 'u1' } });
+    await kit.admin.hset(kit.keys.restrictions, 'new', ' {"kind":"restrict","act":"hide","whom":{}}');
+    const seen = new RecordingListener();
+    seen.controlHook = (message) => {
+      if (message.kind === 'restrict' && (message.act as string) === 'hide') throw new Error('unknown');
+    };
+    await kit.make().start(seen);
+    expect(seen.controls).toHaveLength(2);
+    expect(seen.warnings).toHaveLength(1);
   });
 
   it('proofs continue after a restart that lost no records (G11)', async () => {

@@ -6,6 +6,8 @@ import type { RedisKit } from './kit.js';
 /** Servers `node-1`, `node-2` … over one Redis. */
 export interface RedisNodes {
   readonly nodes: readonly WireServer[];
+  /** Starts one more node. */
+  start(): Promise<WireServer>;
   close(): Promise<void>;
 }
 
@@ -16,14 +18,17 @@ export async function startRedisNodes(
   options: WireClusterOptions,
 ): Promise<RedisNodes> {
   const nodes: WireServer[] = [];
-  for (let number = 1; number <= count; number++)
-    nodes.push(
-      await startWireServer({
-        ...options,
-        broker: kit.make(),
-        entropy: new SeededEntropy(number),
-        settings: { ...options.settings, nodeId: `node-${number}` },
-      }),
-    );
-  return { nodes, close: async () => void (await Promise.all(nodes.map((node) => node.close()))) };
+  const start = async (): Promise<WireServer> => {
+    const number = nodes.length + 1;
+    const node = await startWireServer({
+      ...options,
+      broker: kit.make(),
+      entropy: new SeededEntropy(number),
+      settings: { ...options.settings, nodeId: `node-${number}` },
+    });
+    nodes.push(node);
+    return node;
+  };
+  while (nodes.length < count) await start();
+  return { nodes, start, close: async () => void (await Promise.all(nodes.map((node) => node.close()))) };
 }

@@ -1,3 +1,4 @@
+import { until } from '../support/until.js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CONTROL } from '../../lib/brokers/redis/scripts/control.js';
 import { DUE } from '../../lib/brokers/redis/scripts/due.js';
@@ -204,6 +205,40 @@ describe('the Lua scripts on a real server', () => {
     expect(Number(end)).toBeLessThan(before + 6_000_000);
     await ban('');
     expect(await kit.admin.exists(keys.bans)).toBe(0);
+  });
+
+  it('the control script drops restrictions that have ended, and above the bound those that end first (G30)', async () => {
+    const { keys, admin } = kit;
+    const all = [...log('$rt.control'), keys.restrictions, keys.nodes, keys.restrictionEnds];
+    const put = (field: string, json: string, forMs: number | '' = '', most = 100) =>
+      run(CONTROL, all, ['tok', 90_000, '{"i":"x"}', 100, 60_000, field, json, forMs, most]);
+    const left = async () => [
+      (await admin.hkeys(keys.restrictions)).sort(),
+      (await admin.zrange(keys.restrictionEnds, '0', '-1')).sort(),
+    ];
+    await put('over', '{}', 1);
+    const { admin: server } = kit;
+    const end = Number(await server.zscore(keys.restrictionEnds, 'over'));
+    await until('its end', async () => {
+      const [seconds, micros] = await server.time();
+      return Number(seconds) * 1_000 + Number(micros) / 1_000 > end + 1;
+    });
+    await put('forever', '{}');
+    expect(await left()).toEqual([['forever'], ['forever']]);
+    await put('long', '{}', 900_000);
+    await put('short', '{}', 100_000);
+    await put('middle', '{}', 500_000, 3);
+    expect(await left()).toEqual([
+      ['forever', 'long', 'middle'],
+      ['forever', 'long', 'middle'],
+    ]);
+    await put('long', '');
+    expect(await left()).toEqual([
+      ['forever', 'middle'],
+      ['forever', 'middle'],
+    ]);
+    // What it has for a ban stays in the form that the last version reads.
+    expect(await admin.hget(keys.restrictions, 'forever')).toBe(' {}');
   });
 
   it('the heartbeat does not count a node with another number of partitions', async () => {

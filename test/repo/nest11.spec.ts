@@ -26,7 +26,7 @@ function packagesBehind(spec: string): Set<string> {
 
 const reachesNest = (spec: string) =>
   [...packagesBehind(spec)].some((name) =>
-    /^(@nestjs\/|nestjs-realtime($|\/(health|platform-ws)))/.test(name),
+    /^(@nestjs\/|nestjs-realtime($|\/(admin|health|platform-ws)))/.test(name),
   );
 
 describe('the e2e specs', () => {

@@ -15,6 +15,29 @@ const RECORDS: readonly ControlMessage[] = [
   { kind: 'abuse', of: 'user', id: 'u1', forMs: HOUR_MS },
   { kind: 'abuse', of: 'address', id: '2001:db8:1:2::/64', forMs: HOUR_MS },
   { kind: 'supersede', lineage: 'l1', generation: 7 },
+  {
+    kind: 'restrict',
+    act: 'mute',
+    whom: { of: 'user', id: 'u1' },
+    channel: 'rooms.1',
+    forMs: HOUR_MS,
+    by: 'admin',
+  },
+  {
+    kind: 'restrict',
+    act: 'slow',
+    whom: { of: 'everybody', id: '' },
+    channel: 'rooms.:room',
+    everyMs: 5_000,
+  },
+  {
+    kind: 'lift',
+    act: 'mute',
+    whom: { of: 'user', id: 'u1' },
+    channel: 'rooms.1',
+    reason: 'sorry',
+    by: 'admin',
+  },
 ];
 
 /** How a listener fails to apply a record. */
@@ -27,7 +50,8 @@ const FAILURES: Readonly<Record<string, () => Promise<void>>> = {
 
 /** The record with its time in whole hours: what is left of a ban is a little less than what it was sent with. */
 function roundedUp(message: ControlMessage): ControlMessage {
-  if ((message.kind !== 'ban' && message.kind !== 'abuse') || message.forMs === undefined) return message;
+  if (message.kind !== 'ban' && message.kind !== 'abuse' && message.kind !== 'restrict') return message;
+  if (message.forMs === undefined) return message;
   return { ...message, forMs: Math.ceil(message.forMs / HOUR_MS) * HOUR_MS };
 }
 
@@ -145,6 +169,80 @@ export function controlContract(context: ContractContext): void {
     );
     expect(bans.map((ban) => ban.user).sort()).toEqual(['changed', 'forever']);
     expect(late.seen.controls).toHaveLength(2);
+  });
+
+  it('hands the restrictions that are in force, and nothing else, to a node that starts later (G30)', async () => {
+    const node = await context.node();
+    const mute = (id: string, forMs?: number, channel = 'rooms.1'): ControlMessage => ({
+      kind: 'restrict',
+      act: 'mute',
+      whom: { of: 'user', id },
+      channel,
+      ...(forMs === undefined ? {} : { forMs }),
+    });
+    const lift = (id: string, channel?: string): ControlMessage => ({
+      kind: 'lift',
+      act: 'mute',
+      whom: { of: 'user', id },
+      ...(channel === undefined ? {} : { channel }),
+    });
+    const slow = (everyMs: number, channel = 'rooms.:room'): ControlMessage => ({
+      kind: 'restrict',
+      act: 'slow',
+      whom: { of: 'everybody', id: '' },
+      channel,
+      everyMs,
+    });
+    const address: ControlMessage = {
+      kind: 'restrict',
+      act: 'ban',
+      whom: { of: 'address', id: '2001:db8::/64' },
+      reason: 'spam',
+      by: 'admin',
+    };
+    const records: readonly ControlMessage[] = [
+      mute('lifted'),
+      mute('changed', HOUR_MS),
+      mute('changed', 2 * HOUR_MS),
+      mute('changed', 3 * HOUR_MS, 'rooms.2'),
+      mute('forever'),
+      mute('over', 1),
+      // Of a pattern the names of parameters do not count.
+      slow(5_000),
+      slow(7_000, 'rooms.:id'),
+      mute('pattern', HOUR_MS, 'rooms.:room'),
+      { kind: 'abuse', of: 'address', id: '2001:db8::/64', forMs: HOUR_MS },
+      address,
+      // A ban from a channel says nothing of one for abuse.
+      { kind: 'abuse', of: 'user', id: 'abuser', forMs: HOUR_MS },
+      { kind: 'restrict', act: 'ban', whom: { of: 'user', id: 'abuser' }, channel: 'rooms.1' },
+      lift('lifted', 'rooms.1'),
+      lift('pattern', 'rooms.:any'),
+      // Of other channels.
+      lift('forever'),
+      lift('forever', 'rooms.2'),
+      { kind: 'unban', user: 'forever' },
+    ];
+    for (const record of records) await node.broker.bus.control(record);
+    await context.harness.advance(1_000);
+    const late = await context.node();
+    const { controls } = late.seen;
+    const changed = mute('changed', 2 * HOUR_MS);
+    const expected = [
+      changed,
+      mute('changed', 3 * HOUR_MS, 'rooms.2'),
+      mute('forever'),
+      slow(7_000, 'rooms.:id'),
+      address,
+      { kind: 'abuse', of: 'user', id: 'abuser', forMs: HOUR_MS },
+      { kind: 'restrict', act: 'ban', whom: { of: 'user', id: 'abuser' }, channel: 'rooms.1' },
+    ];
+    expect(controls.map(roundedUp)).toEqual(expect.arrayContaining(expected));
+    expect(controls).toHaveLength(expected.length);
+    // What is left of it, and not what it was.
+    for (const record of controls)
+      if (record.kind === 'restrict' && record.forMs !== undefined)
+        expect(record.forMs % HOUR_MS).not.toBe(0);
   });
 
   it('hands the bans for abuse that hold to a node that starts later, with what is left of them (G16)', async () => {

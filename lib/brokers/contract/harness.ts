@@ -91,6 +91,7 @@ export interface BrokerHarness {
  * export const myHarness: BrokerHarnessFactory = {
  *   capabilities: { durability: 'broker', dedupes: true, presence: true },
  *   faults: [],
+ *   erases: true, // the log has `erase`
  *   messages: true, // the bus has `send` and `nodes`
  *   bounds: ['historyBytes'],
  *   async create() {
@@ -127,6 +128,8 @@ export interface BrokerHarnessFactory {
   readonly messages?: boolean;
   /** Whether the broker has `transitions`. Default `false`: no test of them is registered. */
   readonly transitions?: boolean;
+  /** Whether the log has `erase`. Default `false`: no test of it is registered. */
+  readonly erases?: boolean;
   /** Makes the harness of one test. */
   create(): Promise<BrokerHarness>;
 }

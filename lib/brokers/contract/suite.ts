@@ -4,6 +4,7 @@ import { boundsContract } from './bounds.js';
 import { ContractContext } from './context.js';
 import { controlContract } from './control.js';
 import { dedupeContract } from './dedupe.js';
+import { eraseContract } from './erase.js';
 import { fanOutContract } from './fan-out.js';
 import { faultContract } from './faults.js';
 import type { BrokerHarnessFactory } from './harness.js';
@@ -53,7 +54,10 @@ export function describeBrokerContract(
       describe('dedupe', () => dedupeContract(context));
       describe('after', () => afterContract(context));
     }
-    describe('read and positions', () => readContract(context));
+    describe('read and positions', () => {
+      readContract(context);
+      if (factory.erases === true) eraseContract(context);
+    });
     if ((factory.bounds ?? []).length > 0) describe('bounds', () => boundsContract(context));
     describe('fan-out', () => fanOutContract(context));
     describe('interleavings', () => interleavingContract(context));

@@ -121,6 +121,28 @@ export class ChannelLog {
     return { tip, continuous: true, oldest, events };
   }
 
+  /**
+   * Erases an event: its place stays, and is charged for what is left of it.
+   *
+   * @returns whether it is kept.
+   */
+  erase(seq: number): boolean {
+    const { events } = this;
+    const index = seq - this.oldest;
+    const event = events.at(index);
+    if (event === undefined) return false;
+    if (event.isErased) return true;
+    const left = ChannelEvent.erased(event);
+    // An event that was small already may weigh less than what is left of it: it is charged for no more than it was.
+    const bytes = Math.min(events.bytes(index), left.size);
+    const weight = Math.min(events.weight(index), EVENT_BYTES + left.weight);
+    this.size -= events.bytes(index) - bytes;
+    this.heap -= events.weight(index) - weight;
+    this.ledger.creditLoose(events.weight(index) - weight);
+    events.replace(index, left, bytes, weight);
+    return true;
+  }
+
   /** Drops events that are older than the channel's `ttlMs`, as its last append gave it. */
   trim(now: number): void {
     while (this.until <= now) this.drop();

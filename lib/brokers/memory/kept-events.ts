@@ -57,6 +57,15 @@ export class KeptEvents {
     this.size += 1;
   }
 
+  /** Puts another event in the place of one that is kept. */
+  replace(index: number, event: ChannelEvent, bytes: number, weight: number): void {
+    if (index < 0 || index >= this.size) return;
+    const place = this.placeOf(index);
+    this.slots[place] = event;
+    this.slots[place + 2] = bytes;
+    this.slots[place + 3] = weight;
+  }
+
   /** Removes the oldest event. */
   shift(): void {
     if (this.size === 0) return;

@@ -2,10 +2,12 @@ import type {
   AppendOutcome,
   AppendRequest,
   BrokerLog,
+  EraseResult,
   ReadRequest,
   ReadResult,
   SignalMessage,
 } from '../../core/ports/broker.js';
+import type { EraseRequest } from '../../core/ports/erasure.js';
 import type { Position } from '../../protocol/position.js';
 import type { ChannelListener } from '../common/listeners.js';
 import { channelBytes, type MemoryChannel } from './channel.js';
@@ -51,6 +53,15 @@ export class MemoryLog implements BrokerLog {
 
   read(request: ReadRequest): Promise<ReadResult> {
     return this.running.run(() => this.store.read(request));
+  }
+
+  erase({ channel, seqs }: EraseRequest): Promise<EraseResult> {
+    return this.running.run(() => {
+      this.store.advance();
+      const log = this.store.find(channel)?.log;
+      const kept = seqs.filter((seq) => log?.erase(seq) === true);
+      return { tip: this.store.positionOf(channel), seqs: kept };
+    });
   }
 
   tips(channels: readonly string[]): Promise<readonly Position[]> {

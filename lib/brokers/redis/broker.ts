@@ -10,6 +10,7 @@ import type {
 } from '../../core/ports/broker.js';
 import { guarded } from '../common/listeners.js';
 import { Probes } from '../common/probes.js';
+import { RedisErasures } from './erasures.js';
 import { RedisAppends } from './append/appends.js';
 import { RedisBus } from './bus.js';
 import { ChannelSubscriptions } from './connection/channel-subscriptions.js';
@@ -116,7 +117,16 @@ export class RedisBroker implements Broker {
       onChange: () => this.onReady?.(),
     });
     this.appends = new RedisAppends(this.writer, keys, settings);
-    const log = new RedisLog(commands, this.appends, this.subscriptions, this.feeds, keys, settings);
+    const erasures = new RedisErasures(this.writer, keys, settings);
+    const log = new RedisLog(
+      commands,
+      this.appends,
+      this.subscriptions,
+      this.feeds,
+      keys,
+      settings,
+      erasures,
+    );
     this.log = this.events = log;
     this.presence = this.members = new RedisPresence(commands, keys, settings);
     this.transitions = new RedisTransitions(commands, keys, settings);

@@ -112,6 +112,16 @@ export class RedisKeys {
     return this.key(CONTROL_CHANNEL, 'nodes', '');
   }
 
+  /** Hash: restrictions that hold, as JSON, by `restrictionKey`. */
+  get restrictions(): string {
+    return this.key(CONTROL_CHANNEL, 'restrictions', '');
+  }
+
+  /** Sorted set: when those end, by the server's time. */
+  get restrictionEnds(): string {
+    return this.key(CONTROL_CHANNEL, 'ends', '');
+  }
+
   /** Hash: bans that hold, as JSON, by user. */
   get bans(): string {
     return this.key(CONTROL_CHANNEL, 'bans', '');

@@ -3,17 +3,20 @@ import type {
   AppendOutcome,
   AppendRequest,
   BrokerLog,
+  EraseResult,
   ReadRequest,
   ReadResult,
   SignalMessage,
 } from '../../core/ports/broker.js';
 import { ChannelEvent } from '../../core/ports/channel-event.js';
+import type { EraseRequest } from '../../core/ports/erasure.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { RedisAppends } from './append/appends.js';
 import type { ChannelSubscriptions } from './connection/channel-subscriptions.js';
 import type { RedisCommands } from './connection/commands.js';
 import { notRunning, unavailable } from './errors.js';
+import type { RedisErasures } from './erasures.js';
 import type { RedisFeeds } from './feed.js';
 import type { RedisKeys } from './keys.js';
 import { MAX_MESSAGE_BYTES, TOO_LARGE, type RedisSettings } from './settings.js';
@@ -45,6 +48,7 @@ export class RedisLog implements BrokerLog {
     private readonly feeds: RedisFeeds,
     private readonly keys: RedisKeys,
     private readonly settings: RedisSettings,
+    private readonly erasures: RedisErasures,
   ) {}
 
   /** Makes sure that every partition has an origin, so that no read has to make it. */
@@ -101,6 +105,10 @@ export class RedisLog implements BrokerLog {
       events.push(ChannelEvent.unreadable({ channel, epoch: tip.epoch, seq, ts: appendedAt }));
     }
     return { tip, continuous: reply[2] === 1, oldest, events: events.slice(0, most) };
+  }
+
+  erase(request: EraseRequest): Promise<EraseResult> {
+    return this.erasures.erase(request);
   }
 
   /** Tips in the order asked, by as few calls as the layout allows. */

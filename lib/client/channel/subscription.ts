@@ -4,10 +4,10 @@ import type { SnapshotResult, SubscribeResult } from '../../protocol/messages.js
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { Backoff, exponentialDelay, type BackoffDeps } from '../backoff.js';
+import { adviceOf, Backoff, exponentialDelay, type BackoffDeps } from '../backoff.js';
 import type { ClientClock, ClientTimer } from '../clock.js';
 import type { CommandQueue } from '../command-queue.js';
-import { errorFromPayload } from '../errors.js';
+import { errorFromPayload, isShortBan } from '../errors.js';
 import type { ClientLog } from '../log.js';
 import type { WaitOptions } from '../promises.js';
 import { durationOf, recordOf, stringOf } from '../received.js';
@@ -387,8 +387,8 @@ export class ClientSubscription {
     spreadMs = 0,
   ): void {
     const { message, reason, data } = error;
-    const advice = retryAfterMs + spreadMs > 0 ? { retryAfterMs, spreadMs } : undefined;
-    const delayMs = willRetry ? this.backoff.next(advice) : undefined;
+    willRetry ||= isShortBan(code, retryAfterMs);
+    const delayMs = willRetry ? this.backoff.next(adviceOf(retryAfterMs, spreadMs)) : undefined;
     const cause = omitUndefined({ code, message, reason, data, willRetry, delayMs });
     this.deps.log(willRetry ? 'info' : 'warn', `${this.channel} is not subscribed: ${message}`, cause);
     if (delayMs === undefined) this.end(error);

@@ -9,12 +9,7 @@ export interface Ban {
   readonly reason: string | undefined;
 }
 
-/** How long a ban still lasts, in milliseconds; `undefined` when it has no end. @param now the monotonic clock. */
-export function remainingMs({ until }: Pick<Ban, 'until'>, now: number): number | undefined {
-  return Number.isFinite(until) ? until - now : undefined;
-}
-
-/** Users, or addresses, that are refused. Entries expire; past the capacity the oldest is removed. */
+/** Users, or addresses, that are refused for abuse. Entries expire; past the capacity the oldest is removed. */
 export class BanList {
   private readonly bans = new Map<string, Ban>();
 

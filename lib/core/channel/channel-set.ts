@@ -1,4 +1,5 @@
 import { isChannelName } from '../../protocol/channel-name.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { ConcernedChannels } from '../ports/control.js';
 import { ChannelPattern } from './pattern.js';
 
@@ -46,5 +47,19 @@ export class ChannelSet implements ConcernedChannels {
   has(channel: string): boolean {
     if (this.pattern === undefined) return this.name === undefined || this.name === channel;
     return this.pattern.covers(channel.split('.'));
+  }
+}
+
+/**
+ * What {@link ChannelSet.parse} makes of a text that the application gave.
+ *
+ * @param act what it was given for.
+ * @throws RealtimeError `bad_request` for what is neither a name nor a pattern.
+ */
+export function channelsIn(act: string, text: string | undefined): ChannelSet {
+  try {
+    return ChannelSet.parse(text);
+  } catch (error) {
+    throw new RealtimeError('bad_request', `${act}: ${(error as Error).message}`, { cause: error });
   }
 }

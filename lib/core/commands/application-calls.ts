@@ -93,7 +93,7 @@ export class ApplicationCalls {
     journal.warn(
       `timeout ${name}`,
       () =>
-        `${name} took longer than ${settings.handlerTimeoutMs} ms (handlerTimeout). Its client was answered with ${code}; ` +
+        `${name} took longer than ${settings.handlerTimeoutMs} ms (handlerTimeout), which counts as ${code}; ` +
         'it still runs, and counts for its connection until it ends. Give its own calls a shorter time-out',
     );
   }

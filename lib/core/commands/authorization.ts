@@ -133,7 +133,7 @@ export class Authorizer {
   ): MaybePromise<StillAllowed> {
     const allowed = this.checkOf(session, match);
     return match.definition.behaviour.authorize[action] === undefined
-      ? whenReady(requireSubscription(session, match.channel), allowed)
+      ? whenReady(this.subscription(session, match.channel), allowed)
       : whenReady(this.authorize(match, action, call), () => allowed());
   }
 
@@ -144,9 +144,19 @@ export class Authorizer {
    */
   subscriptionOf(session: Session, match: ChannelMatch): MaybePromise<Subscription> {
     const allowed = this.checkOf(session, match);
-    return whenReady(requireSubscription(session, match.channel), (subscription) => {
+    return whenReady(this.subscription(session, match.channel), (subscription) => {
       allowed(subscription);
       return subscription;
+    });
+  }
+
+  /** @throws RealtimeError `not_subscribed`, or `banned` where that is why. */
+  private subscription(session: Session, channel: string): MaybePromise<Subscription> {
+    return whenReady(session.channels.pendingOf(channel)?.settled, () => {
+      const subscription = session.channels.get(channel);
+      if (subscription !== undefined) return subscription;
+      this.deps.access.requireAdmitted(session, channel);
+      throw new RealtimeError('not_subscribed');
     });
   }
 
@@ -162,7 +172,7 @@ export class Authorizer {
     return (subscription) => {
       const check: StillAllowed = (lasts) => {
         access.requireFresh(match.definition);
-        access.requireUnrevoked(session.userId, match.channel, revision);
+        access.requireUnrevoked(session, match.channel, revision);
         const isOver = lasts === undefined ? subscription?.ended : subscription?.wasTaken;
         if (isOver === true) throw new RealtimeError('not_subscribed');
         if (subscription?.isWithheld === true) throw new RealtimeError('unavailable', UNANSWERED);
@@ -175,15 +185,19 @@ export class Authorizer {
   /**
    * The definition of a command's channel. A live subscription knows it already: its name is not looked up for every message.
    *
-   * @throws RealtimeError `unknown_channel` (G9), `rate_limited` when the client names too many different channels.
+   * @throws RealtimeError `unknown_channel` (G9), `banned` where the client is banned in it: then nothing is asked of the application;
+   * `rate_limited` when the client names too many different channels.
    */
   resolve(session: Session, channel: string): ChannelMatch {
+    const { access } = this.deps;
     const subscription = session.channels.get(channel);
     if (subscription === undefined) {
       const { definition, params } = this.deps.channels.resolve(channel);
+      access.requireAdmitted(session, channel);
       this.countName(session, channel, false);
       return { channel, definition, params, onGranted: () => this.countName(session, channel, true) };
     }
+    access.requireAdmitted(session, channel);
     return { channel, definition: subscription.channel.definition, params: subscription.call.params };
   }
 
@@ -201,15 +215,6 @@ export class Authorizer {
     if (refusal === undefined) return;
     if (session.userId !== undefined || !session.channels.takeOwnName(channel, isUsed)) throw refusal;
   }
-}
-
-/** @throws RealtimeError `not_subscribed`. */
-function requireSubscription(session: Session, channel: string): MaybePromise<Subscription> {
-  return whenReady(session.channels.pendingOf(channel)?.settled, () => {
-    const subscription = session.channels.get(channel);
-    if (subscription === undefined) throw new RealtimeError('not_subscribed');
-    return subscription;
-  });
 }
 
 /** @throws RealtimeError `forbidden` for everything but `true` and a positive `forMs`. */

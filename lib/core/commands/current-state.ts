@@ -1,5 +1,6 @@
 import type { SnapshotCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { AccessGuard } from '../access/access-guard.js';
 import { isPromise } from '../ports/maybe-promise.js';
 import type { Subscription } from '../hub/subscription.js';
 import { requireRoom } from '../session/answers.js';
@@ -11,6 +12,7 @@ import type { SubscribePlanner } from './snapshot.js';
 
 export interface CurrentStateDeps extends TurnDeps {
   readonly authorizer: Authorizer;
+  readonly access: Pick<AccessGuard, 'requireAdmitted'>;
   readonly planner: Pick<SubscribePlanner, 'current'>;
   /** Continues the delivery of a subscription. */
   readonly pump: (subscription: Subscription) => void;
@@ -49,6 +51,7 @@ export class CurrentState {
 
   private async answer(session: Session, id: string, subscription: Subscription): Promise<void> {
     const { snapshot } = await this.deps.planner.current(subscription);
+    this.deps.access.requireAdmitted(session, subscription.name);
     if (subscription.ended) throw new RealtimeError('not_subscribed');
     if (session.isClosed) return;
     requireRoom(session.outbox);

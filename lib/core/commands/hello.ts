@@ -5,7 +5,9 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { WelcomePayload } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { Allowances } from '../access/allowances.js';
-import { remainingMs, type BanList } from '../access/ban-list.js';
+import { leftMs } from '../access/access-guard.js';
+import type { BanList } from '../access/ban-list.js';
+import type { Restrictions } from '../access/restrictions.js';
 import type { Verifications } from '../access/verifications.js';
 import type { TicketSigner } from '../access/ticket.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
@@ -67,9 +69,11 @@ export interface HelloDeps extends Pick<
   readonly calls: ApplicationCalls;
   readonly takeOver: TakeOver;
   readonly connections: ConnectionLimit;
-  /** Users that are refused. */
+  /** What administrators have put on users, sessions and addresses. */
+  readonly restrictions: Pick<Restrictions, 'has' | 'find'>;
+  /** Users that are refused for abuse. */
   readonly bans: BanList;
-  /** Addresses whose anonymous clients are refused. */
+  /** Addresses whose anonymous clients are refused for abuse. */
   readonly addressBans: BanList;
   readonly sessions: SessionRegistry;
   readonly journal: ThrottledLog;
@@ -105,7 +109,8 @@ export class Hello {
     const { token } = command.payload;
     return whenReady(this.authenticate(session, token), (authentication) => {
       if (session.isClosed) return;
-      this.refuseIfBanned(authentication.user?.id, session);
+      const user = authentication.user?.id;
+      this.refuseIfBanned(user, session, this.lineageIn(command.payload.session, user));
       this.allow(session, authentication.user, command.payload.session);
       session.identify(authentication, token ?? session.opening.token);
       this.deps.sessions.identify(session);
@@ -160,8 +165,8 @@ export class Hello {
 
   private sendWelcome(session: Session, { id, payload }: HelloCommand): void {
     if (session.isClosed) return;
-    // The connect hook may have waited. Users' sessions are ended by their ban; who is anonymous was not known until now.
-    if (session.userId === undefined) this.refuseIfBanned(undefined, session);
+    // The connect hook may have waited, and the lineage was not known until now.
+    this.refuseIfBanned(session.userId, session, session.lineage);
     const { features } = payload;
     if (features !== undefined) session.agreeOn(commonFeatures(features));
     // In the connection lane: commands that waited may be answered there, and nothing precedes `welcome`.
@@ -203,16 +208,26 @@ export class Hello {
     });
   }
 
-  private refuseIfBanned(user: string | undefined, { network }: Session): void {
-    const { bans, addressBans, clock, journal } = this.deps;
+  /** The session that a ticket continues; `''` for none. Read only where it matters. */
+  private lineageIn(text: string | undefined, user: string | undefined): string {
+    const { restrictions, tickets } = this.deps;
+    if (text === undefined || !restrictions.has('ban')) return '';
+    const ticket = tickets.read(text);
+    return ticket !== undefined && ticket.user === user ? ticket.lineage : '';
+  }
+
+  private refuseIfBanned(user: string | undefined, { network }: Session, lineage: string): void {
+    const { restrictions, bans, addressBans, clock, journal } = this.deps;
     const now = clock.monotonic();
-    // Who proves to be somebody is not kept out by what nobody did at the same address.
-    const ban = user === undefined ? addressBans.find(network, now) : bans.find(user, now);
+    const put = restrictions.find('ban', { userId: user, lineage, network }, undefined, now);
+    // Who proves to be somebody is not kept out by the abuse of others at the same address.
+    const abuse = user === undefined ? addressBans.find(network, now) : bans.find(user, now);
+    const ban = put === undefined || (abuse !== undefined && abuse.until > put.until) ? abuse : put;
     if (ban === undefined) return;
     const whom =
-      user === undefined ? `Anonymous clients of the address ${network}` : `User ${JSON.stringify(user)}`;
+      user === undefined ? `An anonymous client of the address ${network}` : `User ${JSON.stringify(user)}`;
     journal.warn('banned', () => `${whom} came back while banned (${ban.reason ?? 'no reason given'})`);
-    throw new RealtimeError('banned', undefined, { retryAfterMs: remainingMs(ban, now) });
+    throw new RealtimeError('banned', undefined, { retryAfterMs: leftMs(ban, now) });
   }
 
   private welcome({ userId, lineage, generation, features, tokenWatch, allowance }: Session): WelcomePayload {

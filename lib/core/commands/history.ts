@@ -7,6 +7,7 @@ import type { ChannelMatch } from '../channel/registry.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { BrokerLog } from '../ports/broker.js';
 import { isPromise } from '../ports/maybe-promise.js';
+import type { Erasures } from '../log/erasures.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { positionOf } from '../hub/recovery.js';
 import { requireRoom } from '../session/answers.js';
@@ -25,12 +26,12 @@ export type HistoryQuery = HistoryCommand['payload'];
 export class History {
   constructor(
     private readonly authorizer: Authorizer,
-    private readonly ports: Pick<EnginePorts, 'log'> & TurnDeps,
+    private readonly ports: Pick<EnginePorts, 'log'> & TurnDeps & { readonly erasures: Cleanser },
   ) {}
 
   async run(session: Session, command: HistoryCommand): Promise<void> {
     try {
-      const { log, clock, settings } = this.ports;
+      const { log, clock, settings, erasures } = this.ports;
       const { maxPageBytes } = settings.limits;
       const match = this.authorizer.resolve(session, command.channel);
       const call = handlerCall(session, match, command);
@@ -38,7 +39,13 @@ export class History {
       const requireStillAllowed = await authorized;
       const { payload } = command;
       if (!(await continueInTurn(this.ports, session, 'history', isPromise(authorized)))) return;
-      const result = await readHistory(log, match.channel, payload, clock.monotonic(), maxPageBytes);
+      const result = await readHistory(
+        { log, erasures },
+        match.channel,
+        payload,
+        clock.monotonic(),
+        maxPageBytes,
+      );
       requireStillAllowed();
       requireRoom(session.outbox);
       if (!session.isClosed) session.chargeAnswer(this.answer(session, command, match, result));
@@ -56,16 +63,19 @@ export class History {
     // A revoke drops it with the subscription, or by itself: so it is never sent after a revoke (G11).
     const flow = session.channels.get(channel) ?? this.authorizer.answerFlow(match);
     try {
-      return session.replyRead(id, result, flow);
+      return session.replyRead(id, result, flow, undefined, true);
     } catch (error) {
       if (error instanceof RealtimeError) throw error;
       // An event that cannot be written to this client is left out, as one that was trimmed (P14e).
       const { codec } = session.connection.variant;
       const events = result.events.filter((event) => isWritable(event, codec));
-      return session.replyRead(id, { ...result, events }, flow);
+      return session.replyRead(id, { ...result, events }, flow, undefined, true);
     }
   }
 }
+
+/** Knows what was erased since a read began. */
+type Cleanser = Pick<Erasures, 'cleanse'>;
 
 /** How the page of a log is read. */
 interface Progress {
@@ -79,7 +89,7 @@ interface Progress {
  * `maxBytes` (see {@link ChannelEvent.size}), and at least one.
  */
 export async function readHistory(
-  log: Pick<BrokerLog, 'read'>,
+  { log, erasures }: { readonly log: Pick<BrokerLog, 'read'>; readonly erasures: Cleanser },
   channel: string,
   query: HistoryQuery,
   now: number,
@@ -98,7 +108,8 @@ export async function readHistory(
     const end = reverse ? Math.max(from, page.oldest) : Math.min(until ?? Infinity, page.tip.seq);
     // A broker bounds what one read answers with: fewer than were asked for are not the end of the log.
     if (isFull || last === undefined || last.seq === end) {
-      const { found } = progress;
+      // The first of several reads may have been before an erasure.
+      const found = erasures.cleanse(channel, progress.found);
       const events = (isFull ? found.slice(0, -1) : found).map(toHistoryEvent);
       return { events, position: positionOf(page.tip), more: isFull };
     }

@@ -1,6 +1,7 @@
 import type { PresenceCommand, PresenceUpdateCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
+import type { AccessGuard } from '../access/access-guard.js';
 import { readMembers } from '../hub/member-pages.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
 import { isPromise } from '../ports/maybe-promise.js';
@@ -18,6 +19,7 @@ import { requireSize } from './size-limits.js';
 export class Presence {
   constructor(
     private readonly authorizer: Authorizer,
+    private readonly access: Pick<AccessGuard, 'requireAdmitted' | 'requireVoice'>,
     private readonly ports: Pick<EnginePorts, 'members'> & TurnDeps,
     private readonly tracker: PresenceTracker,
   ) {}
@@ -56,7 +58,10 @@ export class Presence {
 
   async update(session: Session, command: PresenceUpdateCommand): Promise<void> {
     const match = this.authorizer.resolve(session, command.channel);
+    this.access.requireVoice(session, match.channel);
     const subscription = await this.authorizer.subscriptionOf(session, match);
+    this.access.requireAdmitted(session, match.channel);
+    this.access.requireVoice(session, match.channel);
     // It may have been taken away since.
     if (subscription.ended) throw new RealtimeError('not_subscribed');
     const entry = subscription.presence;

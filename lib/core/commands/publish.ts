@@ -2,6 +2,7 @@ import type { PublishCommand } from '../../protocol/commands.js';
 import type { PublishResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { AccessGuard } from '../access/access-guard.js';
+import type { SlowPlace } from '../access/slow-mode.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
 import type { ChannelMatch } from '../channel/registry.js';
@@ -25,10 +26,14 @@ import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
 import type { ApplicationCalls } from './application-calls.js';
 import { PublishRuns, type JoinedRun } from './publish-runs.js';
+import type { SlowGate } from './slow-gate.js';
+import type { SpamGuard } from './spam-guard.js';
 
 export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settings'> {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
+  readonly slow: Pick<SlowGate, 'enter'>;
+  readonly spam: Pick<SpamGuard, 'judge'> | undefined;
   readonly appends: AppendQueue;
   readonly recentPublishes: RecentPublishes;
   readonly drain: DrainSwitch;
@@ -48,6 +53,8 @@ interface Attempt {
   readonly receivedAt: number;
   /** The run of the handler, until the event is in the log or refused. */
   run?: JoinedRun;
+  /** What slow mode has for it, until then. */
+  place?: SlowPlace | undefined;
   /** The same publish, which was appended while this one was authorized. */
   appended?: RecentPublish | undefined;
   /** Whether the log has lost the first publish, which this node still remembers. */
@@ -112,7 +119,7 @@ export class Publish {
     const { revision } = access;
     const call = handlerCall(session, match, command);
     await authorizer.authorize(match, 'publish', call);
-    access.requireUnrevoked(session.userId, match.channel, revision);
+    access.requireUnrevoked(session, match.channel, revision);
     // Only now: who may not publish is told no more than that.
     if (fingerprint !== attempt.fingerprint) throw new RealtimeError('conflict');
     const read = await log.read({ channel: match.channel, epoch, from: seq + 1, limit: 1 });
@@ -121,7 +128,7 @@ export class Publish {
       return this.append(attempt);
     }
     // Also where the first one was appended before the revoke: the refusal says nothing of that one.
-    access.requireUnrevoked(session.userId, match.channel, revision);
+    access.requireUnrevoked(session, match.channel, revision);
     if (!session.isClosed) session.reply(command.id, { seq, epoch, duplicate: true } satisfies PublishResult);
   }
 
@@ -139,12 +146,14 @@ export class Publish {
         () => this.prepare(attempt),
         (prepared) => {
           if (prepared !== undefined) return this.submit(attempt, prepared);
-          // Appended while it was authorized.
+          // Appended while it was authorized or judged.
+          attempt.place?.end(true);
           const { appended } = attempt;
           if (appended !== undefined) session.flow.track(this.answerRetry(attempt, appended), command.id);
         },
         (error) => {
           attempt.run?.release();
+          attempt.place?.end(false);
           session.fail(command.id, error);
         },
       );
@@ -180,16 +189,31 @@ export class Publish {
   /** Authorizes and runs the application's handler; what it returns is what is appended. @returns `undefined` for what was appended meanwhile. */
   private prepare(attempt: Attempt): MaybePromise<Prepared | undefined> {
     const { session, command, match, sent, fingerprint } = attempt;
-    const { authorizer, access, drain, calls } = this.deps;
+    const { authorizer, access, drain, calls, slow, spam } = this.deps;
     // It may have waited in its lane until a drain began: the client sends it to another node.
     if (session.isClosed || drain.isDraining) throw new RealtimeError('unavailable');
+    // Before the application is asked anything. What is in the log already is answered as such: its retry does not come here.
+    access.requireVoice(session, match.channel);
     const { revision } = access;
     const call = handlerCall(session, match, command);
-    const handle = (): MaybePromise<Prepared | undefined> => {
+    /** Whether it is still to be appended. @param hasWaited whether anything may have changed since it came. */
+    const admit = (hasWaited: boolean): boolean => {
       // The handler may write to a database: it does not run for who lost access while that was asked.
-      access.requireUnrevoked(session.userId, match.channel, revision);
-      if (isPromise(granted) && attempt.isLost !== true) attempt.appended = this.known(attempt);
-      if (attempt.appended !== undefined) return undefined;
+      access.requireUnrevoked(session, match.channel, revision);
+      if (hasWaited && attempt.isLost !== true) attempt.appended = this.known(attempt);
+      if (attempt.appended !== undefined) return false;
+      access.requireVoice(session, match.channel);
+      return true;
+    };
+    const judge = (): MaybePromise<Prepared | undefined> => {
+      if (!admit(isPromise(granted))) return undefined;
+      attempt.place = slow.enter(session, match.channel, command.id);
+      // What a log has lost was judged when it came first.
+      if (spam === undefined || attempt.isLost === true) return handle();
+      const judged = spam.judge({ session, match, call, fingerprint });
+      return isPromise(judged) ? judged.then(() => (admit(true) ? handle() : undefined)) : handle();
+    };
+    const handle = (): MaybePromise<Prepared | undefined> => {
       const handler = match.definition.behaviour.publish.get(command.event);
       if (handler === undefined) return this.draft(attempt, sent ?? contentOf(command.payload));
       const what = (): string =>
@@ -211,11 +235,12 @@ export class Publish {
       );
     };
     const checked = (prepared: Prepared | undefined): Prepared | undefined => {
-      access.requireUnrevoked(session.userId, match.channel, revision);
+      access.requireUnrevoked(session, match.channel, revision);
+      if (prepared !== undefined) access.requireVoice(session, match.channel);
       return prepared;
     };
     const granted = authorizer.authorize(match, 'publish', call);
-    return whenReady(whenReady(granted, handle), checked);
+    return whenReady(whenReady(granted, judge), checked);
   }
 
   /** Hands the event to the broker. Returns as soon as its place in the order is taken. */
@@ -232,6 +257,7 @@ export class Publish {
       .then(
         ({ seq, epoch, duplicate }) => {
           attempt.run?.release();
+          attempt.place?.end(true);
           if (policy.dedupeMs > 0) {
             const until = Math.floor(clock.monotonic() + policy.dedupeMs);
             recentPublishes.remember(producer, command.id, { channel, fingerprint, epoch, seq, until });
@@ -240,6 +266,7 @@ export class Publish {
         },
         (error: unknown) => {
           attempt.run?.release();
+          attempt.place?.end(false);
           throw error;
         },
       );

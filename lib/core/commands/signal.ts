@@ -1,5 +1,6 @@
 import type { SignalCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { AccessGuard } from '../access/access-guard.js';
 import type { Hub } from '../hub/hub.js';
 import { contentOf, sizeOf } from '../log/event-content.js';
 import type { BrokerLog } from '../ports/broker.js';
@@ -12,6 +13,7 @@ import { handlerCall } from './handler-call.js';
 export class Signal {
   constructor(
     private readonly authorizer: Authorizer,
+    private readonly access: Pick<AccessGuard, 'requireVoice'>,
     private readonly log: Pick<BrokerLog, 'signal'>,
     private readonly hub: Pick<Hub, 'find'>,
     private readonly settings: Pick<EngineSettings, 'limits'>,
@@ -23,9 +25,11 @@ export class Signal {
     if (!match.definition.behaviour.signals.has(event)) {
       throw new RealtimeError('forbidden', `Clients may not signal "${event}" here`);
     }
+    this.access.requireVoice(session, match.channel);
     const call = handlerCall(session, match, command);
     const requireStillAllowed = await this.authorizer.authorizeSubscriber(session, match, 'signal', call);
     requireStillAllowed();
+    this.access.requireVoice(session, match.channel);
     const { value, json } = contentOf(payload);
     const user = session.userId;
     sizeOf({ event, user }, json, '', this.settings.limits.maxEventBytes);

@@ -215,7 +215,7 @@ export class Subscribe {
     const { access, recent } = this.deps;
     refuseIfOver(session, attempted.pending);
     access.requireFresh(channel.definition);
-    access.requireUnrevoked(session.userId, channel.name, attempted.revision);
+    access.requireUnrevoked(session, channel.name, attempted.revision);
     if (channel.isGuarded && recent.concerns(attempted.asked, session.userId, channel.name))
       throw new RealtimeError('unavailable', ASKED_AGAIN);
   }
@@ -259,13 +259,15 @@ export class Subscribe {
     { payload }: SubscribeCommand,
     roster: boolean,
   ): MaybePromise<PresencePage | undefined> {
-    const { presence: tracker } = this.deps;
+    const { presence: tracker, access } = this.deps;
     const { name: channel, definition } = subscription;
     if (payload.presence === false || definition.policy.presence === false) return undefined;
     const { userId, lineage: device, generation } = session;
     // Of an anonymous client each session is a member (G19).
     const member = userId ?? device;
-    const entry = { channel, member, device, generation, data: shownBy(payload) };
+    // Who is muted reads like any other, and shows nothing of its own.
+    const data = access.isMuted(session, channel) ? undefined : shownBy(payload);
+    const entry = { channel, member, device, generation, data };
     const entered = tracker.enter(subscription, entry);
     return entered.then(() => (roster ? tracker.page(channel) : undefined));
   }

@@ -67,6 +67,13 @@ export class Unsubscribe {
     });
   }
 
+  /** The same for all of some channels, subscribed to or not. */
+  endIn(session: Session, channels: ChannelSet, reason: RealtimeError): void {
+    for (const subscription of session.channels.list())
+      if (channels.has(subscription.name)) this.end(session, subscription, reason);
+    this.withdraw(session, channels, reason);
+  }
+
   /** What waits for the client of answers about channels is taken back, also where it has no subscription (G11). */
   withdraw({ outbox, connection }: Session, channels: ChannelSet, reason: RealtimeError): void {
     // Of answers that left, a transport may keep a copy.
@@ -76,6 +83,12 @@ export class Unsubscribe {
       outbox.withdrawAnswers((name) => channels.has(name)),
       reason,
     );
+  }
+
+  /** Answers with events of a channel's log are taken back where they wait for the client: events in them were erased (G29). */
+  withdrawPages({ outbox }: Session, channel: string, reason: RealtimeError): void {
+    const refs = outbox.withdrawPages(channel);
+    if (refs.length > 0) this.refuse(outbox, refs, reason);
   }
 
   /** Ends the subscriptions of a session that ended with `code`. */

@@ -7,12 +7,14 @@ import { readHistory, type HistoryQuery } from '../commands/history.js';
 import type { Hub } from '../hub/hub.js';
 import { readMembers } from '../hub/member-pages.js';
 import type { AppendQueue } from '../log/append-queue.js';
+import type { Erasures } from '../log/erasures.js';
 import { contentOf, fingerprintOf, metaOf, sizeOf } from '../log/event-content.js';
 import type { Broker, LogPolicy } from '../ports/broker.js';
 import type { EventDraft } from '../ports/channel-event.js';
 import type { Clock } from '../ports/clock.js';
 import type { Entropy } from '../ports/entropy.js';
 import { rejected } from '../ports/maybe-promise.js';
+import { RESERVED_EVENTS } from '../ports/erasure.js';
 import type { EngineSettings } from '../ports/settings.js';
 
 /** Optional fields of an application's publish. Without an `id` the event gets a new one, and is never a retry (G4). */
@@ -29,6 +31,7 @@ export interface ApplicationLogDeps {
   readonly broker: Pick<Broker, 'log' | 'presence'>;
   readonly clock: Clock;
   readonly entropy: Entropy;
+  readonly erasures: Pick<Erasures, 'cleanse'>;
   readonly settings: Pick<EngineSettings, 'applicationName' | 'limits'>;
 }
 
@@ -68,6 +71,7 @@ export class ApplicationLog {
   async signal(channel: string, event: string, payload: unknown, user?: string): Promise<void> {
     const { channels, broker, settings } = this.deps;
     resolve(channels, channel);
+    requireFree(event);
     const { value, json } = contentOf(payload);
     sizeOf({ event, user }, json, '', settings.limits.maxEventBytes);
     await broker.log.signal(channel, { event, payload: value, user });
@@ -75,10 +79,16 @@ export class ApplicationLog {
 
   /** Reads a page of the log. */
   async history(channel: string, query: HistoryQuery = {}): Promise<HistoryResult> {
-    const { channels, broker, clock, settings } = this.deps;
+    const { channels, broker, clock, settings, erasures } = this.deps;
     resolve(channels, channel);
     const { maxPageBytes } = settings.limits;
-    const page = await readHistory(broker.log, channel, query, clock.monotonic(), maxPageBytes);
+    const page = await readHistory(
+      { log: broker.log, erasures },
+      channel,
+      query,
+      clock.monotonic(),
+      maxPageBytes,
+    );
     // Of its own: what the application changes in it is not what the log holds.
     return fromWireValue(page) as HistoryResult;
   }
@@ -94,6 +104,12 @@ export class ApplicationLog {
       );
     const members = await readMembers(broker.presence, channel, page, settings.limits.maxPageBytes);
     return fromWireValue(members) as PresencePage;
+  }
+
+  /** Whether there is such a channel here, and it keeps presence. */
+  keepsPresence(channel: string): boolean {
+    const policy = this.deps.channels.find(channel)?.definition.policy;
+    return policy !== undefined && policy.presence !== false;
   }
 
   private append(
@@ -112,6 +128,7 @@ export class ApplicationLog {
     if (event.length < 1 || event.length > MAX_EVENT_LENGTH) {
       throw new RealtimeError('bad_request', `The name of an event has 1 to ${MAX_EVENT_LENGTH} characters`);
     }
+    requireFree(event);
     const content = contentOf(payload);
     const meta = metaOf(options.meta);
     const draft: EventDraft = {
@@ -144,6 +161,15 @@ export class ApplicationLog {
     if (policy === undefined) this.forgetfulPolicies.set(log, (policy = { ...log, dedupeMs: 0 }));
     return policy;
   }
+}
+
+/** @throws RealtimeError `bad_request` for a name that is the library's (P31c). */
+function requireFree(event: string): void {
+  if (!event.startsWith(RESERVED_EVENTS)) return;
+  throw new RealtimeError(
+    'bad_request',
+    `The name of an event may not begin with "$", as ${JSON.stringify(event)} does: such events are the library's. Choose another name`,
+  );
 }
 
 /** @throws RealtimeError `unknown_channel`, which names the channel: the application gave it, and no client reads it. */

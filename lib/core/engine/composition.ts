@@ -5,6 +5,8 @@ import { RecentReauthorizations } from '../access/recent-reauthorizations.js';
 import { RecentLineages } from '../access/recent-lineages.js';
 import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
+import { Restrictions } from '../access/restrictions.js';
+import { SlowMode } from '../access/slow-mode.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
 import { Revocations } from '../access/revocations.js';
 import { TicketSigner } from '../access/ticket.js';
@@ -34,6 +36,7 @@ import { Request } from '../commands/request.js';
 import { Resetter } from '../commands/reset.js';
 import { CommandRouter } from '../commands/router.js';
 import { Signal } from '../commands/signal.js';
+import { SlowGate } from '../commands/slow-gate.js';
 import { SubscribePlanner } from '../commands/snapshot.js';
 import { Subscribe } from '../commands/subscribe.js';
 import { TakeOver } from '../commands/take-over.js';
@@ -41,9 +44,9 @@ import { Unsubscribe } from '../commands/unsubscribe.js';
 import type { Subscription } from '../hub/subscription.js';
 import { CatchUp } from '../hub/catch-up.js';
 import { Hub } from '../hub/hub.js';
-import type { OrderKeeperEvents } from '../hub/order-keeper.js';
 import { PresenceTracker } from '../hub/presence-tracker.js';
 import { AppendQueue } from '../log/append-queue.js';
+import { Erasures } from '../log/erasures.js';
 import { RingBudget } from '../log/event-ring.js';
 import { RecentPublishes } from '../log/recent-publishes.js';
 import { FlushPace } from '../outbox/flush-pace.js';
@@ -64,15 +67,21 @@ import { AbuseBans } from './abuse-bans.js';
 import { WaitingBytes } from '../session/waiting-bytes.js';
 import { Admission } from './admission.js';
 import { ApplicationLog } from './application-log.js';
+import { ClusterChannels } from './cluster/cluster-channels.js';
 import { ClusterSessions } from './cluster/cluster-sessions.js';
+import { LocalChannels } from './cluster/local-channels.js';
 import { LocalSessions } from './cluster/local-sessions.js';
 import { NodeQuestions } from './cluster/node-questions.js';
 import { UserConnections } from './cluster/user-connections.js';
 import { ControlApplier } from './control-applier.js';
+import { EraseApplier } from './erase-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
 import { inboundLimits } from './inbound-limits.js';
+import { keeperOwner } from './keeper-owner.js';
 import { nodeLinkOf } from './node-link.js';
 import { combineObservers } from './observers.js';
+import { RestrictionApplier } from './restriction-applier.js';
+import { spamGuardOf } from './spam-steps.js';
 import { unwritableLog } from './unwritable-log.js';
 import { userChannelDefinition } from './user-channel.js';
 
@@ -105,12 +114,18 @@ export function composeEngine(options: EngineOptions) {
   const bans = new BanList();
   const addressBans = new BanList();
   const revocations = new Revocations();
+  const restrictions = new Restrictions((count) =>
+    journal.warn(
+      'restrictions',
+      () => `There are too many restrictions: the ${count} that end first are dropped`,
+    ),
+  );
   const recent = new RecentReauthorizations();
   const freshness: RevocationFreshness = new RevocationFreshness(
     clock,
     new DeliveryFreeze(() => ({ hub, catchUp, sessions, logger })),
   );
-  const access = new AccessGuard(revocations, freshness);
+  const access = new AccessGuard(revocations, freshness, restrictions, clock);
 
   const verifications = new Verifications({ ...ports, journal });
   const allowances = new Allowances({ limitsForUser: options.limitsForUser, settings, journal });
@@ -138,6 +153,7 @@ export function composeEngine(options: EngineOptions) {
     answers,
     pump,
   });
+  const erasures = new Erasures(clock, journal);
   const { lingerMs, ringSize, ringBytes } = settings;
   const { maxServedChannels } = limits;
   const ringBudget = new RingBudget(settings.ringBytesPerNode);
@@ -153,6 +169,7 @@ export function composeEngine(options: EngineOptions) {
       lingerMs,
       maxServedChannels,
       onBehind: pump,
+      erasures,
       onUnwritable,
     },
     keeperOwner(resetter),
@@ -161,6 +178,7 @@ export function composeEngine(options: EngineOptions) {
     ...ports,
     retries,
     turns,
+    erasures,
     // Either may be the older one: the node that has not noticed yet, or the subscription that was planned before it did.
     onNewEpoch: (subscription) =>
       hub.verify(subscription.channel, () => {
@@ -197,6 +215,15 @@ export function composeEngine(options: EngineOptions) {
     },
   });
   const recentPublishes = new RecentPublishes();
+  const { isExempt } = options;
+  const spam = spamGuardOf(options.spam, {
+    ...ports,
+    isExempt,
+    calls,
+    journal,
+    applier: () => controlApplier,
+  });
+  const slow = new SlowGate({ restrictions, places: new SlowMode(), isExempt, clock, journal });
   const joining = {
     turns,
     authorizer,
@@ -212,12 +239,23 @@ export function composeEngine(options: EngineOptions) {
   const router = new CommandRouter(
     {
       auth: new Auth(verifications, ports, allowances),
-      currentState: new CurrentState({ ...ports, authorizer, planner, turns, pump }),
-      history: new History(authorizer, { ...ports, turns }),
-      presence: new Presence(authorizer, { ...ports, turns }, presence),
-      publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain, calls, journal }),
+      currentState: new CurrentState({ ...ports, authorizer, access, planner, turns, pump }),
+      history: new History(authorizer, { ...ports, turns, erasures }),
+      presence: new Presence(authorizer, access, { ...ports, turns }, presence),
+      publish: new Publish({
+        ...ports,
+        authorizer,
+        access,
+        slow,
+        spam,
+        appends,
+        recentPublishes,
+        drain,
+        calls,
+        journal,
+      }),
       request: new Request(authorizer, options.requests ?? new Map(), calls),
-      signal: new Signal(authorizer, log, hub, settings),
+      signal: new Signal(authorizer, access, log, hub, settings),
       subscribe: new Subscribe({ ...ports, ...joining }),
       unsubscribe,
     },
@@ -240,6 +278,7 @@ export function composeEngine(options: EngineOptions) {
     tickets,
     sessions,
     takeOver,
+    restrictions,
     bans,
     addressBans,
     journal,
@@ -247,15 +286,13 @@ export function composeEngine(options: EngineOptions) {
     calls,
     allowances,
   });
-  const controlApplier = new ControlApplier({
+  const acts = { sessions, bans, addressBans, revocations, unsubscribe, clock };
+  const controlApplier: ControlApplier = new ControlApplier({
+    ...acts,
     localSessions,
-    sessions,
-    bans,
-    addressBans,
-    revocations,
-    unsubscribe,
+    restrictions: new RestrictionApplier({ ...acts, restrictions }),
     reauthorization,
-    clock,
+    eraser: new EraseApplier({ erasures, hub, catchUp, sessions, unsubscribe, clock }),
   });
 
   const unfinished = new UnfinishedMessages(limits.maxUnfinishedBytes, (network) =>
@@ -314,6 +351,7 @@ export function composeEngine(options: EngineOptions) {
     observer,
     questions,
     clusterSessions: new ClusterSessions(questions, localSessions, entropy),
+    clusterChannels: new ClusterChannels(questions, new LocalChannels(hub, clock)),
     nodes,
     admission: new Admission({
       ...ports,
@@ -328,8 +366,11 @@ export function composeEngine(options: EngineOptions) {
       relayed: new RelayedAnswers({ limits: settings.outbox, budget, journal }),
       drain,
     }),
-    applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
+    applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends, erasures }),
     controlApplier,
+    restrictions,
+    slow,
+    spam,
     revocations,
     connects,
     verifications,
@@ -350,27 +391,6 @@ export function composeEngine(options: EngineOptions) {
     budget,
     appends,
     ringBudget,
-  };
-}
-
-function keeperOwner(resetter: Resetter): OrderKeeperEvents {
-  return {
-    onNewEpoch(channel, tip) {
-      channel.moveTo(tip);
-      for (const subscription of channel.subscriptions) {
-        if (subscription.epoch !== tip.epoch) resetter.reset(subscription);
-      }
-    },
-    onLostRange(channel, from, to) {
-      channel.skipTo(to);
-      // A subscription that is still catching up meets the gap in the log itself.
-      for (const subscription of channel.subscriptions) {
-        if (!subscription.live || subscription.cursor >= to) continue;
-        const first = Math.max(from, subscription.cursor + 1);
-        subscription.outbox.pushGap(subscription, first, to, 'expired', false);
-        subscription.advance(to);
-      }
-    },
   };
 }
 

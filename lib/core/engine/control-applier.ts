@@ -9,18 +9,22 @@ import type { AbuseRecord, ControlMessage, DisconnectRecord } from '../ports/con
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
+import type { EraseApplier } from './erase-applier.js';
 import { inTurns } from './cluster/in-turns.js';
+import type { RestrictionApplier } from './restriction-applier.js';
 import type { LocalSessions } from './cluster/local-sessions.js';
 
 export interface ControlApplierDeps {
   readonly sessions: SessionRegistry;
   readonly localSessions: Pick<LocalSessions, 'each'>;
+  readonly restrictions: Pick<RestrictionApplier, 'put' | 'lift'>;
   readonly bans: BanList;
   readonly addressBans: BanList;
   readonly revocations: Revocations;
   readonly unsubscribe: Unsubscribe;
   readonly reauthorization: Reauthorization;
   readonly clock: Clock;
+  readonly eraser: EraseApplier;
 }
 
 /** Applies control records on this node. */
@@ -33,7 +37,7 @@ export class ControlApplier {
    * @throws RangeError for a pattern that this version does not understand.
    */
   apply(message: ControlMessage): MaybePromise<void> {
-    const { sessions, bans, revocations, reauthorization, clock } = this.deps;
+    const { sessions, restrictions, reauthorization } = this.deps;
     switch (message.kind) {
       case 'disconnect':
         for (const session of sessions.ofUser(message.user)) session.close('kicked');
@@ -47,17 +51,19 @@ export class ControlApplier {
       case 'reauthorize':
         return reauthorization.reauthorizeMatching(message.user, ChannelSet.parse(message.channel));
       case 'ban': {
-        const { user, reason, forMs } = message;
-        // It takes the place of an earlier ban, also when it has ended on its way.
-        if (forMs !== undefined && forMs <= 0) return bans.remove(user);
-        bans.add(user, { until: clock.monotonic() + (forMs ?? Infinity), reason });
-        revocations.record(user, ChannelSet.ALL);
-        for (const session of sessions.ofUser(user)) session.close('banned', forMs);
-        return;
+        const { user, reason, forMs, by } = message;
+        return restrictions.put({ act: 'ban', whom: { of: 'user', id: user }, forMs, reason, by });
       }
+      case 'erase':
+        return this.deps.eraser.apply(message);
       case 'unban':
-        bans.remove(message.user);
-        return;
+        return restrictions.lift({ act: 'ban', whom: { of: 'user', id: message.user } });
+      case 'restrict': {
+        const { kind: _kind, ...restriction } = message;
+        return restrictions.put(restriction);
+      }
+      case 'lift':
+        return restrictions.lift(message);
       case 'abuse':
         return this.refuse(message);
       case 'supersede': {
@@ -105,10 +111,6 @@ export class ControlApplier {
     // Recorded first: a subscribe or publish that is under way checks it at its commit.
     revocations.record(user, channels);
     const error = new RealtimeError('forbidden', 'Access was revoked');
-    for (const session of sessions.ofUser(user)) {
-      for (const subscription of session.channels.list())
-        if (channels.has(subscription.name)) unsubscribe.end(session, subscription, error);
-      unsubscribe.withdraw(session, channels, error);
-    }
+    for (const session of sessions.ofUser(user)) unsubscribe.endIn(session, channels, error);
   }
 }

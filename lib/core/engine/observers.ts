@@ -13,6 +13,7 @@ const METHODS: Readonly<Record<keyof Observer, true>> = {
   onRateLimit: true,
   onCircuit: true,
   onAuthorization: true,
+  onSpam: true,
   onPublish: true,
   onDelivery: true,
   onGap: true,

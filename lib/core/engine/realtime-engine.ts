@@ -1,15 +1,21 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { ChannelSet } from '../channel/channel-set.js';
+import type { RestrictionFilter, RestrictionPage } from '../access/restrictions.js';
+import { channelsIn, type ChannelSet } from '../channel/channel-set.js';
+import { VERSION } from '../ports/version.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
-import type { ControlReceipt, DisconnectRecord } from '../ports/control.js';
+import type { ControlReceipt, DisconnectRecord, Why } from '../ports/control.js';
 import type { RealtimeIdentity } from '../ports/identity.js';
+import type { Restriction, RestrictionName } from '../ports/moderation.js';
 import type { AdministrativeAct } from '../ports/observer.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
 import type { TransportHost } from '../ports/transport-host.js';
 import type { ApplicationLog } from './application-log.js';
+import type { ClusterChannels } from './cluster/cluster-channels.js';
+import { ClusterNodes } from './cluster/cluster-nodes.js';
 import type { ClusterSessions } from './cluster/cluster-sessions.js';
 import { composeEngine, type EngineParts } from './composition.js';
+import { Erasure, type ErasedEvents, type EraseReceipt } from './erasure.js';
 import { drainSessions } from './drain.js';
 
 /** One live connection of this node, as {@link RealtimeEngine.sessionsOf} lists it. */
@@ -45,7 +51,10 @@ export class RealtimeEngine {
   readonly host: TransportHost;
   /** What the application writes and reads by itself. */
   readonly application: ApplicationLog;
+  /** How the nodes are. */
+  readonly nodes: Pick<ClusterNodes, 'list'>;
   private readonly parts: EngineParts;
+  private readonly erasure: Erasure;
   /** Whether the broker was asked to start: one that failed to must be closed as well. */
   private opened = false;
   private stopping: Promise<void> | undefined;
@@ -55,17 +64,33 @@ export class RealtimeEngine {
     this.parts = composeEngine(options);
     this.host = this.parts.admission;
     this.application = this.parts.applicationLog;
+    const { channels, appends } = this.parts;
+    this.erasure = new Erasure({
+      channels,
+      appends,
+      log: options.broker.log,
+      settings: options.settings,
+      control: (record) => this.control(record),
+    });
+    this.nodes = new ClusterNodes(this.parts.questions, () => ({ version: VERSION, ...this.status }));
   }
 
   /** Starts the broker. Rejects when the broker cannot start. */
   async start(): Promise<void> {
     const { hub, controlApplier, freshness, revocations, reauthorization, presence, admission, nodes } =
       this.parts;
+    const { slow, spam } = this.parts;
     const listener: BrokerListener = {
-      onEvents: (channel, events) => hub.onEvents(channel, events),
+      onEvents: (channel, events) => {
+        slow.note(channel, events);
+        hub.onEvents(channel, events);
+      },
       onSignal: (channel, signal) => hub.onSignal(channel, signal),
       onPresence: (channel, diff) => hub.onPresence(channel, diff),
-      onControl: (message) => controlApplier.apply(message),
+      onControl: (message) => {
+        spam?.note(message);
+        return controlApplier.apply(message);
+      },
       onControlCurrent: (forMs) => freshness.prove(forMs),
       onControlLost: () => {
         // Whatever is under way may have been revoked.
@@ -141,39 +166,39 @@ export class RealtimeEngine {
     return this.parts.clusterSessions;
   }
 
-  disconnectSessions(of: DisconnectRecord['of'], id: string, reason?: string): Promise<ControlReceipt> {
-    return this.control({ kind: 'disconnect_sessions', of, id, reason });
+  /** Finds the channels that are served on any node. */
+  get channels(): Pick<ClusterChannels, 'list'> {
+    return this.parts.clusterChannels;
   }
 
-  disconnect(user: string, reason?: string): Promise<ControlReceipt> {
-    return this.control({ kind: 'disconnect', user, reason });
+  disconnectSessions(of: DisconnectRecord['of'], id: string, why: Why = {}): Promise<ControlReceipt> {
+    return this.control({ kind: 'disconnect_sessions', of, id, ...why });
+  }
+
+  disconnect(user: string, why: Why = {}): Promise<ControlReceipt> {
+    return this.control({ kind: 'disconnect', user, ...why });
   }
 
   /**
    * @param text the name of a channel or a pattern; all channels when it is left out.
    * @returns a promise that rejects with `unknown_channel` for what no channel has: confirmed, it would end nothing.
    */
-  async revoke(user: string, text?: string, reason?: string): Promise<ControlReceipt> {
+  async revoke(user: string, text?: string, why: Why = {}): Promise<ControlReceipt> {
     const { pattern } = this.known('revoke', text);
     return pattern === undefined
-      ? this.control({ kind: 'revoke', user, channel: text, reason })
-      : this.control({ kind: 'revoke_pattern', user, pattern: pattern.text, reason });
+      ? this.control({ kind: 'revoke', user, channel: text, ...why })
+      : this.control({ kind: 'revoke_pattern', user, pattern: pattern.text, ...why });
   }
 
   /** Asks authorizations of subscriptions again. Rejects as {@link revoke} does. */
-  async reauthorize(user?: string, channel?: string, reason?: string): Promise<ControlReceipt> {
+  async reauthorize(user?: string, channel?: string, why: Why = {}): Promise<ControlReceipt> {
     this.known('reauthorize', channel);
-    return this.control({ kind: 'reauthorize', user, channel, reason });
+    return this.control({ kind: 'reauthorize', user, channel, ...why });
   }
 
   /** @throws RealtimeError `bad_request` for what is neither a name nor a pattern, `unknown_channel`. */
   private known(act: string, text: string | undefined): ChannelSet {
-    let channels: ChannelSet;
-    try {
-      channels = ChannelSet.parse(text);
-    } catch (error) {
-      throw new RealtimeError('bad_request', `${act}: ${(error as Error).message}`, { cause: error });
-    }
+    const channels = channelsIn(act, text);
     if (this.parts.channels.knows(channels)) return channels;
     const message = `${act}: no channel is called ${JSON.stringify(text)}. Check the name, or leave it out for all`;
     throw new RealtimeError('unknown_channel', message);
@@ -181,18 +206,54 @@ export class RealtimeEngine {
 
   ban(
     user: string,
-    { forMs, reason, by }: { forMs?: number; reason?: string; by?: string } = {},
+    { forMs, reason, by }: Why & { readonly forMs?: number | undefined } = {},
   ): Promise<ControlReceipt> {
     return this.control({ kind: 'ban', user, forMs, reason, by });
   }
 
-  unban(user: string, by?: string): Promise<ControlReceipt> {
-    return this.control({ kind: 'unban', user, by });
+  unban(user: string, why: Why = {}): Promise<ControlReceipt> {
+    return this.control({ kind: 'unban', user, ...why });
+  }
+
+  /**
+   * Puts a restriction on somebody, on every node. Rejects as {@link revoke} does. A ban of a user everywhere is sent in the form that
+   * nodes of the last version know too.
+   */
+  async restrict(restriction: Restriction): Promise<ControlReceipt> {
+    const { act, whom, channel, forMs, reason, by } = restriction;
+    this.known(act, channel);
+    return act === 'ban' && whom.of === 'user' && channel === undefined
+      ? this.ban(whom.id, { forMs, reason, by })
+      : this.control({ kind: 'restrict', ...restriction });
+  }
+
+  /** Ends a restriction, on every node. Rejects as {@link revoke} does. */
+  async lift(name: RestrictionName, why: Why = {}): Promise<ControlReceipt> {
+    const { act, whom, channel } = name;
+    this.known('lift', channel);
+    return act === 'ban' && whom.of === 'user' && channel === undefined
+      ? this.unban(whom.id, why)
+      : this.control({ kind: 'lift', act, whom, channel, ...why });
+  }
+
+  /** The restrictions that are in force. @param after the `more` of the page before, as a number. */
+  restrictions(filter: RestrictionFilter, after: number, limit: number): RestrictionPage {
+    return this.parts.restrictions.list(filter, after, limit, this.options.clock.monotonic());
+  }
+
+  /** The lineage of a session of this node, by its id; a text that names none is a lineage itself. */
+  lineageOf(session: string): string {
+    return this.parts.sessions.find(session)?.lineage ?? session;
   }
 
   /** Follows connections. @returns ends that. */
   addConnectionListener(listener: ConnectionListener): () => void {
     return this.parts.listeners.add(listener);
+  }
+
+  /** Erases events of a channel, everywhere. Rejects as {@link Erasure.erase} does. */
+  erase(channel: string, what: ErasedEvents, why: Why = {}): Promise<EraseReceipt> {
+    return this.erasure.erase(channel, what, why);
   }
 
   private control(message: AdministrativeAct): Promise<ControlReceipt> {
@@ -245,6 +306,13 @@ export class RealtimeEngine {
 
 /** Whom an act is about, for the log. */
 function whomOf(message: AdministrativeAct): string {
+  if (message.kind === 'erase')
+    return ` of ${message.seqs.length} events in channel ${JSON.stringify(message.channel)}`;
   if (message.kind === 'disconnect_sessions') return ` of ${message.of} ${JSON.stringify(message.id)}`;
+  if (message.kind === 'restrict' || message.kind === 'lift') {
+    const { act, whom, channel } = message;
+    const where = channel === undefined ? '' : ` in ${JSON.stringify(channel)}`;
+    return ` ${act} of ${whom.of === 'everybody' ? 'everybody' : `${whom.of} ${JSON.stringify(whom.id)}`}${where}`;
+  }
   return message.user === undefined ? '' : ` of user ${JSON.stringify(message.user)}`;
 }

@@ -1,6 +1,7 @@
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { ReadResult } from '../ports/broker.js';
 import type { EnginePorts } from '../ports/settings.js';
+import type { Erasures } from '../log/erasures.js';
 import { PageCache } from '../log/page-cache.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 import type { Turns } from '../async/turns.js';
@@ -10,6 +11,7 @@ import type { Subscription } from './subscription.js';
 export interface CatchUpDeps extends Pick<EnginePorts, 'log' | 'clock' | 'observer'> {
   readonly retries: RetryQueue;
   readonly turns: Turns;
+  readonly erasures: Pick<Erasures, 'cleanse'>;
   /** The log of a replaying subscription has another epoch: it must be sent `reset`. */
   readonly onNewEpoch: (subscription: Subscription) => void;
   /** An event of the application is not serializable. */
@@ -41,6 +43,11 @@ export class CatchUp {
 
   close(): void {
     this.pages.close();
+  }
+
+  /** Events of a channel were erased: pages that were read before are not used again. */
+  forget(channel: string): void {
+    this.pages.forgetChannel(channel);
   }
 
   /** Continues until the subscription is live or has ended. */
@@ -125,7 +132,8 @@ export class CatchUp {
 
   private take(subscription: Subscription, page: ReadResult): void {
     this.skipTrimmed(subscription, Math.min(page.oldest, page.tip.seq + 1));
-    for (const event of page.events) {
+    // It may have been read before events of it were erased.
+    for (const event of this.options.erasures.cleanse(subscription.name, page.events)) {
       // A page is bounded in events only. The rest is read again when there is room (G13).
       if (subscription.ended || !subscription.outbox.hasRoom) return;
       this.skipTrimmed(subscription, event.seq);

@@ -105,8 +105,22 @@ export class Hub {
   onEvents(name: string, events: readonly ChannelEvent[]): void {
     const served = this.served.get(name);
     if (served === undefined) return;
-    if (served.early === undefined) return served.keeper.onEvents(events);
-    for (const event of events) this.keepEarly(served, served.early, event);
+    // The broker's message of an event may arrive behind the record of its erasure.
+    const clean = this.options.erasures.cleanse(name, events);
+    if (served.early === undefined) return served.keeper.onEvents(clean);
+    for (const event of clean) this.keepEarly(served, served.early, event);
+  }
+
+  /** Events of a channel were erased, as {@link Erasures} knows. @returns the channel, when this node serves it. */
+  erase(name: string): ServedChannel | undefined {
+    const served = this.served.get(name);
+    if (served === undefined) return undefined;
+    const { erasures } = this.options;
+    const { early } = served;
+    if (early !== undefined) served.early = [...erasures.cleanse(name, early)];
+    served.keeper.erase();
+    served.channel.erase((event) => erasures.covers(event));
+    return served.channel;
   }
 
   onSignal(name: string, signal: SignalMessage): void {

@@ -1,5 +1,5 @@
 import type { Position } from '../../protocol/position.js';
-import type { ChannelEvent } from '../ports/channel-event.js';
+import { ChannelEvent } from '../ports/channel-event.js';
 import {
   isGuarded,
   type ChannelDefinition,
@@ -137,6 +137,18 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     };
     mine.result.then(forget, forget);
     return mine.result;
+  }
+
+  /** Events were erased: nothing that this channel holds for later has more of them than their places. */
+  erase(covers: (event: ChannelEvent) => boolean): void {
+    const left = (event: ChannelEvent): ChannelEvent | undefined =>
+      covers(event) ? ChannelEvent.erased(event) : undefined;
+    this.ring.replace(left);
+    this.pending = this.pending.map((event) => left(event) ?? event);
+    // The newest event is the tip.
+    this.tip = { epoch: this.tip.epoch, seq: this.tip.seq };
+    // What is being made may have them; who subscribes from now on is given a state of its own.
+    this.snapshotRun = undefined;
   }
 
   /** The node no longer serves the channel. */

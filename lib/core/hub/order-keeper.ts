@@ -1,7 +1,8 @@
 import type { Position } from '../../protocol/position.js';
-import type { ChannelEvent } from '../ports/channel-event.js';
+import { ChannelEvent } from '../ports/channel-event.js';
 import type { ServedChannel } from './subscription.js';
 import type { EnginePorts } from '../ports/settings.js';
+import type { Erasures } from '../log/erasures.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 
 /** Most events, and bytes of them, that wait behind a gap; the others are read from the log again. */
@@ -12,6 +13,7 @@ const HEAL_PAGE = 500;
 
 export interface OrderKeeperDeps extends Pick<EnginePorts, 'log' | 'clock' | 'logger' | 'observer'> {
   readonly retries: RetryQueue;
+  readonly erasures: Pick<Erasures, 'cleanse' | 'covers'>;
 }
 
 /** What the keeper cannot decide alone. */
@@ -49,6 +51,16 @@ export class OrderKeeper {
   verify(then: () => void): void {
     this.healed.push(then);
     this.heal();
+  }
+
+  /** Events were erased: of those that wait, their places stay. */
+  erase(): void {
+    const { erasures } = this.deps;
+    for (const event of [...this.held.values()]) {
+      if (!erasures.covers(event)) continue;
+      this.unhold(event.seq);
+      this.hold(ChannelEvent.erased(event));
+    }
   }
 
   close(): void {
@@ -145,7 +157,7 @@ export class OrderKeeper {
     const next = this.channel.tip.seq + 1;
     const resumeAt = Math.min(page.oldest, page.tip.seq + 1);
     if (resumeAt > next) this.owner.onLostRange(this.channel, next, resumeAt - 1);
-    for (const event of page.events) {
+    for (const event of this.deps.erasures.cleanse(name, page.events)) {
       if (event.seq === this.channel.tip.seq + 1) this.channel.accept(event);
     }
     for (const seq of this.held.keys()) if (seq <= this.channel.tip.seq) this.unhold(seq);

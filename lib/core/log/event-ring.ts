@@ -94,6 +94,17 @@ export class EventRing {
     return this.slots[seq % this.capacity] as ChannelEvent;
   }
 
+  /** Puts others in the places of some events. @param other `undefined` where the event stays. */
+  replace(other: (event: ChannelEvent) => ChannelEvent | undefined): void {
+    for (let seq = this.firstSeq; seq < this.nextSeq; seq++) {
+      const event = this.at(seq);
+      const found = other(event);
+      if (found === undefined) continue;
+      this.slots[seq % this.capacity] = found;
+      this.count(found.weight - event.weight);
+    }
+  }
+
   clear(): void {
     this.slots.length = 0;
     this.firstSeq = this.nextSeq;

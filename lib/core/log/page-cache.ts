@@ -86,6 +86,11 @@ export class PageCache {
     this.clear();
   }
 
+  /** Forgets what was read of a channel, and does not share what is being read. */
+  forgetChannel(channel: string): void {
+    for (const key of [...this.pages.keys()]) if (key.startsWith(`${channel} `)) this.forget(key);
+  }
+
   private forget(key: string): void {
     const page = this.pages.get(key);
     if (page === undefined) return;

@@ -44,6 +44,8 @@ export interface QueuedMessage {
   readonly gap?: GapEntry | undefined;
   /** The command that this answers: an answer is never dropped without another in its place (P7). */
   readonly ref?: string | undefined;
+  /** Whether it is an answer with events of a log. */
+  readonly isPage?: boolean;
   /** Whether it is dropped before any event is, and without an announcement. */
   readonly droppable?: boolean;
   /** Called when such a message is dropped after it was queued. */
@@ -60,6 +62,7 @@ export class QueueEntry {
   event: ChannelEvent | undefined;
   gap: GapEntry | undefined;
   readonly ref: string | undefined;
+  readonly isPage: boolean;
   readonly droppable: boolean;
   readonly onDropped: ((flow: Flow) => void) | undefined;
   /** Whether it has left the queue: lists that still hold it skip it. */
@@ -69,12 +72,13 @@ export class QueueEntry {
   /** Whether a message that no gap may move across, e.g. `resumed`, is between it and the event before. */
   afterMarker = false;
 
-  constructor({ bytes, flow, event, gap, ref, droppable = false, onDropped }: QueuedMessage) {
+  constructor({ bytes, flow, event, gap, ref, isPage = false, droppable = false, onDropped }: QueuedMessage) {
     this.bytes = bytes;
     this.flow = flow;
     this.event = event;
     this.gap = gap;
     this.ref = ref;
+    this.isPage = isPage;
     this.droppable = droppable;
     this.onDropped = onDropped;
   }
@@ -86,6 +90,13 @@ export class QueueEntry {
   /** Its bytes where other outboxes may hold the same: those of events, signals and changes of members. */
   get shared(): Buffer | undefined {
     return this.event !== undefined || this.droppable ? this.bytes : undefined;
+  }
+
+  /** Another event of the same flow and place, or the announcement that it cannot be written, takes the place of the event. */
+  becomeEvent({ bytes, event, gap }: QueueEntry): void {
+    this.bytes = bytes;
+    this.event = event;
+    this.gap = gap;
   }
 
   /** The announcement takes the place of the event. */

@@ -1,44 +1,25 @@
 import type { Envelope } from '../../protocol/envelope.js';
 import type { GapReason, Position } from '../../protocol/position.js';
-import type { ChannelEvent } from '../ports/channel-event.js';
+import { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
-import type { EnginePorts, OutboxLimits } from '../ports/settings.js';
-import { encodeEnvelope, type EventBatch, type OnUnwritable } from './encoder.js';
+import { encodeEnvelope, type EventBatch } from './encoder.js';
 import { encodeEntry, entryOf } from './entry-bytes.js';
-import type { FlushScheduler, Flushable } from './flush-scheduler.js';
-import type { TimerWheel } from '../async/timer-wheel.js';
+import type { Flushable } from './flush-scheduler.js';
 import type { TurnClient } from '../async/turns.js';
-import type { ClosableSession, Connection } from '../ports/connection.js';
+import type { Connection } from '../ports/connection.js';
 import { DroppedTails, type DroppedRange } from './dropped-tails.js';
 import { plainGap, type Flow, type QueueEntry, type QueuedMessage } from './entry.js';
-import type { ClientBytes } from './client-bytes.js';
-import { SHARE_BYTES, type BudgetedOutbox, type OutboxBudget } from './outbox-budget.js';
+import { SHARE_BYTES, type BudgetedOutbox } from './outbox-budget.js';
+import type { OutboxSession, OutboxShared } from './outbox-shared.js';
 import { OutboxQueue } from './queue.js';
+
+export type { OutboxSession, OutboxShared } from './outbox-shared.js';
 
 /** Most bytes of one frame that the outbox assembles; the rest goes into the next. */
 const MAX_FRAME_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 /** Share of the limits below which a replay may add more. */
 const ROOM = 0.25;
-
-/** The session of an outbox. */
-export interface OutboxSession extends ClosableSession, TurnClient {
-  /** Whether it is known whose session it is: between `welcome` and the end. */
-  readonly isLive: boolean;
-}
-
-/** What the outboxes of one engine share. */
-export interface OutboxShared extends Pick<EnginePorts, 'clock' | 'observer'> {
-  readonly limits: OutboxLimits;
-  readonly budget: OutboxBudget;
-  /** What waits for each client on all its connections. */
-  readonly queued: ClientBytes;
-  /** The queue of every outbox in which nothing is queued; nothing is ever pushed into it. */
-  readonly nothing: OutboxQueue;
-  readonly scheduler: FlushScheduler;
-  readonly wheel: TimerWheel;
-  readonly onUnwritable: OnUnwritable;
-}
 
 // Why a frame may not go straight to the socket. One number, so that the hot path looks at one field of one object: of a
 // thousand sessions each further one is a miss of the processor's cache.
@@ -181,9 +162,10 @@ export class Outbox implements Flushable, BudgetedOutbox {
   /**
    * The same for bytes that were encoded already.
    *
+   * @param isPage whether events of a log are in it.
    * @returns `false` where there is no room for them; nothing was queued then.
    */
-  pushAnswer(bytes: Buffer, ref: string | undefined, flow: Flow | undefined): boolean {
+  pushAnswer(bytes: Buffer, ref: string | undefined, flow: Flow | undefined, isPage = false): boolean {
     if (this.isClosed || bytes.length === 0) return true;
     // Only what this client does not read counts: an idle connection takes it, whatever waits for others of the account.
     if (this.isFull(bytes.length)) {
@@ -193,7 +175,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
     }
     // Before the message, which may be a `reset`: the gap belongs to the epoch before it.
     if (flow !== undefined) this.announceDroppedTail(flow);
-    this.append({ bytes, flow, ref });
+    this.append({ bytes, flow, ref, isPage });
     return true;
   }
 
@@ -300,6 +282,29 @@ export class Outbox implements Flushable, BudgetedOutbox {
    */
   withdrawAnswers(concerns: (channel: string) => boolean): readonly string[] {
     return this.queue.answerFlows(concerns).flatMap((flow) => this.purge(flow));
+  }
+
+  /** Puts what is left of erased events in their places, where they wait for the client. */
+  erase(flow: Flow, covers: (event: ChannelEvent) => boolean): void {
+    if (this.isClosed) return;
+    // Frames of this turn leave now: until it ends, the erasure is not confirmed.
+    if (this.staged !== undefined) this.writeStaged(this.staged);
+    this.queue.replaceEvents(flow, (event) =>
+      covers(event) ? this.entryOf(flow, ChannelEvent.erased(event)) : undefined,
+    );
+    this.report();
+  }
+
+  /**
+   * Removes answers with events of a channel's log, some of which were erased.
+   *
+   * @returns the commands whose answers they were; the caller answers them with an error.
+   */
+  withdrawPages(channel: string): readonly string[] {
+    const refs = this.queue.withdrawPages(channel);
+    this.noteQueue();
+    this.report();
+    return refs;
   }
 
   /** Sets aside what is queued of frozen subscriptions, until {@link release} (G11). */

@@ -1,4 +1,5 @@
 import type { Position } from '../../protocol/position.js';
+import type { ChannelEvent } from '../ports/channel-event.js';
 import { AnswerFlow } from './answer-flow.js';
 import { EntryList } from './entry-list.js';
 import { isQueued, QueueEntry, type Flow, type GapEntry, type QueuedMessage } from './entry.js';
@@ -129,18 +130,44 @@ export class OutboxQueue {
 
   /** Removes everything of a flow. @returns the commands whose answers were among it. */
   purge(flow: Flow): readonly string[] {
-    const refs: string[] = [];
+    const held = this.held?.index.of(flow)?.all.toArray() ?? [];
+    return this.takeOut(held, this.isEmpty ? [] : (this.indexed.of(flow)?.all.toArray() ?? []));
+  }
+
+  /**
+   * Puts others in the places of events that are queued, or set aside, of a flow. It looks at everything that waits.
+   *
+   * @param other `undefined` where the event stays.
+   */
+  replaceEvents(flow: Flow, other: (event: ChannelEvent) => QueueEntry | undefined): void {
+    const replace = (entry: QueueEntry): number | undefined => {
+      const found = entry.flow === flow && entry.event !== undefined ? other(entry.event) : undefined;
+      if (found === undefined) return undefined;
+      const before = entry.size;
+      this.uncount(entry);
+      entry.becomeEvent(found);
+      this.count(entry);
+      return entry.size - before;
+    };
+    for (const entry of this.entries.toArray()) {
+      const change = replace(entry);
+      if (change === undefined) continue;
+      this.bytes += change;
+      // It knows events by what they were, and is made again when it is needed.
+      this.index = undefined;
+    }
     const { held } = this;
-    for (const entry of held?.index.of(flow)?.all.toArray() ?? []) {
-      if (entry.ref !== undefined) refs.push(entry.ref);
-      this.removeHeld(entry);
-    }
-    if (this.isEmpty) return refs;
-    for (const entry of this.indexed.of(flow)?.all.toArray() ?? []) {
-      if (entry.ref !== undefined) refs.push(entry.ref);
-      this.remove(entry);
-    }
-    return refs;
+    if (held === undefined) return;
+    const waiting = held.entries.toArray();
+    for (const entry of waiting) held.bytes += replace(entry) ?? 0;
+    this.held = { ...held, index: new FlowIndex(waiting) };
+  }
+
+  /** Removes the answers with events of a channel's log. @returns the commands that they answered. */
+  withdrawPages(channel: string): readonly string[] {
+    const isPage = ({ isPage, flow }: QueueEntry): boolean => isPage && flow?.name === channel;
+    const held = this.held?.entries.toArray().filter(isPage) ?? [];
+    return this.takeOut(held, this.entries.toArray().filter(isPage));
   }
 
   /** What is queued, or set aside, of flows that are not those of a subscription, each once. */
@@ -254,6 +281,13 @@ export class OutboxQueue {
     held.index.add(entry);
     held.bytes += entry.size;
     this.count(entry);
+  }
+
+  /** Removes what is set aside, and what is queued. @returns the commands whose answers were among it. */
+  private takeOut(held: readonly QueueEntry[], queued: readonly QueueEntry[]): readonly string[] {
+    for (const entry of held) this.removeHeld(entry);
+    for (const entry of queued) this.remove(entry);
+    return [...held, ...queued].flatMap(({ ref }) => ref ?? []);
   }
 
   private removeHeld(entry: QueueEntry): void {

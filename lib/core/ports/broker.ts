@@ -3,6 +3,7 @@ import type { Position } from '../../protocol/position.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { ChannelEvent, EventDraft } from './channel-event.js';
 import type { ControlMessage, ControlReceipt } from './control.js';
+import type { EraseRequest } from './erasure.js';
 import type { MaybePromise } from './maybe-promise.js';
 import type { BrokerTransitions } from './transitions.js';
 
@@ -105,6 +106,14 @@ export interface ReadResult {
   readonly events: readonly ChannelEvent[];
 }
 
+/** Result of {@link BrokerLog.erase}. */
+export interface EraseResult {
+  /** Tip of the log at that moment. */
+  readonly tip: Position;
+  /** Those of the request that the log keeps: it holds nothing but their places now. */
+  readonly seqs: readonly number[];
+}
+
 /** An ephemeral message: never stored, never sequenced. */
 export interface SignalMessage {
   /** Name of the signal. */
@@ -131,6 +140,16 @@ export interface BrokerLog {
    * reads past it; so it becomes a gap of its own `seq` (P25f).
    */
   read(request: ReadRequest): Promise<ReadResult>;
+  /**
+   * Erases events: from when it resolves, no read of any node returns anything of them but their `seq` and `ts`. In their places it
+   * returns what `tombstoneOf` makes, so that the log stays dense (P10, P31), and its bounds keep what they kept. Idempotent: what
+   * is erased counts as erased once more. Ids stay remembered: a retry of an erased publish is still a duplicate.
+   *
+   * Rejects with `unavailable` when nothing was erased, and with `timeout` when that is not known, or copies of the log that the
+   * durability speaks of may not have it; the same call is then to be repeated. Optional: a broker that keeps no events for longer
+   * than a delivery needs none.
+   */
+  erase?(request: EraseRequest): Promise<EraseResult>;
   /** Tips of many logs, in the order asked; an empty log has a tip too (P11). */
   tips(channels: readonly string[]): Promise<readonly Position[]>;
   /**

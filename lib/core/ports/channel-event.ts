@@ -1,4 +1,5 @@
 import { BytesByVariant } from './bytes-by-variant.js';
+import { ERASED_EVENT, tombstoneOf } from './erasure.js';
 import { sizeOfValue } from './value-size.js';
 import { structureOf } from './value-weight.js';
 
@@ -137,9 +138,20 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
     return new ChannelEvent({ ...place, id: '', event: '', expiresAt: Infinity });
   }
 
+  /** What is left of an erased event: a wire event of its own kind, in the same place (P31). */
+  static erased(place: Pick<ChannelEventFields, 'channel' | 'seq' | 'epoch' | 'ts'>): ChannelEvent {
+    const { channel, seq, epoch, ts } = place;
+    return new ChannelEvent({ ...tombstoneOf(seq), channel, seq, epoch, ts, expiresAt: Infinity });
+  }
+
   /** Whether it is an event, and not an {@link unreadable} one. */
   get isReadable(): boolean {
     return this.event !== '';
+  }
+
+  /** Whether it is what is left of an erased event. No publisher has a name like this (P31c). */
+  get isErased(): boolean {
+    return this.event === ERASED_EVENT && this.id === tombstoneOf(this.seq).id;
   }
 
   /** Whether the event's `ttl` has run out. @param now the monotonic clock of this node. */

@@ -76,6 +76,13 @@ export interface Connection {
    */
   onWithdrawn?(): void;
   /**
+   * Called when events were erased: what a transport keeps to send it later, or again, must not be sent where it may have one of them.
+   * It must not call the engine back.
+   *
+   * @param seqs their places, in the log of one channel.
+   */
+  onErased?(seqs: readonly number[]): void;
+  /**
    * Hands one frame to the socket. `false` when the socket buffers bytes: nothing is lost, but the next frame should
    * wait for `onDrain`. A write on a closed connection is ignored.
    */

@@ -1,3 +1,11 @@
+import type { Restriction, RestrictionName } from './moderation.js';
+
+/** Why and by whom an act is done; for the log and the audit, never for clients. */
+export interface Why {
+  readonly reason?: string | undefined;
+  readonly by?: string | undefined;
+}
+
 /** A record that reaches every node, in one order (G11). */
 export type ControlMessage =
   | {
@@ -5,6 +13,7 @@ export type ControlMessage =
       readonly kind: 'disconnect';
       readonly user: string;
       readonly reason?: string;
+      readonly by?: string;
     }
   | {
       /** Ends subscriptions of the user: of one channel, or of all. */
@@ -12,6 +21,7 @@ export type ControlMessage =
       readonly user: string;
       readonly channel?: string;
       readonly reason?: string;
+      readonly by?: string;
     }
   | {
       /**
@@ -22,6 +32,7 @@ export type ControlMessage =
       readonly user: string;
       readonly pattern: string;
       readonly reason?: string;
+      readonly by?: string;
     }
   | {
       /**
@@ -32,9 +43,13 @@ export type ControlMessage =
       readonly user?: string;
       readonly channel?: string;
       readonly reason?: string;
+      readonly by?: string;
     }
   | {
-      /** Refuses the user, and closes the connections. */
+      /**
+       * Refuses the user, and closes the connections: the same as a `restrict` of a ban everywhere, in the form that nodes of the last
+       * version know too.
+       */
       readonly kind: 'ban';
       readonly user: string;
       /**
@@ -52,7 +67,10 @@ export type ControlMessage =
       /** The id of the session, the name of the channel, or the address as limits count addresses. */
       readonly id: string;
       readonly reason?: string;
+      readonly by?: string;
     }
+  | RestrictRecord
+  | LiftRecord
   | { readonly kind: 'unban'; readonly user: string; readonly by?: string }
   | {
       /**
@@ -69,6 +87,20 @@ export type ControlMessage =
       readonly forMs: number;
     }
   | {
+      /**
+       * Events were erased from a log, which has been done when it is sent: a node drops what it still holds of them. When a node has
+       * applied it, it delivers nothing more of them (G29).
+       */
+      readonly kind: 'erase';
+      readonly channel: string;
+      /** Incarnation of the log in which these were their places. */
+      readonly epoch: string;
+      /** Their places, ascending. */
+      readonly seqs: readonly number[];
+      readonly reason?: string;
+      readonly by?: string;
+    }
+  | {
       /** A newer generation of a session exists; older ones are closed (P28). */
       readonly kind: 'supersede';
       readonly lineage: string;
@@ -83,8 +115,23 @@ export interface ConcernedChannels {
   has(channel: string): boolean;
 }
 
+/**
+ * Puts a restriction on somebody. It takes the place of one with the same act, subject and channels. A node that starts later is
+ * handed what is left of it. A node of an older version refuses it, and its sender's receipt names that node as missing.
+ */
+export type RestrictRecord = { readonly kind: 'restrict' } & Restriction;
+
+/** Ends a restriction, if there is one. */
+export type LiftRecord = { readonly kind: 'lift' } & RestrictionName & {
+    readonly reason?: string;
+    readonly by?: string;
+  };
+
 /** The record of a ban. */
 export type BanRecord = Extract<ControlMessage, { kind: 'ban' }>;
+
+/** The record of events that were erased. */
+export type EraseRecord = Extract<ControlMessage, { kind: 'erase' }>;
 
 /** The record that closes sessions. */
 export type DisconnectRecord = Extract<ControlMessage, { kind: 'disconnect_sessions' }>;

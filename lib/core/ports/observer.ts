@@ -6,6 +6,7 @@ import type { BrokerState } from './broker.js';
 import type { ChannelAction, HandlerCall } from './channel-definition.js';
 import type { ControlMessage, ControlReceipt } from './control.js';
 import type { RealtimeConnection } from './realtime-connection.js';
+import type { ObservedSpam } from './spam.js';
 import type { Refusal } from './transport-host.js';
 
 /** How something ended: well, or with the code of the error that its caller gets. */
@@ -16,7 +17,9 @@ export type Outcome = 'ok' | ErrorCode;
  * `pong`, `bye`) is not observed.
  */
 export interface ObservedCommand {
+  /** Kind of the command. */
   readonly type: Exclude<ClientCommand['type'], 'ping' | 'pong' | 'bye'>;
+  /** That of the client. */
   readonly id: string;
   /** Name of the channel, where the command has one. */
   readonly channel: string | undefined;
@@ -31,6 +34,7 @@ export type AdministrativeAct = Exclude<ControlMessage, { readonly kind: 'supers
 export interface AbuseAct {
   /** `throttle` pauses reading from the connection; `close` ends it with 4807. */
   readonly kind: 'throttle' | 'close';
+  /** The one that exceeded its rates. */
   readonly connection: RealtimeConnection;
   /** How long the user, or the address of an anonymous client, is refused afterwards, in milliseconds; 0 for not at all. */
   readonly banMs: number;
@@ -86,6 +90,8 @@ export interface Observer {
     outcome: Outcome,
     durationMs: number,
   ): void;
+  /** A publish was refused as spam. The act that belongs to a step, if any, comes to `onAct` when its receipt is there. */
+  onSpam?(spam: ObservedSpam): void;
   /** The circuit of a handler opened, or it is tried again, or has closed. */
   onCircuit?(circuit: ObservedCircuit): void;
   /**

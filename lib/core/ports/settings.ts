@@ -8,7 +8,8 @@ import type { EngineLogger } from './logger.js';
 import type { MaybePromise } from './maybe-promise.js';
 import type { Observer } from './observer.js';
 import type { RealtimeConnection } from './realtime-connection.js';
-import type { Authenticator, Verifier } from './identity.js';
+import type { Authenticator, RealtimeIdentity, Verifier } from './identity.js';
+import type { SpamPolicy } from './spam.js';
 import type { LimitsForUser } from './user-limits.js';
 
 /** Whether the newest connection of a user who has as many as may be is refused, or the oldest ends (4812). */
@@ -193,6 +194,9 @@ export interface EnginePorts extends Pick<
   readonly observer: Observer;
 }
 
+/** Whether slow mode and the protection against spam leave a user alone in a channel. */
+export type IsExempt = (user: RealtimeIdentity, channel: string) => boolean;
+
 /** Everything an engine needs. */
 export interface EngineOptions {
   readonly broker: Broker;
@@ -208,6 +212,10 @@ export interface EngineOptions {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly logger: EngineLogger;
+  /** Users that slow mode leaves alone. Default: nobody. */
+  readonly isExempt?: IsExempt | undefined;
+  /** What is done against spam. Default: nothing, which costs nothing. */
+  readonly spam?: SpamPolicy | undefined;
   /** Metrics, tracing, an audit. Default: none, which costs nothing. */
   readonly observers?: readonly Observer[];
 }

@@ -350,12 +350,13 @@ export class Session
    * Answers a command that only reads, and can be sent again.
    *
    * @param flow the subscription that it is dropped with.
+   * @param isPage whether events of a log are in it.
    * @throws RealtimeError as {@link reply}, and `rate_limited` where so much waits for the client already that there is no room
    * for it; nothing was queued then.
    */
-  replyRead(ref: string, payload: unknown, flow: Flow | undefined, handler?: string): number {
+  replyRead(ref: string, payload: unknown, flow: Flow | undefined, handler?: string, isPage = false): number {
     const bytes = this.deps.answers.encode(this.outbox, ref, payload, handler);
-    if (!this.outbox.pushAnswer(bytes, ref, flow)) throw noRoom();
+    if (!this.outbox.pushAnswer(bytes, ref, flow, isPage)) throw noRoom();
     this.answered(ref, 'ok');
     return bytes.length;
   }

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import type { ChannelAction, ChannelBehaviour } from '../../core/ports/channel-definition.js';
+import { RESERVED_EVENTS } from '../../core/ports/erasure.js';
 import { PUBLIC_CHANNEL_METADATA } from '../decorators/authorize.decorator.js';
 import type { HandlerDeclaration } from '../decorators/handlers.decorator.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
@@ -26,7 +27,12 @@ export class HandlerIndex {
     for (const declared of declaredMethods(host, problems)) {
       const [map, key, name] = this.placeOf(declared.declaration);
       const first = map.get(key);
-      if (first === undefined) map.set(key, declared);
+      if (key.startsWith(RESERVED_EVENTS) && map === this.publish)
+        this.report(
+          `declares ${name} on ${declared.name}: names that begin with "$" are the library's.`,
+          'Choose another name.',
+        );
+      else if (first === undefined) map.set(key, declared);
       else this.report(`declares ${name} on ${first.name} and on ${declared.name}.`, 'Keep one of them.');
     }
   }
@@ -52,6 +58,12 @@ export class HandlerIndex {
         'Declare the event names that clients may publish.',
       );
     }
+    for (const signal of signals)
+      if (signal.startsWith(RESERVED_EVENTS))
+        this.report(
+          `lists the signal ${JSON.stringify(signal)}: names that begin with "$" are the library's.`,
+          'Choose another name.',
+        );
     if (signals.size > 0 && authorize.signal === undefined)
       this.report("has signals but no @Authorize('signal').", 'Declare who may signal.');
     if (signals.size === 0 && this.authorize.has('signal')) {

@@ -8,6 +8,7 @@ import {
   HttpAdapterHost,
   ModuleRef,
 } from '@nestjs/core';
+import { Audit } from '../../core/engine/audit/audit.js';
 import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemClock } from '../../core/ports/clock.js';
@@ -43,6 +44,8 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   attached = false;
   /** @internal Serves plain streams; `undefined` where no clients connect. */
   feeds: SseTransport | undefined;
+  /** @internal Works from the constructor on, so that what happens at boot can be recorded. */
+  readonly audit: Audit;
   private running: RealtimeEngine | undefined;
   private stopped = false;
   private readonly logger = new NestEngineLogger();
@@ -56,7 +59,17 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     private readonly httpAdapterHost: HttpAdapterHost,
     private readonly moduleRef: ModuleRef,
     private readonly gate: ConnectGate,
-  ) {}
+  ) {
+    const { nodeId, limits } = config.settings;
+    this.audit = new Audit({
+      ...config.audit,
+      nodeId,
+      ipv6Prefix: limits.ipv6Prefix,
+      clock: systemClock,
+      entropy: systemEntropy,
+      logger: this.logger,
+    });
+  }
 
   /** @internal The engine. @throws Error before `onModuleInit` of this module, e.g. in a constructor. */
   get engine(): RealtimeEngine {
@@ -114,6 +127,9 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       requests: new Map([...requests, ...gateways.requests]),
       ...(onConnect === undefined ? {} : { onConnect }),
       limitsForUser: this.config.limitsForUser,
+      observers: [this.audit.observer, ...this.config.observers],
+      isExempt: this.config.isExempt,
+      spam: this.config.spam,
       // A class of the application may recognise clients without a token, so it is always called.
       settings: auth.mode === 'custom' ? { ...settings, anonymous: true } : settings,
       clock: systemClock,
@@ -129,9 +145,15 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     const engine = this.running;
-    if (engine === undefined || this.stopped) return;
+    if (this.stopped) return;
     this.stopped = true;
     const deadlineMs = Math.max(LEAST_STOP_MS, this.config.drainDeadlineMs);
+    if (engine !== undefined) await this.stopEngine(engine, deadlineMs);
+    // After the last act.
+    await this.audit.close(deadlineMs);
+  }
+
+  private async stopEngine(engine: RealtimeEngine, deadlineMs: number): Promise<void> {
     const closed = await endsWithin(deadlineMs, engine.stop());
     if (!closed)
       this.logger.warn(`The broker did not close within ${deadlineMs} ms; the shutdown continues without it`);

@@ -29,6 +29,18 @@ export const MODULE_TABLE = {
   nodeId: text(undefined, { max: 64 }),
   ticketSecret: text(undefined, { min: 32, max: 1_024 }),
   proxyIdleTimeout: duration(60_000, { min: 1 }),
+  audit: {
+    refusalsPerMinute: integer(60, { min: 0, max: 10_000 }),
+    maxQueued: integer(10_000, { min: 16 }),
+    maxQueuedBytes: integer(8 * 1024 * 1024, { min: 64 * 1024 }),
+    writeTimeout: duration(10_000, { min: 100 }),
+  },
+  moderation: {
+    spam: {
+      decay: duration(30 * 60_000, { min: 1_000 }),
+      onFailure: choice<'allow' | 'refuse', 'allow' | 'refuse'>('allow', ['allow', 'refuse']),
+    },
+  },
   drain: { deadline: duration(10_000), spread: duration(ENGINE_DEFAULTS.drainSpreadMs) },
   auth: {
     anonymous: flag(ENGINE_DEFAULTS.anonymous),

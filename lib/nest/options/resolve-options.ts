@@ -2,12 +2,15 @@ import { randomBytes } from 'node:crypto';
 import type { Type } from '@nestjs/common';
 import { memoryBroker } from '../../brokers/memory/index.js';
 import type { Broker } from '../../core/ports/broker.js';
+import type { Observer } from '../../core/ports/observer.js';
 import type { LimitsForUser } from '../../core/ports/user-limits.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
 import type { EngineSettings, InboundLimits } from '../../core/ports/settings.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
+import { resolveAudit, resolveObservers, type AuditConfig } from './audit-options.js';
 import { resolveAuth, type AuthConfig } from './auth-options.js';
+import { resolveModeration, type ModerationConfig } from './moderation-options.js';
 import { reportTooOften } from './recheck.js';
 import { OptionReader } from './option-reader.js';
 import { MODULE_TABLE } from './option-table.js';
@@ -17,7 +20,7 @@ import { resolveTransport, type TransportConfig } from './transport-options.js';
 export const REALTIME_CONFIG = Symbol('REALTIME_CONFIG');
 
 /** The module's options after validation: every default is filled in, every duration is in milliseconds. */
-export interface RealtimeConfig {
+export interface RealtimeConfig extends ModerationConfig {
   readonly auth: AuthConfig;
   readonly transport: TransportConfig;
   /** Whether plain streams are served at a path of their own. */
@@ -26,6 +29,9 @@ export interface RealtimeConfig {
   readonly httpSessions: boolean;
   readonly settings: EngineSettings;
   readonly limitsForUser: LimitsForUser | undefined;
+  readonly audit: AuditConfig;
+  /** Those of the application. */
+  readonly observers: readonly Observer[];
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
   /** Whether the application's global guards, interceptors and pipes run on channels and at connect. */
@@ -44,7 +50,15 @@ export interface RealtimeConfig {
 export function resolveModuleOptions(options: RealtimeModuleOptions | undefined): RealtimeConfig {
   const problems = new BootProblems();
   const reader = OptionReader.of(options, '', problems);
-  const { auth: _auth, drain: _drain, proxyIdleTimeout: _proxy, limits: _limits, ...plain } = MODULE_TABLE;
+  const {
+    audit: _audit,
+    auth: _auth,
+    drain: _drain,
+    proxyIdleTimeout: _proxy,
+    limits: _limits,
+    moderation: _moderation,
+    ...plain
+  } = MODULE_TABLE;
   const {
     path,
     queryToken,
@@ -74,6 +88,9 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
       drainSpreadMs: drain.spreadMs,
     },
     limitsForUser: limits.forUser,
+    audit: resolveAudit(reader),
+    observers: resolveObservers(reader),
+    ...resolveModeration(reader.object('moderation')),
     broker: resolveBroker(reader),
     publisherOnly,
     globalEnhancers,

@@ -11,6 +11,11 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
 }
 
+/** Whether a value can be a number of things, or a place among them. */
+export function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
 /** A value that satisfies `predicate`; `message` tells what it must be. */
 export function matching(predicate: (value: unknown) => boolean, message: string): Check {
   return (value, path, report) => {

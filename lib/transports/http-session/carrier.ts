@@ -33,6 +33,8 @@ export interface Carrier {
   begin(session: CarrierEvents): void;
   /** As {@link Connection.write}. */
   write(frame: Buffer): boolean;
+  /** Whether it has, of what it may still give, an event with one of these numbers. */
+  mayHold(seqs: readonly number[]): boolean;
   /** What was written must not be given again, for now or for ever. */
   withdraw(): void;
   /**

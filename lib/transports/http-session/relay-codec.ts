@@ -1,3 +1,4 @@
+import { isCount } from '../../protocol/validation/checks.js';
 import type { Answer } from './answer.js';
 
 /** Form of the messages, as their first byte: a node drops those of another. */
@@ -146,8 +147,4 @@ function isKind(value: unknown): value is RelayedRequest['kind'] {
 
 function isRecord(value: unknown): value is Head {
   return typeof value === 'object' && value !== null;
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

@@ -151,6 +151,11 @@ export class HttpSession implements Connection, CarrierEvents, Rated {
     this.carrier.withdraw();
   }
 
+  /** @internal */
+  onErased(seqs: readonly number[]): void {
+    if (this.carrier.mayHold(seqs)) this.carrier.withdraw();
+  }
+
   close(code: number, reason: string): void {
     const wasOpen = this.state === 'open';
     const { retryAfterMs = 0 } = parseCloseReason(reason);

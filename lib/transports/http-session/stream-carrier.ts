@@ -36,6 +36,11 @@ export class StreamCarrier implements Carrier {
     return this.stream.write(frame);
   }
 
+  /** The socket has everything. */
+  mayHold(): boolean {
+    return false;
+  }
+
   /** What the socket has cannot be taken back. */
   withdraw(): void {}
 

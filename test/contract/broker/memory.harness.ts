@@ -38,6 +38,7 @@ export function memoryHarnessOf(options: MemoryHarnessOptions): BrokerHarnessFac
     bounds: ['historyBytes', 'idsOfProducer'],
     messages: true,
     transitions: true,
+    erases: true,
     create: async () => createHarness(options),
   };
 }

@@ -47,6 +47,7 @@ export function redisHarness(
     bounds: ['historyBytes', 'idsOfProducer'],
     messages: true,
     transitions: true,
+    erases: true,
     create: async () => createHarness(deployment(), faults),
   };
 }

@@ -114,7 +114,7 @@ describe.each(['sse', 'polling'] as const)('a session over %s', (transport) => {
   it('stops with what the server says when its user is disconnected for good', async () => {
     await start(transport);
     await client.connect();
-    await server.engine.disconnect('ada', 'spam');
+    await server.engine.disconnect('ada', { reason: 'spam' });
     await until('the end', () => client.state === 'closed');
     expect(client.status).toMatchObject({ code: 4811, name: 'kicked' });
   });

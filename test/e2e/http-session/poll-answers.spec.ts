@@ -289,7 +289,7 @@ describe('the last words of a session (P21)', () => {
     const [exchange, last] = await subscribed();
     const poll = exchange.beginPoll(last);
     await until('the poll to wait', () => server.unanswered === 1);
-    await server.engine.disconnect('ada', 'Out');
+    await server.engine.disconnect('ada', { reason: 'Out' });
     const reply = await readReply(await poll.response);
     expect(envelopesIn(reply)).toMatchObject([
       { type: 'error', payload: { code: 'kicked', retryable: false, close: 4811 } },

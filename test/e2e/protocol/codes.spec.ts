@@ -251,7 +251,7 @@ const CLOSED: Partial<Record<CloseName, () => Promise<WireClient>>> = {
   },
   kicked: async () => {
     const client = await server.connect('ada');
-    await server.engine.disconnect('ada', 'Out');
+    await server.engine.disconnect('ada', { reason: 'Out' });
     return client;
   },
   replaced: async () => {

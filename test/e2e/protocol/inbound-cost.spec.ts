@@ -154,7 +154,7 @@ describe('commands under way (G16)', () => {
     calls.end();
     await until('the next handler', () => calls.names.at(-1) === 'r10');
     expect(warnings()).toEqual([
-      'The handler of the request "wait" without a channel took longer than 300 ms (handlerTimeout). Its client was answered with ' +
+      'The handler of the request "wait" without a channel took longer than 300 ms (handlerTimeout), which counts as ' +
         'outcome_unknown; it still runs, and counts for its connection until it ends. Give its own calls a shorter time-out',
     ]);
   });

@@ -99,7 +99,7 @@ describe('the two delivery lanes (P24)', () => {
   it('unsubscribed drops what is queued of its channel, and nothing of the channel follows it (P24a, G11, G15)', async () => {
     const client = await stalled();
     await say(20);
-    await server.engine.revoke('ada', CHANNEL, 'thrown out');
+    await server.engine.revoke('ada', CHANNEL, { reason: 'thrown out' });
     await say(5);
     const rest = await drain(client);
     expect(rest).toEqual([

@@ -113,7 +113,10 @@ export class EngineHarness {
       /** For a test whose broker, or second engine, must have the same time. */
       clock?: ManualClock;
     } & Partial<
-      Pick<EngineOptions, 'authenticator' | 'requests' | 'onConnect' | 'observers' | 'limitsForUser'>
+      Pick<
+        EngineOptions,
+        'authenticator' | 'requests' | 'onConnect' | 'observers' | 'limitsForUser' | 'isExempt' | 'spam'
+      >
     > = {},
   ) {
     this.clock = clock;
@@ -126,6 +129,8 @@ export class EngineHarness {
       requests: options.requests ?? new Map(),
       ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
       limitsForUser: options.limitsForUser,
+      isExempt: options.isExempt,
+      spam: options.spam,
       observers: options.observers ?? [],
       settings: settingsWith(settings),
       clock: this.clock,

@@ -1,8 +1,16 @@
 import { RetryQueue } from '../../../core/async/retry-queue.js';
 import type { BrokerListener } from '../../../core/ports/broker.js';
-import type { AbuseRecord, BanRecord, ControlMessage, ControlReceipt } from '../../../core/ports/control.js';
+import type {
+  AbuseRecord,
+  BanRecord,
+  ControlMessage,
+  ControlReceipt,
+  RestrictRecord,
+} from '../../../core/ports/control.js';
+import { MAX_RESTRICTIONS, restrictionKey } from '../../../core/ports/moderation.js';
 import { isPromise } from '../../../core/ports/maybe-promise.js';
 import type { Position } from '../../../protocol/position.js';
+import { abuseKey, actOnAbuse } from '../../common/abuse.js';
 import { guarded, type ChannelListener } from '../../common/listeners.js';
 import { applyControl, PendingReceipt } from '../../common/receipt.js';
 import type { RedisCommands } from '../connection/commands.js';
@@ -38,7 +46,32 @@ function isControlPayload(payload: unknown): payload is ControlPayload {
 
 /** How long a record is in force, in milliseconds; `undefined` without end. */
 function lifeOf(message: ControlMessage): number | undefined {
-  return message.kind === 'ban' || message.kind === 'abuse' ? message.forMs : undefined;
+  return message.kind === 'ban' || message.kind === 'restrict' || message.kind === 'abuse'
+    ? message.forMs
+    : undefined;
+}
+
+/** What a record does to the tables that a node loads when it starts. */
+interface TableChange {
+  readonly table: 'bans' | 'restrictions';
+  readonly field: string;
+  /** As JSON; `''` to remove it. */
+  readonly value: string;
+}
+
+function changeOf(message: ControlMessage): TableChange | undefined {
+  switch (message.kind) {
+    case 'ban':
+      return { table: 'bans', field: message.user, value: JSON.stringify(message) };
+    case 'unban':
+      return { table: 'bans', field: message.user, value: '' };
+    case 'restrict':
+      return { table: 'restrictions', field: restrictionKey(message), value: JSON.stringify(message) };
+    case 'lift':
+      return { table: 'restrictions', field: restrictionKey(message), value: '' };
+    default:
+      return undefined;
+  }
 }
 
 /** Carries control records to every node, in one order, and collects their confirmations (G11). */
@@ -84,7 +117,7 @@ export class RedisControl {
     this.listener = listener;
     const askedAt = this.settings.clock.monotonic();
     const tip = await this.log.tip(CONTROL_CHANNEL);
-    await this.applyBans();
+    await this.applyTables();
     await this.applyAbuseBans(tip);
     // Records up to the tip concern nobody on this node, except for the bans, which it has now.
     this.reportCurrent(askedAt);
@@ -108,8 +141,8 @@ export class RedisControl {
     try {
       const { head, stream, topic } = keys.of(CONTROL_CHANNEL);
       const payload: ControlPayload = { r: id, s: this.node, m: message };
-      const user = message.kind === 'ban' || message.kind === 'unban' ? message.user : '';
-      const ban = message.kind === 'ban' ? JSON.stringify(message) : '';
+      const { table = 'bans', field = '', value = '' } = changeOf(message) ?? {};
+      const ends = table === 'restrictions' ? keys.restrictionEnds : '';
       const forMs = lifeOf(message);
       // The life of the record is that of the ban: so its reader knows what is left of it.
       const record = encodeRecord([encodeBody({ id, event: message.kind, payload, ttl: forMs })]);
@@ -117,8 +150,8 @@ export class RedisControl {
         this.commands.run(
           CONTROL,
           this.partition,
-          [head, stream, topic, keys.bans, keys.nodes],
-          [epochs.next(), headMs, record, KEPT_RECORDS, DAY_MS, user, ban, forMs ?? ''],
+          [head, stream, topic, keys[table], keys.nodes, ...(ends === '' ? [] : [ends])],
+          [epochs.next(), headMs, record, KEPT_RECORDS, DAY_MS, field, value, forMs ?? '', MAX_RESTRICTIONS],
         ),
       );
       receipt.expect(nodes as readonly string[]);
@@ -215,7 +248,7 @@ export class RedisControl {
 
   /** Later records do not wait for what the node does about the loss; the next proof that its view is current does. */
   private async reportLost(): Promise<void> {
-    await this.applyBans();
+    await this.applyTables();
     const done = this.listener?.onControlLost();
     if (!isPromise(done)) return;
     this.losses++;
@@ -223,10 +256,22 @@ export class RedisControl {
     done.then(settled, settled);
   }
 
-  private async applyBans(): Promise<void> {
+  private async applyTables(): Promise<void> {
     if (this.closed) throw unavailable('The broker was closed');
-    const bans = await this.loadBans();
-    await Promise.all(bans.map(async (ban) => this.listener?.onControl(ban)));
+    const records = [
+      ...(await this.loadBans()),
+      ...(await this.load<RestrictRecord>(this.keys.restrictions)).inForce,
+    ];
+    // One that a newer version wrote, and this one does not understand, must not keep the node from starting.
+    await Promise.all(records.map((record) => this.hand(record)));
+  }
+
+  private async hand(record: ControlMessage): Promise<void> {
+    try {
+      await this.listener?.onControl(record);
+    } catch (error) {
+      this.listener?.onWarning?.(`A stored ${record.kind} could not be applied: ${String(error)}`);
+    }
   }
 
   /**
@@ -249,39 +294,45 @@ export class RedisControl {
   /** Bans that hold by the server's time; those that have ended are removed. */
   private async loadBans(): Promise<readonly BanRecord[]> {
     const { commands, keys, partition } = this;
-    const bans = new Map<string, BanRecord>();
+    const { inForce, ended } = await this.load<BanRecord>(keys.bans);
+    if (ended.length > 0)
+      await commands.command(partition, 'hdel', [keys.bans, ...ended.slice(0, BANS_PAGE)]);
+    return inForce;
+  }
+
+  /** The records of a table: those in force by the server's time, and the fields of those that have ended. */
+  private async load<R extends BanRecord | RestrictRecord>(
+    table: string,
+  ): Promise<{ inForce: R[]; ended: string[] }> {
+    const { commands, partition } = this;
+    const records = new Map<string, R>();
     const ended: string[] = [];
-    const [now] = (await commands.run(TIME, partition, [keys.bans], [])) as [number];
+    const [now] = (await commands.run(TIME, partition, [table], [])) as [number];
     let cursor = '0';
     do {
-      const args = [keys.bans, cursor, 'COUNT', BANS_PAGE];
+      const args = [table, cursor, 'COUNT', BANS_PAGE];
       const [next, found] = (await commands.command(partition, 'hscan', args)) as [string, string[]];
       for (let at = 0; at < found.length; at += 2) {
-        const user = found[at] ?? '';
-        const [, end, record = 'null'] = /^(\d*) (.*)$/s.exec(found[at + 1] ?? '') ?? [];
-        const ban = JSON.parse(record) as BanRecord;
+        const field = found[at] ?? '';
+        const [, end, text = 'null'] = /^(\d*) (.*)$/s.exec(found[at + 1] ?? '') ?? [];
+        const record = JSON.parse(text) as R;
         const forMs = end === '' ? undefined : Number(end) - now;
-        if (forMs === undefined) bans.set(user, ban);
-        else if (forMs > 0) bans.set(user, { ...ban, forMs });
-        else ended.push(user);
+        if (forMs === undefined) records.set(field, record);
+        else if (forMs > 0) records.set(field, { ...record, forMs });
+        else ended.push(field);
       }
       cursor = next;
     } while (cursor !== '0');
-    if (ended.length > 0)
-      await commands.command(partition, 'hdel', [keys.bans, ...ended.slice(0, BANS_PAGE)]);
-    return [...bans.values()];
+    return { inForce: [...records.values()], ended };
   }
 }
 
 /** Takes a record into those of the bans for abuse that hold. An administrator's record about the user takes the place of one. */
 function collectAbuse(bans: Map<string, AbuseRecord>, message: ControlMessage, leftMs: number): void {
-  if (message.kind === 'ban' || message.kind === 'unban') bans.delete(abuseKey('user', message.user));
+  const acted = actOnAbuse(message);
+  if (acted !== undefined) bans.delete(acted);
   if (message.kind !== 'abuse' || leftMs <= 0) return;
   const key = abuseKey(message.of, message.id);
   if ((bans.get(key)?.forMs ?? 0) >= leftMs) return;
   bans.set(key, { ...message, forMs: leftMs });
-}
-
-function abuseKey(of: AbuseRecord['of'], id: string): string {
-  return `${of} ${id}`;
 }

@@ -1,4 +1,5 @@
 import { RealtimeError } from '../../../protocol/realtime-error.js';
+import { isCount } from '../../../protocol/validation/checks.js';
 import type { Entropy } from '../../ports/entropy.js';
 import type { LocalSessions, SessionInfo } from './local-sessions.js';
 import type { NodeQuestions } from './node-questions.js';
@@ -179,8 +180,4 @@ function readCursor(text: string): Cursor {
     // Refused below.
   }
   throw new RealtimeError('bad_request', 'sessions: cursor is not the "more" of a page');
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

@@ -9,6 +9,8 @@ import type { SessionFilter } from './session-filter.js';
 export interface SessionInfo {
   /** Names it in {@link SessionFilter} and in the log of its node; a reconnect has another one. */
   readonly id: string;
+  /** Names the session through all its connections, for `moderation`; absent from a node of an older version. */
+  readonly lineage?: string;
   /** Id of the node that has it. */
   readonly node: string;
   /** Id of the user; absent for an anonymous client. */
@@ -62,10 +64,19 @@ export class LocalSessions {
     );
   }
 
-  describe({ id, userId, view, connectedAt, channels }: Session): SessionInfo {
+  describe({ id, lineage, userId, view, connectedAt, channels }: Session): SessionInfo {
     const { ip, transport } = view;
     const user = userId === undefined ? {} : { user: userId };
-    return { id, node: this.deps.nodeId, ...user, ip, transport, connectedAt, channels: channels.size };
+    return {
+      id,
+      lineage,
+      node: this.deps.nodeId,
+      ...user,
+      ip,
+      transport,
+      connectedAt,
+      channels: channels.size,
+    };
   }
 
   /** Not all of these match, but all that match are among them. */

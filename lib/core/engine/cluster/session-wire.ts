@@ -6,11 +6,22 @@ const MAX_TEXT = 128;
 /** Reads a session that another node sent; fields of a newer version are left out. @returns `undefined` for what is none. */
 export function readSession(value: unknown): SessionInfo | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  const { id, node, user, ip, transport, connectedAt, channels } = value as Readonly<Record<string, unknown>>;
+  const { id, lineage, node, user, ip, transport, connectedAt, channels } = value as Readonly<
+    Record<string, unknown>
+  >;
   if (!isText(id) || !isText(node) || !isText(ip) || !isText(transport)) return undefined;
   if (!isNumber(connectedAt) || !isNumber(channels)) return undefined;
   if (user !== undefined && !isUserId(user)) return undefined;
-  const known = { id, node, ip, transport, connectedAt, channels };
+  if (lineage !== undefined && !isText(lineage)) return undefined;
+  const known = {
+    id,
+    ...(lineage === undefined ? {} : { lineage }),
+    node,
+    ip,
+    transport,
+    connectedAt,
+    channels,
+  };
   return user === undefined ? known : { ...known, user };
 }
 

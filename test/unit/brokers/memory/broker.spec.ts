@@ -120,6 +120,35 @@ describe('memoryBroker', () => {
     expect(bans.size).toBeLessThanOrEqual(100);
   });
 
+  it('forgets restrictions that have ended, and above the bound those that end first (G30)', async () => {
+    const { broker, clock, store, node } = await open();
+    const mute = (id: string, forMs?: number) =>
+      broker.bus.control({
+        kind: 'restrict',
+        act: 'mute',
+        whom: { of: 'user', id },
+        ...(forMs === undefined ? {} : { forMs }),
+      });
+    for (let index = 0; index < 1_000; index += 1) {
+      await mute(`u${index}`, 10);
+      clock.advance(1);
+    }
+    const control = store.control as unknown as {
+      restrictions: ReadonlyMap<string, unknown>;
+      maxRestrictions: number;
+    };
+    expect(control.restrictions.size).toBeLessThanOrEqual(100);
+    clock.advance(10);
+    control.maxRestrictions = 4;
+    await mute('forever');
+    for (const [id, forMs] of Object.entries({ long: 9_000, short: 1_000, middle: 5_000, last: 8_000 }))
+      await mute(id, forMs);
+    const late = await node();
+    const left = late.seen.controls.flatMap((record) => (record.kind === 'restrict' ? [record.whom.id] : []));
+    expect(left).toEqual(['forever', 'long', 'last']);
+    await late.broker.close();
+  });
+
   it('keeps the newest bans for abuse for nodes that start later, and all of administrators (G16)', async () => {
     const { broker, node } = await open();
     const forMs = 60_000;

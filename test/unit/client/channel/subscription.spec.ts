@@ -430,6 +430,44 @@ describe('unsubscribing', () => {
     expect(room.state).toBe('unsubscribed');
   });
 
+  it('waits for the end of a short ban from the channel, also where it is refused again (P32)', async () => {
+    const { h, connection, room, log } = await subscribed(at(3));
+    const ban = (retryAfterMs: number) => ({
+      code: 'banned',
+      message: 'Out',
+      retryable: false,
+      retryAfterMs,
+    });
+    connection.send({ type: 'unsubscribed', channel: 'rooms.1', payload: ban(2_000) });
+    await connection.sync();
+    expect(log.at(-1)).toMatchObject(['unsubscribed', { code: 'banned', willRetry: true }]);
+    expect(room.state).toBe('waiting');
+    const [, cause] = log.at(-1) as [string, { delayMs: number }];
+    expect(cause.delayMs).toBeGreaterThanOrEqual(2_000);
+    h.clock.advance(1_999);
+    await connection.sync();
+    expect(connection.unread).toEqual([]);
+    h.clock.advance(cause.delayMs - 1_999);
+    const again = await connection.expectCommand('subscribe');
+    expect(again.payload).toMatchObject(at(3));
+    connection.send({ type: 'error', ref: again.id ?? '', payload: ban(600_000) });
+    await connection.sync();
+    expect(room.state).toBe('waiting');
+    expect(log.at(-1)).toMatchObject(['unsubscribed', { code: 'banned', willRetry: true }]);
+  });
+
+  it.each([undefined, 0, 600_001])(
+    'tells the application of a ban from the channel for %s ms, and does not come back (P32)',
+    async (retryAfterMs) => {
+      const { connection, room, log } = await subscribed();
+      const payload = { code: 'banned', message: 'Out', retryable: false, retryAfterMs };
+      connection.send({ type: 'unsubscribed', channel: 'rooms.1', payload });
+      await connection.sync();
+      expect(log.at(-1)).toEqual(['unsubscribed', { code: 'banned', message: 'Out', willRetry: false }]);
+      expect(room.state).toBe('unsubscribed');
+    },
+  );
+
   it('subscribes again with its position, as advised, on a retryable unsubscribed', async () => {
     const { h, connection, room, log } = await subscribed(at(3));
     connection.send({

@@ -329,7 +329,7 @@ describe('publish', () => {
     connection.stall();
     await harness.publish('rooms.1', 5);
     await harness.publish('rooms.1', 5);
-    await harness.engine.revoke('ada', 'rooms.1', 'left the team');
+    await harness.engine.revoke('ada', 'rooms.1', { reason: 'left the team' });
     await harness.publish('rooms.1', 5);
     connection.drain();
     await quiet();

@@ -1,15 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { memoryBroker, MemoryStore } from '../../../../lib/brokers/memory/index.js';
 import { inTurns } from '../../../../lib/core/engine/cluster/in-turns.js';
 import { LocalSessions, type SessionInfo } from '../../../../lib/core/engine/cluster/local-sessions.js';
 import { networkIn, readFilter } from '../../../../lib/core/engine/cluster/session-filter.js';
 import { readSession } from '../../../../lib/core/engine/cluster/session-wire.js';
 import { systemClock } from '../../../../lib/core/ports/clock.js';
 import type { Session } from '../../../../lib/core/session/session.js';
-import { alteredBroker } from '../../../support/engine/altered-broker.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
-import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
-import { ManualClock } from '../../../support/engine/manual-clock.js';
+import { startCluster } from '../../../support/engine/cluster.js';
+import { channel, type EngineHarness, quiet } from '../../../support/engine/harness.js';
+import { type ManualClock } from '../../../support/engine/manual-clock.js';
 
 describe('the sessions of all nodes', () => {
   let clock: ManualClock;
@@ -17,28 +16,9 @@ describe('the sessions of all nodes', () => {
   let deaf: Set<string>;
 
   beforeEach(async () => {
-    clock = new ManualClock();
-    deaf = new Set();
-    const store = new MemoryStore({ clock });
-    nodes = [];
-    for (const nodeId of ['node-0', 'node-1', 'node-2']) {
-      const inner = memoryBroker({ store });
-      const send = async (node: string, topic: string, bytes: Uint8Array): Promise<void> => {
-        if (!deaf.has(nodeId) && !deaf.has(node)) return inner.bus.send?.(node, topic, bytes);
-      };
-      const limits = { maxConnectionsPerUser: 0 };
-      const broker = alteredBroker(inner, { bus: { send } });
-      nodes.push(
-        await EngineHarness.start([channel('rooms.:room')], {
-          clock,
-          broker,
-          seed: nodes.length + 1,
-          settings: { nodeId, limits },
-        }),
-      );
-    }
-    // What the first knew of the others at its start is a second old.
-    await clock.advanceAsync(1_000);
+    ({ clock, nodes, deaf } = await startCluster([channel('rooms.:room')], {
+      limits: { maxConnectionsPerUser: 0 },
+    }));
   });
   afterEach(() => Promise.all(nodes.map((node) => node.stop())));
 
@@ -76,6 +56,7 @@ describe('the sessions of all nodes', () => {
     const [first] = await all({}, 10);
     expect(first).toEqual({
       id: expect.any(String),
+      lineage: expect.any(String),
       node: 'node-0',
       user: 'u0',
       ip: '203.0.113.7',
@@ -144,7 +125,7 @@ describe('the sessions of all nodes', () => {
 
   it('end by id, channel and address on every node, and nobody else (G11)', async () => {
     const close = async (of: 'session' | 'channel' | 'address', id: string) => {
-      const receipt = at(2).engine.disconnectSessions(of, id, 'closed');
+      const receipt = at(2).engine.disconnectSessions(of, id, { reason: 'closed' });
       await quiet();
       expect(await receipt).toEqual({ confirmed: ['node-0', 'node-1', 'node-2'], missing: [] });
     };

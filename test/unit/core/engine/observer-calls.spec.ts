@@ -475,10 +475,10 @@ describe('acts', () => {
   it('of the application come with the receipt of the broker', async () => {
     await start([channel('rooms.:room')]);
     const { engine } = harness;
-    await engine.disconnect('ada', 'maintenance');
+    await engine.disconnect('ada', { reason: 'maintenance' });
     await engine.revoke('ada', 'rooms.1');
     await engine.ban('ada', { by: 'mod' });
-    await engine.unban('ada', 'mod');
+    await engine.unban('ada', { by: 'mod' });
     const acts = taken('onAct');
     expect(acts.map(([act]) => act)).toMatchObject([
       { kind: 'disconnect', user: 'ada', reason: 'maintenance' },

@@ -92,7 +92,8 @@ describe('comparing a channel with its log', () => {
     const tip = { epoch: 'e', seq: 1 };
     const served = { name: 'rooms.1', definition: channel('rooms.:room'), tip };
     const log = { read: () => Promise.resolve({ tip, continuous: true, oldest: 1, events: [] }) };
-    const deps = { log, observer: {} } as unknown as OrderKeeperDeps;
+    const erasures = { cleanse: (_name: string, events: unknown) => events, covers: () => false };
+    const deps = { log, observer: {}, erasures } as unknown as OrderKeeperDeps;
     const owner = { onNewEpoch: () => undefined, onLostRange: () => undefined };
     const keeper = new OrderKeeper(served as unknown as ServedChannel, deps, owner);
     const called: number[] = [];

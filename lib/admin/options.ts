@@ -1,0 +1,83 @@
+import type { CanActivate, ModuleMetadata, Type } from '@nestjs/common';
+import type { MaybePromise } from '../core/ports/maybe-promise.js';
+import { BootProblems } from '../nest/errors/realtime-boot-error.js';
+import type { AdminAuthority } from './authority.js';
+
+/** Who may use the admin API, and where it is. */
+export interface RealtimeAdminOptions {
+  /** Path of the routes, behind the global prefix of the application. They have no version. Default `'realtime-admin'`. */
+  readonly path?: string;
+  /**
+   * Guards of all routes, in their order: they find out who calls. At least one. Classes are instantiated in this module: what they
+   * inject comes from `imports`, or from global modules.
+   */
+  readonly guards: readonly (Type<CanActivate> | CanActivate)[];
+  /**
+   * What the caller may do: `'read'` < `'moderate'` < `'administer'`, or `undefined` for nothing. Called behind the guards, with the
+   * request of Express or Fastify as they left it: annotate the parameter with its type. What it throws refuses the request.
+   */
+  authorityOf(request: unknown): MaybePromise<AdminAuthority | undefined>;
+  /** Who the caller is, for the log and the audit: 1 to 255 characters. Called behind the guards. */
+  by(request: unknown): string;
+  /** Modules that provide what `guards` inject. Default: none. */
+  readonly imports?: ModuleMetadata['imports'];
+}
+
+/** The options with their defaults. */
+export interface AdminConfig extends Required<Omit<RealtimeAdminOptions, 'imports'>> {
+  readonly imports: NonNullable<ModuleMetadata['imports']>;
+}
+
+const DEFAULT_PATH = 'realtime-admin';
+const KNOWN = ['path', 'guards', 'authorityOf', 'by', 'imports'];
+const PATH = /^\/?[\w~-][\w.~-]*(?:\/[\w~-][\w.~-]*)*$/;
+
+/** @throws RealtimeBootError with every mistake at once: an API without a guard would be open to everybody. */
+export function readAdminOptions(given: RealtimeAdminOptions | undefined): AdminConfig {
+  const problems = new BootProblems();
+  const options: Partial<Record<keyof RealtimeAdminOptions, unknown>> =
+    typeof given === 'object' && (given as unknown) !== null ? given : {};
+  for (const name of Object.keys(options))
+    if (!KNOWN.includes(name))
+      problems.add(`RealtimeAdminModule: ${name}`, 'is no option.', `Use one of: ${KNOWN.join(', ')}.`);
+  const { path = DEFAULT_PATH, guards, authorityOf, by, imports = [] } = options;
+  if (typeof path !== 'string' || !PATH.test(path))
+    problems.add(
+      'RealtimeAdminModule: path',
+      'is not a path of plain segments.',
+      'Write one such as "realtime-admin" or "internal/realtime", without parameters and dots alone.',
+    );
+  if (!Array.isArray(guards) || guards.length === 0)
+    problems.add(
+      'RealtimeAdminModule: guards',
+      'is missing or empty, so anybody could disconnect and ban users.',
+      'Give the guard that finds out who calls, e.g. guards: [AdminGuard].',
+    );
+  else if (!guards.every(isGuard))
+    problems.add(
+      'RealtimeAdminModule: guards',
+      'has an entry that is no guard.',
+      'Give classes or objects with canActivate().',
+    );
+  if (typeof authorityOf !== 'function')
+    problems.add(
+      'RealtimeAdminModule: authorityOf',
+      'is missing, so it is open what a caller may do.',
+      "Give a function, e.g. authorityOf: (request: StaffRequest) => request.user.adminRole, that returns 'read', 'moderate', 'administer' or undefined.",
+    );
+  if (typeof by !== 'function')
+    problems.add(
+      'RealtimeAdminModule: by',
+      'is missing, so nobody could say who did it.',
+      'Give a function, e.g. by: (request: StaffRequest) => request.user.id.',
+    );
+  if (!Array.isArray(imports))
+    problems.add('RealtimeAdminModule: imports', 'is no list.', 'Give a list of modules, or leave it out.');
+  problems.throwIfAny();
+  return { ...(options as RealtimeAdminOptions), path, imports } as AdminConfig;
+}
+
+function isGuard(guard: unknown): boolean {
+  const holder: unknown = typeof guard === 'function' ? guard.prototype : guard;
+  return typeof (holder as Partial<CanActivate> | null | undefined)?.canActivate === 'function';
+}

@@ -1,0 +1,58 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { AdminErrorFilter } from './admin-error.filter.js';
+import { AdminAuthorityGuard } from './admin.guard.js';
+import { AdminAnswers } from './answer.js';
+import { controllerOf } from './controller.js';
+import { describeRoutes } from './openapi.js';
+import { readAdminOptions, type RealtimeAdminOptions } from './options.js';
+import { ROUTES } from './routes/index.js';
+import { AdminRunner } from './runner.js';
+import { ADMIN_CONFIG } from './tokens.js';
+
+/**
+ * HTTP routes for the administrators of an application: who is connected, what channels do, and acts on users. Mounted only where it
+ * is imported, and only behind guards. Needs `RealtimeModule.forRoot()` in the application. Where `@nestjs/swagger` is installed, the
+ * routes are in the OpenAPI document of the application. All routes are in docs/admin-api.md.
+ *
+ * @example
+ * @Module({
+ *   imports: [
+ *     RealtimeModule.forRoot({ auth: { jwt: { secret } } }),
+ *     RealtimeAdminModule.forRoot({
+ *       imports: [StaffModule],
+ *       guards: [StaffGuard],
+ *       authorityOf: (request: StaffRequest) => request.staff.realtime,
+ *       by: (request: StaffRequest) => request.staff.email,
+ *     }),
+ *   ],
+ * })
+ * export class AppModule {}
+ * @publicApi
+ */
+@Module({})
+export class RealtimeAdminModule {
+  /**
+   * Mounts the routes.
+   *
+   * @throws RealtimeBootError, at once, with everything that is wrong with the options: without guards, `authorityOf` and `by` there is
+   * no admin API.
+   */
+  static forRoot(options: RealtimeAdminOptions): DynamicModule {
+    const config = readAdminOptions(options);
+    const controller = controllerOf(config, ROUTES);
+    return {
+      module: RealtimeAdminModule,
+      imports: config.imports,
+      controllers: [controller],
+      providers: [
+        { provide: ADMIN_CONFIG, useValue: config },
+        // Before the application is made, so before it makes its document.
+        { provide: describeRoutes, useFactory: () => describeRoutes(controller, ROUTES) },
+        AdminAnswers,
+        AdminAuthorityGuard,
+        AdminErrorFilter,
+        AdminRunner,
+      ],
+    };
+  }
+}

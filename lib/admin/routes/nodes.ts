@@ -1,0 +1,36 @@
+import { MAX_NODES_PAGE } from '../../core/engine/cluster/cluster-nodes.js';
+import { route, type AdminRoute } from '../route.js';
+import { list, object, record, text } from '../schema.js';
+import { count, missing, more, node, page } from './answers.js';
+
+export const NODE_ROUTES: readonly AdminRoute[] = [
+  route({
+    id: 'listNodes',
+    method: 'GET',
+    path: 'nodes',
+    authority: 'read',
+    summary: 'Lists the live nodes, with what each serves',
+    input: object({}, page(MAX_NODES_PAGE)),
+    answer: object({ nodes: list(node, MAX_NODES_PAGE), missing }, { more }),
+    example: {},
+    run: ({ engine }, { cursor, limit = 100 }) => engine.nodes.list({ cursor, limit }),
+  }),
+  route({
+    id: 'getLimits',
+    method: 'GET',
+    path: 'limits',
+    authority: 'read',
+    summary: 'The limits of the node that answers, and how much of it is used',
+    input: object({}, {}),
+    answer: object(
+      { node: text(512), limits: record, outbox: record, abuse: record, sessions: count, channels: count },
+      {},
+    ),
+    example: {},
+    run: async ({ engine, settings }) => {
+      const { limits, outbox, abuse, nodeId } = settings;
+      const { sessions, channels } = engine.status;
+      return Promise.resolve({ node: nodeId, limits, outbox, abuse, sessions, channels });
+    },
+  }),
+];

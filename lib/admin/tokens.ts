@@ -1,0 +1,4 @@
+/** Injection token of the options. */
+export const ADMIN_CONFIG = Symbol('REALTIME_ADMIN_CONFIG');
+/** Metadata of a method of the controller: its route. */
+export const ADMIN_ROUTE = Symbol('REALTIME_ADMIN_ROUTE');

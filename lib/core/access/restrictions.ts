@@ -1,0 +1,258 @@
+import { ChannelSet } from '../channel/channel-set.js';
+import {
+  MAX_RESTRICTIONS,
+  restrictionKey,
+  type RestrictedAct,
+  type RestrictedSubject,
+  type Restriction,
+  type RestrictionName,
+} from '../ports/moderation.js';
+
+/** Most bytes that the restrictions of a node take. */
+const MAX_BYTES = 64 * 1024 * 1024;
+/** What one takes beside its texts, in bytes. */
+const ENTRY_BYTES = 600;
+/** Part that is dropped at once where there are too many, so that not every new one costs a look at all. */
+const DROPPED_PART = 1 / 64;
+const MIN_SWEEP = 64;
+/** Most restrictions of a page. */
+export const MAX_RESTRICTIONS_PAGE = 1_000;
+
+/** A client, as restrictions name clients. */
+export interface RestrictedClient {
+  readonly userId: string | undefined;
+  /** `''` before the ticket was read. */
+  readonly lineage: string;
+  readonly network: string;
+}
+
+/** What is in force for a client. */
+export interface Found {
+  /** When it ends, on the monotonic clock; `Infinity` without end. */
+  readonly until: number;
+  readonly reason: string | undefined;
+}
+
+/** Which restrictions are listed: those that have all that is given. */
+export interface RestrictionFilter {
+  readonly act?: RestrictedAct | undefined;
+  readonly whom?: RestrictedSubject | undefined;
+  /** The name of a channel: those of exactly it, and of patterns that it matches. A pattern: those of the same channels. */
+  readonly channel?: string | undefined;
+}
+
+/** A page of restrictions. */
+export interface RestrictionPage {
+  /** In the order in which they were put. */
+  readonly restrictions: readonly Restriction[];
+  /** The `cursor` of the next page; absent on the last. */
+  readonly more?: string;
+}
+
+interface Entry extends Found {
+  readonly serial: number;
+  readonly key: string;
+  readonly subject: string;
+  readonly restriction: Restriction;
+  readonly channels: ChannelSet;
+  readonly bytes: number;
+}
+
+/** The restrictions of one act and subject. */
+interface OfSubject {
+  /** By the name of the channel; `''` for everywhere. */
+  readonly named: Map<string, Entry>;
+  /** Those of patterns, by {@link ChannelSet.key}. */
+  readonly patterns: Map<string, Entry>;
+}
+
+/**
+ * The restrictions that are in force on this node (G30). Each ends by the monotonic clock. Where there are too many, in count or in
+ * bytes, those that end first are dropped, and the log says so.
+ */
+export class Restrictions {
+  /** In the order in which they were put. */
+  private readonly entries = new Map<string, Entry>();
+  private readonly bySubject = new Map<string, OfSubject>();
+  private readonly counts: Record<RestrictedAct, number> = { ban: 0, mute: 0, slow: 0 };
+  private serial = 0;
+  private weight = 0;
+  private sweepAt = MIN_SWEEP;
+
+  /** @param onDropped is called with how many were dropped for lack of room. */
+  constructor(
+    private readonly onDropped: (count: number) => void = () => undefined,
+    private readonly capacity = MAX_RESTRICTIONS,
+    private readonly maxBytes = MAX_BYTES,
+  ) {}
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  get bytes(): number {
+    return this.weight;
+  }
+
+  /** Whether there is any of the act: where there is none, nothing has to be looked up. */
+  has(act: RestrictedAct): boolean {
+    return this.counts[act] > 0;
+  }
+
+  /**
+   * @param now the monotonic clock.
+   * @throws RangeError for channels that this version does not understand.
+   */
+  put(restriction: Restriction, now: number): void {
+    const key = restrictionKey(restriction);
+    const channels = ChannelSet.parse(restriction.channel);
+    this.remove(key);
+    const until = now + (restriction.forMs ?? Infinity);
+    if (until <= now) return;
+    if (this.entries.size >= this.sweepAt) this.sweep(now);
+    const { act, whom, reason } = restriction;
+    const bytes = ENTRY_BYTES + 2 * (2 * key.length + JSON.stringify(restriction).length);
+    const subject = subjectOf(act, whom.of, whom.id);
+    const entry = { serial: ++this.serial, key, subject, restriction, channels, bytes, until, reason };
+    this.entries.set(key, entry);
+    let own = this.bySubject.get(subject);
+    if (own === undefined) this.bySubject.set(subject, (own = { named: new Map(), patterns: new Map() }));
+    (channels.isPattern ? own.patterns : own.named).set(channels.key, entry);
+    this.counts[act]++;
+    this.weight += bytes;
+    if (this.entries.size > this.capacity || this.weight > this.maxBytes) this.makeRoom(now);
+  }
+
+  lift(name: RestrictionName): void {
+    this.remove(restrictionKey(name));
+  }
+
+  /**
+   * What of an act is in force for a client: of several, what ends last.
+   *
+   * @param channel where; `undefined`: everywhere.
+   * @param now the monotonic clock.
+   */
+  find(
+    act: 'ban' | 'mute',
+    client: RestrictedClient,
+    channel: string | undefined,
+    now: number,
+  ): Found | undefined {
+    if (this.counts[act] === 0) return undefined;
+    let found: Found | undefined;
+    this.eachOf(act, client, channel, now, (entry) => {
+      if (found === undefined || entry.until > found.until) found = entry;
+    });
+    return found;
+  }
+
+  /** Slow mode of a client in a channel: one publish in so many milliseconds; 0 without. @param now the monotonic clock. */
+  slowMs(client: RestrictedClient, channel: string, now: number): number {
+    if (this.counts.slow === 0) return 0;
+    let everyMs = 0;
+    this.eachOf('slow', client, channel, now, ({ restriction }) => {
+      everyMs = Math.max(everyMs, restriction.everyMs ?? 0);
+    });
+    return everyMs;
+  }
+
+  /** @param after the `more` of the page before. */
+  list(
+    { act, whom, channel }: RestrictionFilter,
+    after: number,
+    limit: number,
+    now: number,
+  ): RestrictionPage {
+    const wanted = channel === undefined ? undefined : ChannelSet.parse(channel);
+    const restrictions: Restriction[] = [];
+    let last = after;
+    for (const { serial, restriction, channels, until } of this.entries.values()) {
+      if (serial <= after || until <= now) continue;
+      if (act !== undefined && restriction.act !== act) continue;
+      if (whom !== undefined && (restriction.whom.of !== whom.of || restriction.whom.id !== whom.id))
+        continue;
+      if (wanted !== undefined && !concerns(channels, wanted)) continue;
+      if (restrictions.length === limit) return { restrictions, more: String(last) };
+      restrictions.push(until === Infinity ? restriction : { ...restriction, forMs: until - now });
+      last = serial;
+    }
+    return { restrictions };
+  }
+
+  private eachOf(
+    act: RestrictedAct,
+    { userId, lineage, network }: RestrictedClient,
+    channel: string | undefined,
+    now: number,
+    visit: (entry: Entry) => void,
+  ): void {
+    if (userId !== undefined) this.each(subjectOf(act, 'user', userId), channel, now, visit);
+    if (lineage !== '') this.each(subjectOf(act, 'session', lineage), channel, now, visit);
+    this.each(subjectOf(act, 'address', network), channel, now, visit);
+    if (act === 'slow') this.each(subjectOf(act, 'everybody', ''), channel, now, visit);
+  }
+
+  private each(
+    subject: string,
+    channel: string | undefined,
+    now: number,
+    visit: (entry: Entry) => void,
+  ): void {
+    const own = this.bySubject.get(subject);
+    if (own === undefined) return;
+    const take = (entry: Entry | undefined): void => {
+      if (entry === undefined) return;
+      if (entry.until > now) visit(entry);
+      else this.remove(entry.key);
+    };
+    take(own.named.get(''));
+    if (channel === undefined) return;
+    take(own.named.get(channel));
+    for (const entry of own.patterns.values()) if (entry.channels.has(channel)) take(entry);
+  }
+
+  private remove(key: string): void {
+    const entry = this.entries.get(key);
+    if (entry === undefined) return;
+    this.entries.delete(key);
+    this.counts[entry.restriction.act]--;
+    this.weight -= entry.bytes;
+    const own = this.bySubject.get(entry.subject);
+    if (own === undefined) return;
+    (entry.channels.isPattern ? own.patterns : own.named).delete(entry.channels.key);
+    if (own.named.size === 0 && own.patterns.size === 0) this.bySubject.delete(entry.subject);
+  }
+
+  /** Drops those that have ended. Its next run is at twice as many, so that it stays O(1) for each one that is put. */
+  private sweep(now: number): void {
+    for (const { key, until } of this.entries.values()) if (until <= now) this.remove(key);
+    this.sweepAt = Math.max(MIN_SWEEP, 2 * this.entries.size);
+  }
+
+  private makeRoom(now: number): void {
+    this.sweep(now);
+    if (this.entries.size <= this.capacity && this.weight <= this.maxBytes) return;
+    const before = this.entries.size;
+    const most = Math.max(1, Math.floor(this.capacity * (1 - DROPPED_PART)));
+    const mostBytes = this.maxBytes * (1 - DROPPED_PART);
+    // Of those that end together, the oldest first: sorting keeps their order.
+    const inOrder = [...this.entries.values()].sort((a, b) =>
+      a.until < b.until ? -1 : a.until > b.until ? 1 : 0,
+    );
+    for (const { key } of inOrder) {
+      if (this.entries.size <= most && this.weight <= mostBytes) break;
+      this.remove(key);
+    }
+    this.onDropped(before - this.entries.size);
+  }
+}
+
+function subjectOf(act: RestrictedAct, of: RestrictedSubject['of'], id: string): string {
+  return `${act} ${of} ${id}`;
+}
+
+function concerns(channels: ChannelSet, wanted: ChannelSet): boolean {
+  if (channels.key === wanted.key) return true;
+  return wanted.name !== undefined && channels.key !== '' && channels.has(wanted.name);
+}

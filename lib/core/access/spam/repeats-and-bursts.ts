@@ -1,0 +1,174 @@
+import { anonymousOf } from '../../ports/user-id.js';
+import type { SpamContext, SpamDetector, SpamVerdict } from '../../ports/spam.js';
+import { RateLimit } from '../rate-limit.js';
+import { EMOJI_WALL, plainText, type PlainText } from './plain-text.js';
+import { RecentTexts } from './recent-texts.js';
+import { sketchOf } from './sketch.js';
+import { textOf } from './text-of.js';
+
+/** Letters up to which a text is short: "ok", "good morning". */
+const SHORT = 12;
+/** Anonymous clients of one address are many people, perhaps: so many times as much is theirs together. */
+const PEOPLE_OF_ADDRESS = 5;
+/** Bytes beside a name and its texts. */
+const KEY_BYTES = 64;
+
+/** So many within so many milliseconds. */
+export interface Allowed {
+  /** How many. */
+  readonly count: number;
+  /** Within what time, in milliseconds. */
+  readonly withinMs: number;
+}
+
+/** What {@link repeatsAndBursts} takes; durations in milliseconds. */
+export interface RepeatsAndBurstsOptions {
+  /** Near-equal texts of more than 12 letters. Default 3 within 300000 (5 minutes). */
+  readonly texts?: Allowed;
+  /** The same of up to 12 letters, such as "ok". Default 8 within 30000. */
+  readonly shortTexts?: Allowed;
+  /** The same of links to one host with little text, and of walls of emoji. Default 5 within 60000. */
+  readonly links?: Allowed;
+  /** Publishes at once; as many come back in the time. Default 10 within 10000. */
+  readonly burst?: Allowed;
+  /** Publishes over a longer time, counted as `burst`. Default 60 within 120000. */
+  readonly sustained?: Allowed;
+  /** Users and sessions that are remembered; the oldest are forgotten. Default 20000. */
+  readonly maxClients?: number;
+  /** Bytes of what is remembered of them, about. Default 16777216 (16 MiB). */
+  readonly maxBytes?: number;
+  /** The text of a publish. Default: the payload, its field `text`, `message`, `body`, `content` or `msg`, or all texts in it. */
+  readonly textOf?: (context: SpamContext) => string;
+}
+
+/**
+ * A detector that escalates when a user publishes near-equal texts again and again, in whatever channels, or publishes too much.
+ * Texts are compared without case, accents, numbers, repeated and invisible characters, letters that look like others, and the paths
+ * of links. A user counts once, whatever sessions there are; an anonymous client by its session, and five times as much by its
+ * address. It keeps fingerprints, no texts, of this node.
+ *
+ * @throws RangeError for a number that is none above 0.
+ * @example forRoot({ moderation: { spam: { detector: repeatsAndBursts() } } })
+ * @publicApi
+ */
+export function repeatsAndBursts(options: RepeatsAndBurstsOptions = {}): SpamDetector {
+  return new RepeatsAndBursts(options);
+}
+
+/** Kinds of texts: those of two kinds are never near-equal. */
+const KINDS = ['texts', 'shortTexts', 'links'] as const;
+
+class RepeatsAndBursts implements SpamDetector {
+  /** In the order in which they were last used. */
+  private readonly clients = new Map<string, RecentTexts>();
+  private bytes = 0;
+  private readonly repeats: Record<(typeof KINDS)[number], Allowed>;
+  private readonly rates: readonly RateLimit[];
+  private readonly maxClients: number;
+  private readonly maxBytes: number;
+  private readonly textOf: (context: SpamContext) => string;
+
+  constructor(options: RepeatsAndBurstsOptions) {
+    const {
+      texts = { count: 3, withinMs: 300_000 },
+      shortTexts = { count: 8, withinMs: 30_000 },
+      links = { count: 5, withinMs: 60_000 },
+      burst = { count: 10, withinMs: 10_000 },
+      sustained = { count: 60, withinMs: 120_000 },
+      maxClients = 20_000,
+      maxBytes = 16 * 1024 * 1024,
+    } = options;
+    const numbers = { texts, shortTexts, links, burst, sustained };
+    for (const [name, { count, withinMs }] of Object.entries(numbers)) {
+      requirePositive(`${name}.count`, count);
+      requirePositive(`${name}.withinMs`, withinMs);
+    }
+    requirePositive('maxClients', maxClients);
+    requirePositive('maxBytes', maxBytes);
+    this.repeats = { texts, shortTexts, links };
+    this.rates = [burst, sustained].map(
+      ({ count, withinMs }) => new RateLimit((count * 1_000) / withinMs, count),
+    );
+    this.maxClients = maxClients;
+    this.maxBytes = maxBytes;
+    this.textOf = options.textOf ?? (({ payload }) => textOf(payload));
+  }
+
+  /** For tests: users and sessions that are remembered, and their bytes. */
+  get size(): { readonly clients: number; readonly bytes: number } {
+    return { clients: this.clients.size, bytes: this.bytes };
+  }
+
+  judge(context: SpamContext): SpamVerdict {
+    const { user, session, address } = context;
+    const text = plainText(this.textOf(context));
+    const isSpam =
+      user === undefined
+        ? // Both count it, whatever the first one says.
+          [
+            this.exceeds(`\n\n${session}`, text, 1, context.ts),
+            this.exceeds(anonymousOf(address), text, PEOPLE_OF_ADDRESS, context.ts),
+          ].includes(true)
+        : this.exceeds(user.id, text, 1, context.ts);
+    return isSpam ? 'escalate' : 'allow';
+  }
+
+  /** Counts a publish. @returns whether the client has exceeded a limit with it. */
+  private exceeds(key: string, plain: PlainText, people: number, now: number): boolean {
+    const client = this.clientOf(key);
+    const before = client.bytes;
+    let isOver = false;
+    this.rates.forEach((rate, index) => {
+      const fullAt = client.fullAt[index] ?? 0;
+      const after = rate.take(fullAt, 1 / people, now);
+      if (after === undefined) isOver = true;
+      else client.fullAt[index] = after;
+    });
+    if (plain.text !== '') {
+      const kind = kindOf(plain);
+      const { count, withinMs } = this.repeats[kind];
+      const found = client.add(sketchOf(plain.text), KINDS.indexOf(kind), withinMs, now);
+      if (found > count * people) isOver = true;
+    }
+    this.bytes += client.bytes - before;
+    this.trim();
+    return isOver;
+  }
+
+  private clientOf(key: string): RecentTexts {
+    const known = this.clients.get(key);
+    if (known !== undefined) {
+      this.clients.delete(key);
+      this.clients.set(key, known);
+      return known;
+    }
+    const client = new RecentTexts();
+    this.clients.set(key, client);
+    this.bytes += client.bytes + KEY_BYTES + 2 * key.length;
+    return client;
+  }
+
+  private trim(): void {
+    for (const [key, client] of this.clients) {
+      if (this.clients.size <= this.maxClients && this.bytes <= this.maxBytes) return;
+      // The one that has just been used is the last.
+      if (this.clients.size === 1) return;
+      this.clients.delete(key);
+      this.bytes -= client.bytes + KEY_BYTES + 2 * key.length;
+    }
+  }
+}
+
+function kindOf({ text, hosts }: PlainText): (typeof KINDS)[number] {
+  if (text === EMOJI_WALL) return 'links';
+  const words =
+    hosts.length === 0 ? text.length : text.length - Math.max(...hosts.map((host) => host.length));
+  if (hosts.length > 0 && words <= SHORT) return 'links';
+  return text.length <= SHORT ? 'shortTexts' : 'texts';
+}
+
+/** @throws RangeError. */
+function requirePositive(name: string, value: number): void {
+  if (!(Number.isFinite(value) && value > 0))
+    throw new RangeError(`repeatsAndBursts: ${name} must be a number above 0`);
+}

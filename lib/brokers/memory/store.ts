@@ -85,7 +85,8 @@ export class MemoryStore {
     this.clock = clock;
     this.entropy = entropy;
     this.ledger = new Ledger(maxBytes);
-    this.epochs = new Epochs(entropy.token());
+    const token = entropy.token();
+    this.epochs = new Epochs(token);
     this.ids = new IdMemory<MemoryChannel>(
       this.ledger,
       (channel) => this.settle(channel),
@@ -99,7 +100,7 @@ export class MemoryStore {
       () => this.channels.size === 0,
     );
     this.control = new MemoryControl(clock, this.dispatcher);
-    this.transitions = new MemoryTransitions(this, this.ledger);
+    this.transitions = new MemoryTransitions(this, this.ledger, token);
     this.presence = new MemoryPresence(this, this.ledger, new Epochs(entropy.token()));
   }
 

@@ -40,10 +40,13 @@ export class MemoryTransitions {
   private consumerUntil = 0;
   private made = 0;
   private written = 0;
+  private lastAt = -Infinity;
 
   constructor(
     private readonly store: TransitionsStore,
     private readonly ledger: Ledger,
+    /** Makes ids of records differ from those of other stores, such as the one of this application before it was restarted. */
+    private readonly token: string,
   ) {
     this.deadlines = new Deadlines<Thing>(store.clock, () => this.expire());
   }
@@ -150,9 +153,10 @@ export class MemoryTransitions {
 
   private record(name: string, held: boolean): void {
     this.written += 1;
-    const ts = this.store.clock.now();
-    const id = String(this.written);
-    this.records.set(id, { ...readThing(name), id, held, at: ts });
+    // The wall clock may be set back.
+    this.lastAt = Math.max(this.lastAt, this.store.clock.now());
+    const id = `${this.token}-${this.written}`;
+    this.records.set(id, { ...readThing(name), id, held, at: this.lastAt });
     this.ledger.charge(recordBytes(name));
     const [oldest] = this.records.keys();
     if (this.records.size > MAX_RECORDS && oldest !== undefined) this.forget(oldest);

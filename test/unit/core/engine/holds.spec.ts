@@ -26,7 +26,13 @@ async function node(index: number, channels: readonly string[] = ['rooms.:room']
       seed: index + 1,
       broker: memoryBroker({ store }),
       holds: { channels, vacatedAfterMs: VACATED_AFTER_MS },
-      settings: { nodeId: `node-${index}`, heartbeat: { intervalMs: 1e9 }, presenceLeaseMs: LEASE_MS },
+      settings: {
+        nodeId: `node-${index}`,
+        heartbeat: { intervalMs: 1e9 },
+        presenceLeaseMs: LEASE_MS,
+        // The consumer is no node that could be asked for connections of a user.
+        limits: { maxConnectionsPerUser: 0 },
+      },
     },
   );
 }
@@ -60,8 +66,6 @@ beforeEach(async () => {
     onState: () => undefined,
   });
   consumer = broker.transitions;
-  // Until what the first node knew of the others at its start is old.
-  await rest(1_000);
 });
 afterEach(() => Promise.all(nodes.map((each) => each.stop())));
 

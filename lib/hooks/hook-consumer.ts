@@ -14,8 +14,8 @@ const MAX_PAUSE_MS = 2_000;
 export interface AcceptsEvents {
   /** How many may be accepted now. */
   room(): number;
-  /** Resolves when nobody waits for the event any more. */
-  accept(event: HookEvent): Promise<void>;
+  /** Resolves to `true` when nobody waits for the event any more, to `false` where this node ends before that. Never rejects. */
+  accept(event: HookEvent): Promise<boolean>;
 }
 
 export interface HookConsumerDeps {
@@ -45,12 +45,19 @@ export class HookConsumer {
     this.look();
   }
 
-  /** Takes nothing from now on, and tells the broker what was dealt with. Never rejects. */
-  async close(): Promise<void> {
+  /** Takes nothing from now on. Never rejects. */
+  async stop(): Promise<void> {
     this.closed = true;
     this.next?.cancel();
     await this.looking;
-    await this.tell();
+  }
+
+  /** Tells the broker what was dealt with. Never rejects: the broker keeps what it cannot store now. */
+  async tell(): Promise<void> {
+    const ids = this.dealtWith;
+    if (ids.length === 0) return;
+    this.dealtWith = [];
+    await this.deps.transitions.done(ids).catch(() => undefined);
   }
 
   private look(): void {
@@ -89,18 +96,10 @@ export class HookConsumer {
     const { id } = transition;
     if (this.underWay.has(id)) return;
     this.underWay.add(id);
-    void this.deps.deliveries.accept(eventOf(transition)).then(() => {
+    void this.deps.deliveries.accept(eventOf(transition)).then((isSettled) => {
       this.underWay.delete(id);
-      this.dealtWith.push(id);
+      if (isSettled) this.dealtWith.push(id);
     });
-  }
-
-  /** Never rejects: the broker keeps what it cannot store now. */
-  private async tell(): Promise<void> {
-    const ids = this.dealtWith;
-    if (ids.length === 0) return;
-    this.dealtWith = [];
-    await this.deps.transitions.done(ids).catch(() => undefined);
   }
 }
 

@@ -24,6 +24,7 @@ export const ROOMS = {
   telemetry: EDGE,
   health: EDGE,
   moderation: EDGE,
+  hooks: EDGE,
   admin: EDGE,
   // A sink of it keeps entries in Redis.
   audit: { ours: ['protocol', 'core', 'nest'] },

@@ -59,7 +59,9 @@ export function providerTarget(name: string, instance: object): HookTarget {
     types: new Set(types),
     deliver: async (event) => {
       // Looked up by its name, so that the method has its `this`.
-      await (instance as Record<string, (event: HookEvent) => MaybePromise<void>>)[METHODS[event.type]]?.(event);
+      await (instance as Record<string, (event: HookEvent) => MaybePromise<void>>)[METHODS[event.type]]?.(
+        event,
+      );
     },
   };
 }

@@ -147,7 +147,9 @@ function isChannelSet(value: unknown): boolean {
 }
 
 function isProviders(value: unknown): value is readonly InjectionToken[] {
-  return Array.isArray(value) && value.every((token) => ['function', 'string', 'symbol'].includes(typeof token));
+  return (
+    Array.isArray(value) && value.every((token) => ['function', 'string', 'symbol'].includes(typeof token))
+  );
 }
 
 function isTargets(value: unknown): value is readonly HookTarget[] {

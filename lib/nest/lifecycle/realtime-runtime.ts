@@ -46,7 +46,9 @@ const LEAST_STOP_MS = 1_000;
  * the first hook to the last.
  */
 @Injectable()
-export class RealtimeRuntime implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
+export class RealtimeRuntime
+  implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown
+{
   /** Whether clients connect to this application at all; a publisher has none. */
   attaches = false;
   /** Whether transports are attached now. */

@@ -41,7 +41,9 @@ async function node(index: number, channels: readonly string[] = ['rooms.:room']
 async function transitions(): Promise<readonly string[]> {
   const taken = await consumer.take(100);
   await consumer.done(taken.map(({ id }) => id));
-  return taken.map(({ channel, member = '', held }) => `${held ? '+' : '-'}${channel}${member && `/${member}`}`);
+  return taken.map(
+    ({ channel, member = '', held }) => `${held ? '+' : '-'}${channel}${member && `/${member}`}`,
+  );
 }
 
 async function rest(ms: number): Promise<void> {

@@ -148,7 +148,9 @@ describe('what a node holds (G32)', () => {
     expect(taken()).toEqual(['hold a for 30000']);
     await clock.advanceAsync(5_000);
     expect(taken()).toEqual([]);
-    expect(warnings[0]).toBe('Which channels and members are held here did not reach the broker: Error: away');
+    expect(warnings[0]).toBe(
+      'Which channels and members are held here did not reach the broker: Error: away',
+    );
   });
 
   it('is renewed as a whole where one call of a renewal fails', async () => {

@@ -144,7 +144,7 @@ export class RealtimeRuntime
       observers: [this.audit.observer, ...this.config.observers],
       isExempt: this.config.isExempt,
       spam: this.config.spam,
-      holds: this.config.hooks?.policy,
+      holds: this.config.hooks?.policy.channels.length ? this.config.hooks.policy : undefined,
       // A class of the application may recognise clients without a token, so it is always called.
       settings: auth.mode === 'custom' ? { ...settings, anonymous: true } : settings,
       clock: systemClock,

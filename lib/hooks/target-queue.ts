@@ -205,9 +205,9 @@ export class TargetQueue {
   private onTaken(delivery: Delivery, isTrial: boolean): void {
     this.taken++;
     this.end(delivery, true);
-    if (!this.gate.succeeded(isTrial, this.deps.clock.monotonic())) return;
-    this.deps.journal.warn(`hook_works ${this.name}`, () => `The hook target ${this.name} works again`);
-    this.lanes.retryAllNow();
+    if (this.gate.succeeded(isTrial, this.deps.clock.monotonic()))
+      this.deps.journal.warn(`hook_works ${this.name}`, () => `The hook target ${this.name} works again`);
+    if (isTrial) this.lanes.retryAllNow();
   }
 
   private onFailure(delivery: Delivery, isTrial: boolean, error: unknown): void {

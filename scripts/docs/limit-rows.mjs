@@ -1902,6 +1902,45 @@ export const FIXED = {
     'the others follow: Redis must not stand still',
     'none: a tip is a name and a number',
   ),
+  'lib/brokers/memory/transitions.ts#MAX_RECORDS': count(
+    'transitions that wait for a consumer',
+    'the broker',
+    'drops the oldest',
+    '`maxBytes` of the store, which counts them',
+  ),
+  'lib/brokers/memory/transitions.ts#CONSUMER_MS': time(
+    'a consumer of transitions that does not ask',
+    'the node',
+    'hands to another node what was not dealt with',
+  ),
+  'lib/brokers/redis/transitions.ts#BATCH': count(
+    'changes of holders in one script call',
+    'the node',
+    'the rest waits for the next: Redis must not stand still',
+    '`maxBatchBytes`',
+  ),
+  'lib/brokers/redis/transitions.ts#MAX_RECORDS': count(
+    'transitions of a partition that wait for a consumer',
+    'the partition',
+    'drops the oldest; logged',
+    'none: only names of channels and members',
+  ),
+  'lib/brokers/redis/transitions.ts#DUE_THINGS': count(
+    'things of a partition of one look for ended leases',
+    'the node',
+    'the next look finds the rest: Redis must not stand still',
+    'none: only names',
+  ),
+  'lib/brokers/redis/transitions.ts#CONSUMER_MS': time(
+    'a consumer of transitions that does not ask',
+    'the node',
+    'hands to another node what was not dealt with',
+  ),
+  'lib/brokers/redis/transitions.ts#MAX_LEASE_MS': time(
+    'a lease of a holder',
+    'the holder',
+    'is shortened: scores of sorted sets are exact so far',
+  ),
   'lib/brokers/redis/presence.ts#BATCH': count(
     'changes of members in one script call',
     'the node',

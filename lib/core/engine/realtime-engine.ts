@@ -44,7 +44,7 @@ export interface EngineStatus {
  * One realtime server without its edges: sessions, logs and the hub between them. Transports bring sessions in, the
  * broker holds the logs, channel definitions bring the application's code. Engines share nothing.
  *
- * @throws RangeError from the constructor, for patterns that overlap or a channel that asks for more than the broker declares.
+ * @throws RangeError from the constructor, for patterns that overlap, or what asks for more than the broker declares.
  */
 export class RealtimeEngine {
   /** What transports are given. */
@@ -105,6 +105,7 @@ export class RealtimeEngine {
     await this.options.broker.start(listener, this.options.settings.nodeId);
     await this.parts.questions.start();
     if (this.stopping !== undefined) return;
+    this.parts.holds?.start();
     presence.start();
     admission.start();
   }
@@ -292,6 +293,7 @@ export class RealtimeEngine {
     this.beginDrain();
     for (const session of sessions.list()) session.close('drain');
     presence.stop();
+    this.parts.holds?.close();
     hub.close();
     retries.close();
     freshness.close();

@@ -3,7 +3,13 @@ import type { Clock } from '../core/ports/clock.js';
 import type { Entropy } from '../core/ports/entropy.js';
 import { weightOf } from '../core/ports/value-weight.js';
 import type { HookEvent } from './hook-event.js';
-import { TargetQueue, type DeliveryTarget, type TargetLimits, type TargetStatus } from './target-queue.js';
+import {
+  OFFLINE_SHARE,
+  TargetQueue,
+  type DeliveryTarget,
+  type TargetLimits,
+  type TargetStatus,
+} from './target-queue.js';
 
 /** What an event that waits takes beside itself: its place in a lane, a timer, promises. */
 const OVERHEAD_BYTES = 1_024;
@@ -35,9 +41,11 @@ export interface DeliveriesDeps {
 
 interface Target {
   readonly queue: TargetQueue;
-  /** When it was first seen without room, on the monotonic clock, since half of it was free. */
-  fullSince: number | undefined;
+  /** For events of channels, and for notices: when it was first seen without room, on the monotonic clock, since half of it was free. */
+  readonly fullSince: Partial<Record<Kind, number | undefined>>;
 }
+
+type Kind = 'channels' | 'offline';
 
 /** Delivers events to all targets that want them, to each at its own pace. */
 export class Deliveries {
@@ -53,7 +61,7 @@ export class Deliveries {
     const { clock, entropy, journal } = deps;
     this.targets = deps.targets.map((target) => ({
       queue: new TargetQueue({ target, limits: this.limits, clock, entropy, journal }),
-      fullSince: undefined,
+      fullSince: {},
     }));
   }
 
@@ -72,23 +80,17 @@ export class Deliveries {
    * {@link accept} resolves.
    */
   room(): number {
-    const now = this.deps.clock.monotonic();
-    let most: number | undefined;
-    let least: number | undefined;
-    for (const target of this.targets) {
-      if (!CHANNEL_TYPES.some((type) => target.queue.wants(type))) continue;
-      const room = target.queue.room('channel.occupied', CHANNEL_EVENT_BYTES);
-      most = Math.max(most ?? 0, room);
-      if (this.holdsBack(target, room, now)) least = Math.min(least ?? room, room);
-    }
-    return least ?? most ?? this.capacity;
+    return this.roomOf('channels', CHANNEL_TYPES, CHANNEL_EVENT_BYTES) ?? this.capacity;
   }
 
-  /** How many more notices of about so many bytes may be accepted now, without any target losing one. @param bytes see {@link weightOf}. */
+  /** The same for notices of so many bytes, without what they take beside themselves. */
   offlineRoom(bytes: number): number {
-    const wanting = this.targets.filter(({ queue }) => queue.wants('user.offline'));
-    const rooms = wanting.map(({ queue }) => queue.room('user.offline', bytes + OVERHEAD_BYTES));
-    return rooms.length === 0 ? 0 : Math.max(...rooms);
+    return this.roomOf('offline', ['user.offline'], bytes + OVERHEAD_BYTES) ?? 0;
+  }
+
+  /** Most bytes of a notice that there can ever be room for. */
+  get offlineCapacity(): number {
+    return Math.floor(this.limits.maxBytes * OFFLINE_SHARE) - OVERHEAD_BYTES;
   }
 
   /**
@@ -113,10 +115,24 @@ export class Deliveries {
     await Promise.all(this.targets.map(({ queue }) => queue.close(CLOSE_MS)));
   }
 
-  private holdsBack(target: Target, room: number, now: number): boolean {
-    if (room === 0) target.fullSince ??= now;
-    else if (room * 2 >= this.capacity) target.fullSince = undefined;
-    if (target.queue.isFailing) return false;
-    return target.fullSince === undefined || now - target.fullSince < HOLD_BACK_MS;
+  private roomOf(kind: Kind, types: readonly HookEvent['type'][], bytes: number): number | undefined {
+    const now = this.deps.clock.monotonic();
+    let most: number | undefined;
+    let least: number | undefined;
+    for (const target of this.targets) {
+      const type = types.find((one) => target.queue.wants(one));
+      if (type === undefined) continue;
+      const room = target.queue.room(type, bytes);
+      most = Math.max(most ?? 0, room);
+      if (this.holdsBack(target, kind, room, now)) least = Math.min(least ?? room, room);
+    }
+    return least ?? most;
+  }
+
+  private holdsBack({ queue, fullSince }: Target, kind: Kind, room: number, now: number): boolean {
+    if (room === 0) fullSince[kind] ??= now;
+    else if (queue.isHalfFree(kind === 'offline')) fullSince[kind] = undefined;
+    const since = fullSince[kind];
+    return !queue.isFailing && (since === undefined || now - since < HOLD_BACK_MS);
   }
 }

@@ -9,6 +9,7 @@ import { OptionReader } from '../nest/options/option-reader.js';
 import { Deliveries } from './deliveries.js';
 import type { HookTarget } from './hook-event.js';
 import { HookConsumer } from './hook-consumer.js';
+import { OfflineNotices } from './offline-notices.js';
 import { HOOK_METHODS, providerTarget } from './provider-target.js';
 
 /** A day: what is longer is no pause of a subscriber. */
@@ -118,6 +119,7 @@ function open(site: HooksSite, targets: readonly HookTarget[]): HooksRun {
   const { clock, entropy, logger, transitions } = site;
   const journal = new ThrottledLog(logger, clock);
   const deliveries = new Deliveries({ targets, clock, entropy, journal });
+  const notices = new OfflineNotices({ deliveries, online: site.online, clock, journal });
   // A node whose targets want nothing of channels leaves them to the others.
   const consumer =
     transitions !== undefined && targets.some(followsChannels)
@@ -125,9 +127,9 @@ function open(site: HooksSite, targets: readonly HookTarget[]): HooksRun {
       : undefined;
   return {
     start: () => consumer?.start(),
-    onNotice: () => undefined,
+    onNotice: (user, notice) => notices.published(user, notice),
     async close() {
-      await consumer?.stop();
+      await Promise.all([consumer?.stop(), notices.close()]);
       await deliveries.close();
       await consumer?.tell();
     },

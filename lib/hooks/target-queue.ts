@@ -13,7 +13,7 @@ const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
 const MAX_DOUBLINGS = 16;
 /** Share of the room that notices to users who are offline may take. */
-const OFFLINE_SHARE = 0.5;
+export const OFFLINE_SHARE = 0.5;
 
 /** Bounds of what waits for a target, and of its attempts. */
 export interface TargetLimits {
@@ -106,10 +106,14 @@ export class TargetQueue {
 
   /** How many more events of so many bytes each find room. */
   room(type: HookEvent['type'], bytes: number): number {
-    const { maxEvents, maxBytes } = this.deps.limits;
-    const share = type === 'user.offline' ? OFFLINE_SHARE : 1;
-    const count = Math.floor(maxEvents * share) - this.deliveries.size;
-    return Math.max(0, Math.min(count, Math.floor((maxBytes * share - this.bytes) / bytes)));
+    const { events, size } = this.shareOf(type === 'user.offline');
+    return Math.max(0, Math.min(events - this.deliveries.size, Math.floor((size - this.bytes) / bytes)));
+  }
+
+  /** Whether half of the room for events of channels is free, or of that for notices. */
+  isHalfFree(isOffline: boolean): boolean {
+    const { events, size } = this.shareOf(isOffline);
+    return this.deliveries.size * 2 <= events && this.bytes * 2 <= size;
   }
 
   /** @param onEnd see {@link Delivery}. Called once, later or at once. */
@@ -145,6 +149,12 @@ export class TargetQueue {
         });
       });
     for (const delivery of this.deliveries) this.end(delivery, false);
+  }
+
+  private shareOf(isOffline: boolean): { readonly events: number; readonly size: number } {
+    const { maxEvents, maxBytes } = this.deps.limits;
+    const share = isOffline ? OFFLINE_SHARE : 1;
+    return { events: Math.floor(maxEvents * share), size: maxBytes * share };
   }
 
   private run(): void {

@@ -1,4 +1,5 @@
 import type { InjectionToken } from '@nestjs/common';
+import type { OnlineUsers } from '../core/engine/cluster/online-users.js';
 import type { Clock } from '../core/ports/clock.js';
 import type { Entropy } from '../core/ports/entropy.js';
 import type { EngineLogger } from '../core/ports/logger.js';
@@ -19,8 +20,8 @@ export interface HooksSite {
   readonly providers: readonly (FoundProvider | undefined)[];
   /** Of the broker; always there where the policy names channels. */
   readonly transitions: BrokerTransitions | undefined;
-  /** Whether a user has a session on any node; `undefined` where nobody knows. */
-  readonly isOnline: (user: string) => Promise<boolean | undefined>;
+  /** Which of some users have a session on any node. */
+  readonly online: (users: readonly string[]) => Promise<OnlineUsers>;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly logger: EngineLogger;
@@ -52,3 +53,5 @@ export interface RealtimeHooks {
   /** @internal Opens the hooks, or reports why they cannot be. */
   open(site: HooksSite, problems: BootProblems): HooksRun;
 }
+
+export type { OnlineUsers };

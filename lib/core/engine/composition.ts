@@ -70,6 +70,7 @@ import { ApplicationLog } from './application-log.js';
 import { ClusterChannels } from './cluster/cluster-channels.js';
 import { ClusterSessions } from './cluster/cluster-sessions.js';
 import { LocalChannels } from './cluster/local-channels.js';
+import { UsersOnline } from './cluster/online-users.js';
 import { LocalSessions } from './cluster/local-sessions.js';
 import { NodeQuestions } from './cluster/node-questions.js';
 import { UserConnections } from './cluster/user-connections.js';
@@ -356,6 +357,7 @@ export function composeEngine(options: EngineOptions) {
     observer,
     questions,
     clusterSessions: new ClusterSessions(questions, localSessions, entropy),
+    usersOnline: new UsersOnline(questions, sessions),
     clusterChannels: new ClusterChannels(questions, new LocalChannels(hub, clock)),
     nodes,
     admission: new Admission({

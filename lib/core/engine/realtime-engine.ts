@@ -14,6 +14,7 @@ import type { ApplicationLog } from './application-log.js';
 import type { ClusterChannels } from './cluster/cluster-channels.js';
 import { ClusterNodes } from './cluster/cluster-nodes.js';
 import type { ClusterSessions } from './cluster/cluster-sessions.js';
+import type { UsersOnline } from './cluster/online-users.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { Erasure, type ErasedEvents, type EraseReceipt } from './erasure.js';
 import { drainSessions } from './drain.js';
@@ -165,6 +166,11 @@ export class RealtimeEngine {
   /** Finds sessions on all nodes. */
   get sessions(): Pick<ClusterSessions, 'list' | 'count'> {
     return this.parts.clusterSessions;
+  }
+
+  /** Finds out whether users have a session on any node. */
+  get usersOnline(): Pick<UsersOnline, 'find'> {
+    return this.parts.usersOnline;
   }
 
   /** Finds the channels that are served on any node. */

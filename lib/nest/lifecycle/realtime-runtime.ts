@@ -194,10 +194,7 @@ export class RealtimeRuntime
       broker,
       moduleRef: this.moduleRef,
       problems,
-      isOnline: async (user) => {
-        const { count, missing } = await this.engine.sessions.count({ user });
-        return count > 0 || (missing.length > 0 ? undefined : false);
-      },
+      online: (users) => this.engine.usersOnline.find(users),
       clock: systemClock,
       entropy: systemEntropy,
       logger: this.logger,

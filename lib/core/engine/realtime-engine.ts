@@ -14,6 +14,7 @@ import type { ApplicationLog } from './application-log.js';
 import type { ClusterChannels } from './cluster/cluster-channels.js';
 import { ClusterNodes } from './cluster/cluster-nodes.js';
 import type { ClusterSessions } from './cluster/cluster-sessions.js';
+import type { UsersOnline } from './cluster/online-users.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { Erasure, type ErasedEvents, type EraseReceipt } from './erasure.js';
 import { drainSessions } from './drain.js';
@@ -44,7 +45,7 @@ export interface EngineStatus {
  * One realtime server without its edges: sessions, logs and the hub between them. Transports bring sessions in, the
  * broker holds the logs, channel definitions bring the application's code. Engines share nothing.
  *
- * @throws RangeError from the constructor, for patterns that overlap or a channel that asks for more than the broker declares.
+ * @throws RangeError from the constructor, for patterns that overlap, or what asks for more than the broker declares.
  */
 export class RealtimeEngine {
   /** What transports are given. */
@@ -109,6 +110,7 @@ export class RealtimeEngine {
     await this.options.broker.start(listener, this.options.settings.nodeId);
     await this.parts.questions.start();
     if (this.stopping !== undefined) return;
+    this.parts.holds?.start();
     presence.start();
     admission.start();
   }
@@ -168,6 +170,11 @@ export class RealtimeEngine {
   /** Finds sessions on all nodes. */
   get sessions(): Pick<ClusterSessions, 'list' | 'count'> {
     return this.parts.clusterSessions;
+  }
+
+  /** Finds out whether users have a session on any node. */
+  get usersOnline(): Pick<UsersOnline, 'find'> {
+    return this.parts.usersOnline;
   }
 
   /** Finds the channels that are served on any node. */
@@ -296,6 +303,7 @@ export class RealtimeEngine {
     this.beginDrain();
     for (const session of sessions.list()) session.close('drain');
     presence.stop();
+    this.parts.holds?.close();
     hub.close();
     retries.close();
     freshness.close();

@@ -2,6 +2,7 @@
 export interface ChannelHookEvent {
   /** Never used twice, and the same in every attempt: what a receiver compares to take it once. */
   readonly id: string;
+  /** What happened. */
   readonly type: 'channel.occupied' | 'channel.vacated';
   /** When, in milliseconds since the Unix epoch, by the broker's clock. */
   readonly at: number;
@@ -13,6 +14,7 @@ export interface ChannelHookEvent {
 export interface MemberHookEvent {
   /** See {@link ChannelHookEvent.id}. */
   readonly id: string;
+  /** What happened. */
   readonly type: 'member.joined' | 'member.left';
   /** See {@link ChannelHookEvent.at}. */
   readonly at: number;
@@ -26,6 +28,7 @@ export interface MemberHookEvent {
 export interface OfflineHookEvent {
   /** See {@link ChannelHookEvent.id}. */
   readonly id: string;
+  /** What happened. */
   readonly type: 'user.offline';
   /** See {@link ChannelHookEvent.at}. */
   readonly at: number;

@@ -887,11 +887,17 @@ export const FIXED = {
     'the user',
     'the rest is not compared',
   ),
-  'lib/core/access/spam/recent-texts.ts#MAX_TEXTS': count(
-    'texts of a user that `repeatsAndBursts` remembers',
+  'lib/core/access/spam/repeats-and-bursts.ts#MIN_TEXTS': count(
+    'texts of a user that `repeatsAndBursts` remembers, or as many as its greatest `count`; five times as many of an address',
     'the user',
     'the oldest is forgotten',
     'none: a fingerprint of 96 bytes each; `maxBytes` of the detector bounds all',
+  ),
+  'lib/core/access/spam/repeats-and-bursts.ts#MAX_REPEATS': count(
+    '`count` of near-equal texts in the options of `repeatsAndBursts`',
+    'the application',
+    'a RangeError',
+    'none: a number',
   ),
   'lib/core/access/spam/text-of.ts#MAX_CHARACTERS': bytes(
     'the text that is taken of a payload',
@@ -1944,6 +1950,33 @@ export const FIXED = {
     'the target',
     'ended; another node delivers the event',
   ),
+  'lib/hooks/offline-notices.ts#MAX_USERS': count(
+    'users about whom one question asks whether they are offline',
+    'the node',
+    'the others are asked about after the answer',
+    'none: an id of a user has at most 255 bytes',
+  ),
+  'lib/hooks/offline-notices.ts#MAX_AGE_MS': time(
+    'how long a notice waits where a node does not say whether its user is there',
+    'the notice',
+    'is not handed to hooks; logged',
+  ),
+  'lib/hooks/offline-notices.ts#CLOSE_MS': time(
+    'notices that wait when a node stops',
+    'the node',
+    'lost; logged with their number',
+  ),
+  'lib/core/engine/cluster/online-users.ts#TIMEOUT_MS': time(
+    'the answer of a node which users have sessions',
+    'the node',
+    'is named as missing: of its users nothing is known',
+  ),
+  'lib/core/engine/cluster/online-users.ts#MAX_USERS_ASKED': count(
+    'users of one question of a node',
+    'the node',
+    'the question is refused',
+    'none: an id of a user has at most 255 bytes',
+  ),
   'lib/hooks/target-queue.ts#MAX_UNANSWERED': count(
     'attempts that a target of hooks leaves unanswered beyond their time',
     'the target',
@@ -2196,6 +2229,28 @@ export const FIXED = {
     'the others are left out',
     '`lib/admin/input.ts#MAX_BODY_BYTES`',
   ),
+  'lib/admin/read-entries.ts#WINDOW_MS': time(
+    'what one audit entry of a reader of the admin API stands for',
+    'the reader',
+    'the next read has an entry of its own',
+  ),
+  'lib/admin/read-entries.ts#MAX_READS': count(
+    'readers and channels whose last entry is remembered',
+    'the node',
+    'the oldest has another entry at its next read',
+    'none: the names are bounded',
+  ),
+  'lib/admin/refusal-counts.ts#MAX_KINDS': count(
+    'kinds of refusals that the admin API counts apart',
+    'the node',
+    'further ones are counted as one kind',
+    'none: a kind is a code of a catalogue or a status',
+  ),
+  'lib/admin/publish-draft.ts#MAX_LIST_CHARACTERS': bytes(
+    'ids, and channels, that the audit entry of a batch names, in characters of JSON',
+    'the request',
+    'the others are left out; the entry has the number of all',
+  ),
   'lib/admin/routes/channels.ts#MAX_CHANNELS': count(
     'channels of one page of the admin API, whose members are counted',
     'the request',
@@ -2336,6 +2391,8 @@ export const OTHER_NUMBERS = {
     'lib/audit/redis-sink.ts#BATCH',
     'lib/hooks/hook-consumer.ts#POLL_MS',
     'lib/hooks/target-queue.ts#FIRST_RETRY_MS',
+    'lib/hooks/offline-notices.ts#RETRY_MS',
+    'lib/hooks/offline-notices.ts#ROOM_MS',
     'module:recheck',
     'module:moderation.spam.decay',
     'channel:recheck',
@@ -2395,6 +2452,7 @@ export const OTHER_NUMBERS = {
     'lib/brokers/memory/weight.ts#DEVICE_BYTES',
     'lib/core/engine/audit/entry-size.ts#ENTRY_BYTES',
     'lib/hooks/deliveries.ts#OVERHEAD_BYTES',
+    'lib/hooks/offline-notices.ts#OVERHEAD_BYTES',
     'lib/core/access/spam/recent-texts.ts#CLIENT_BYTES',
     'lib/core/access/spam/repeats-and-bursts.ts#KEY_BYTES',
     'lib/core/access/spam/sketch.ts#SKETCH_BYTES',

@@ -16,14 +16,17 @@ export type WebhookHeaders =
 export interface VerifiedWebhook {
   /** The same in each attempt: what was taken once is answered with 2xx again, and changes nothing. */
   readonly id: string;
+  /** What happened. */
   readonly type: HookEvent['type'];
   /** When it happened, as ISO 8601. */
   readonly timestamp: string;
+  /** What the event has beside its id and time, such as `channel` and `user`. */
   readonly data: Readonly<Record<string, unknown>>;
 }
 
 /** The request is not from who has the secret, or it is too old. */
 export class WebhookVerificationError extends Error {
+  /** Always `WebhookVerificationError`. */
   override readonly name = 'WebhookVerificationError';
 }
 

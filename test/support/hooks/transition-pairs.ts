@@ -109,7 +109,9 @@ export async function runPairs(site: PairsSite): Promise<PairsReport> {
   const change = (what: keyof typeof steps, client: Client, act: () => void): void => {
     const was = thingsOf(client).map(isHeld);
     act();
-    done.push(`${what} ${client.channel}/${client.user} on ${client.node.name} at ${Math.round(site.clock.monotonic() - begun)}`);
+    done.push(
+      `${what} ${client.channel}/${client.user} on ${client.node.name} at ${Math.round(site.clock.monotonic() - begun)}`,
+    );
     for (const [index, thing] of thingsOf(client).entries())
       if (isHeld(thing) !== was[index]) flips.set(thing, (flips.get(thing) ?? 0) + 1);
   };
@@ -145,8 +147,9 @@ export async function runPairs(site: PairsSite): Promise<PairsReport> {
     looks++;
     const behind = (): readonly string[] =>
       allThings().filter((thing) => isOn(eventsOf(seen, thing)) !== isHeld(thing));
-    await site.until(`events of ${behind().join(', ')}`, () => behind().length === 0);
     await fence(`fence${looks}`);
+    // Now what has come is what the broker has; what is not as it should be there ends by its grace or lease.
+    await site.until(`events of ${behind().join(', ')}`, () => behind().length === 0);
     for (const thing of allThings()) {
       const events = eventsOf(seen, thing);
       const made = events.slice(before.get(thing) ?? 0);

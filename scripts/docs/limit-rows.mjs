@@ -887,11 +887,17 @@ export const FIXED = {
     'the user',
     'the rest is not compared',
   ),
-  'lib/core/access/spam/recent-texts.ts#MAX_TEXTS': count(
-    'texts of a user that `repeatsAndBursts` remembers',
+  'lib/core/access/spam/repeats-and-bursts.ts#MIN_TEXTS': count(
+    'texts of a user that `repeatsAndBursts` remembers, or as many as its greatest `count`; five times as many of an address',
     'the user',
     'the oldest is forgotten',
     'none: a fingerprint of 96 bytes each; `maxBytes` of the detector bounds all',
+  ),
+  'lib/core/access/spam/repeats-and-bursts.ts#MAX_REPEATS': count(
+    '`count` of near-equal texts in the options of `repeatsAndBursts`',
+    'the application',
+    'a RangeError',
+    'none: a number',
   ),
   'lib/core/access/spam/text-of.ts#MAX_CHARACTERS': bytes(
     'the text that is taken of a payload',
@@ -2222,6 +2228,28 @@ export const FIXED = {
     'the request',
     'the others are left out',
     '`lib/admin/input.ts#MAX_BODY_BYTES`',
+  ),
+  'lib/admin/read-entries.ts#WINDOW_MS': time(
+    'what one audit entry of a reader of the admin API stands for',
+    'the reader',
+    'the next read has an entry of its own',
+  ),
+  'lib/admin/read-entries.ts#MAX_READS': count(
+    'readers and channels whose last entry is remembered',
+    'the node',
+    'the oldest has another entry at its next read',
+    'none: the names are bounded',
+  ),
+  'lib/admin/refusal-counts.ts#MAX_KINDS': count(
+    'kinds of refusals that the admin API counts apart',
+    'the node',
+    'further ones are counted as one kind',
+    'none: a kind is a code of a catalogue or a status',
+  ),
+  'lib/admin/publish-draft.ts#MAX_LIST_CHARACTERS': bytes(
+    'ids, and channels, that the audit entry of a batch names, in characters of JSON',
+    'the request',
+    'the others are left out; the entry has the number of all',
   ),
   'lib/admin/routes/channels.ts#MAX_CHANNELS': count(
     'channels of one page of the admin API, whose members are counted',

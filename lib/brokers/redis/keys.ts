@@ -122,6 +122,11 @@ export class RedisKeys {
     return this.key(CONTROL_CHANNEL, 'ends', '');
   }
 
+  /** Number: what those take, in bytes. */
+  get restrictionBytes(): string {
+    return this.key(CONTROL_CHANNEL, 'weight', '');
+  }
+
   /** Hash: bans that hold, as JSON, by user. */
   get bans(): string {
     return this.key(CONTROL_CHANNEL, 'bans', '');

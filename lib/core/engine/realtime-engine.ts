@@ -80,7 +80,7 @@ export class RealtimeEngine {
   async start(): Promise<void> {
     const { hub, controlApplier, freshness, revocations, reauthorization, presence, admission, nodes } =
       this.parts;
-    const { slow, spam } = this.parts;
+    const { slow, spam, restrictions, catchUp } = this.parts;
     const listener: BrokerListener = {
       onEvents: (channel, events) => {
         slow.note(channel, events);
@@ -93,7 +93,11 @@ export class RealtimeEngine {
         return controlApplier.apply(message);
       },
       onControlCurrent: (forMs) => freshness.prove(forMs),
+      onRestrictions: (kept) => restrictions.liftOthers(kept),
       onControlLost: () => {
+        // What was erased by a record that is lost is not in the log any more.
+        hub.forgetEvents();
+        catchUp.forgetAll();
         // Whatever is under way may have been revoked.
         revocations.forget();
         return reauthorization.reauthorizeAll();

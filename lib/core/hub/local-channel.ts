@@ -160,6 +160,12 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.snapshotRun = undefined;
   }
 
+  /** Holds nothing of the log any more, and stays where it is. */
+  forgetEvents(): void {
+    this.skipTo(this.tip.seq);
+    this.snapshotRun = undefined;
+  }
+
   /** The node no longer serves the channel. */
   close(): void {
     this.ring.clear();

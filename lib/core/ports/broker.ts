@@ -5,6 +5,7 @@ import type { ChannelEvent, EventDraft } from './channel-event.js';
 import type { ControlMessage, ControlReceipt } from './control.js';
 import type { EraseRequest } from './erasure.js';
 import type { MaybePromise } from './maybe-promise.js';
+import type { RestrictionName } from './moderation.js';
 import type { BrokerTransitions } from './transitions.js';
 
 /** How far an acknowledged event survives (G1). */
@@ -249,6 +250,12 @@ export interface BrokerListener {
    * that hold were handed to `onControl` again. The view counts as proved only when the returned promise has settled.
    */
   onControlLost(): MaybePromise<void>;
+  /**
+   * Called before `onControlLost` where only records are lost, and not what the broker stores of them: all bans of users and
+   * restrictions that hold. What else the node has of them was lifted by a record that it missed. Optional: without it that stays
+   * in force on this node.
+   */
+  onRestrictions?(kept: readonly RestrictionName[]): void;
   /**
    * Called with bytes that a node sent to this one ({@link BrokerBus.send}), which are the listener's own. Optional: without it
    * they are dropped.

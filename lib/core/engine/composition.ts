@@ -5,6 +5,7 @@ import { RecentReauthorizations } from '../access/recent-reauthorizations.js';
 import { RecentLineages } from '../access/recent-lineages.js';
 import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
+import { OverloadSwitch } from '../access/overload-switch.js';
 import { Restrictions } from '../access/restrictions.js';
 import { SlowMode } from '../access/slow-mode.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
@@ -44,6 +45,7 @@ import { Unsubscribe } from '../commands/unsubscribe.js';
 import type { Subscription } from '../hub/subscription.js';
 import { CatchUp } from '../hub/catch-up.js';
 import { Hub } from '../hub/hub.js';
+import { LowPriority } from '../hub/low-priority.js';
 import { PresenceTracker } from '../hub/presence-tracker.js';
 import { AppendQueue } from '../log/append-queue.js';
 import { Erasures } from '../log/erasures.js';
@@ -80,6 +82,7 @@ import { inboundLimits } from './inbound-limits.js';
 import { keeperOwner } from './keeper-owner.js';
 import { nodeLinkOf } from './node-link.js';
 import { combineObservers } from './observers.js';
+import { overloadWatchOf } from './overload/watch-of.js';
 import { RestrictionApplier } from './restriction-applier.js';
 import { spamGuardOf } from './spam-steps.js';
 import { unwritableLog } from './unwritable-log.js';
@@ -103,6 +106,7 @@ export function composeEngine(options: EngineOptions) {
   const channels = new ChannelRegistry(options.channels, own);
   const sessions = new SessionRegistry();
   const drain = new DrainSwitch();
+  const overload = new OverloadSwitch(entropy);
   const stalls = new Stalls(clock);
   const wheel = new TimerWheel(clock, granularityOf(settings), stalls);
   const retries = new RetryQueue(clock);
@@ -110,6 +114,8 @@ export function composeEngine(options: EngineOptions) {
   const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
     logger.error('Flushing queues failed', error),
   );
+  const lowPriority = new LowPriority(clock, scheduler);
+  const watch = overloadWatchOf(options.shedding, { overload, lowPriority, turns, clock, observer, journal });
 
   const bans = new BanList();
   const addressBans = new BanList();
@@ -131,7 +137,7 @@ export function composeEngine(options: EngineOptions) {
   const allowances = new Allowances({ limitsForUser: options.limitsForUser, settings, journal });
   const connects = new ConnectRate(ports);
   const tickets = new TicketSigner(settings.ticketSecret);
-  const nodeConnects = new NodeConnects({ ...ports, tickets });
+  const nodeConnects = new NodeConnects({ ...ports, tickets, overload });
   const calls = new ApplicationCalls({
     ...ports,
     journal,
@@ -171,6 +177,8 @@ export function composeEngine(options: EngineOptions) {
       onBehind: pump,
       erasures,
       onUnwritable,
+      overload,
+      lowPriority,
     },
     keeperOwner(resetter),
   );
@@ -261,6 +269,7 @@ export function composeEngine(options: EngineOptions) {
     },
     drain,
     clock,
+    overload,
   );
   const recentLineages = new RecentLineages(
     limits.maxRateBuckets,
@@ -285,6 +294,7 @@ export function composeEngine(options: EngineOptions) {
     verifications,
     calls,
     allowances,
+    overload,
   });
   const acts = { sessions, bans, addressBans, revocations, unsubscribe, clock };
   const controlApplier: ControlApplier = new ControlApplier({
@@ -385,6 +395,9 @@ export function composeEngine(options: EngineOptions) {
     scheduler,
     wheel,
     drain,
+    overload,
+    watch,
+    lowPriority,
     listeners,
     queued,
     retained,

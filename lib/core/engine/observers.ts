@@ -21,6 +21,7 @@ const METHODS: Readonly<Record<keyof Observer, true>> = {
   onHeal: true,
   onReset: true,
   onBrokerState: true,
+  onOverload: true,
   onAct: true,
 };
 

@@ -7,6 +7,7 @@ import type { ControlReceipt, DisconnectRecord, Why } from '../ports/control.js'
 import type { RealtimeIdentity } from '../ports/identity.js';
 import type { Restriction, RestrictionName } from '../ports/moderation.js';
 import type { AdministrativeAct } from '../ports/observer.js';
+import type { SheddingStep } from '../ports/overload.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
 import type { TransportHost } from '../ports/transport-host.js';
@@ -36,6 +37,8 @@ export interface EngineStatus {
   readonly broker: 'up' | 'down';
   /** Whether events of channels that are not public are withheld, as a revoke may not be known here yet (G11). */
   readonly withholding: boolean;
+  /** The last step that is taken against an overload (G32); `undefined` for none. */
+  readonly shedding: SheddingStep | undefined;
   readonly sessions: number;
   readonly channels: number;
 }
@@ -106,6 +109,7 @@ export class RealtimeEngine {
     await this.parts.questions.start();
     if (this.stopping !== undefined) return;
     presence.start();
+    this.parts.watch?.start();
     admission.start();
   }
 
@@ -127,12 +131,13 @@ export class RealtimeEngine {
   }
 
   get status(): EngineStatus {
-    const { sessions, hub, freshness, drain, admission } = this.parts;
+    const { sessions, hub, freshness, drain, admission, overload } = this.parts;
     return {
       started: admission.isOpen,
       draining: drain.isDraining,
       broker: this.broker,
       withholding: freshness.isStale,
+      shedding: overload.step,
       sessions: sessions.size,
       channels: hub.size,
     };
@@ -297,6 +302,8 @@ export class RealtimeEngine {
     freshness.close();
     catchUp.close();
     verifications.close();
+    this.parts.watch?.close();
+    this.parts.lowPriority.close();
     wheel.stop();
     // While it can still be sent.
     if (this.opened) await questions.close();

@@ -36,6 +36,17 @@ export function plainGap(
   return { from, to, reason, partial: false, recoverable, epoch, dropped: to - from + 1 };
 }
 
+/** A range of which some events are sent. @param dropped how many are not. */
+export function partialGap(
+  from: number,
+  to: number,
+  recoverable: boolean,
+  epoch: string,
+  dropped: number,
+): GapEntry {
+  return { from, to, reason: 'conflated', partial: true, recoverable, epoch, dropped };
+}
+
 /** What a queued message holds. That of an event refers to it, so that an overflow policy can find and drop it. */
 export interface QueuedMessage {
   readonly bytes?: Buffer | undefined;

@@ -8,7 +8,7 @@ import type { Flushable } from './flush-scheduler.js';
 import type { TurnClient } from '../async/turns.js';
 import type { Connection } from '../ports/connection.js';
 import { DroppedTails, type DroppedRange } from './dropped-tails.js';
-import { plainGap, type Flow, type QueueEntry, type QueuedMessage } from './entry.js';
+import { partialGap, plainGap, type Flow, type QueueEntry, type QueuedMessage } from './entry.js';
 import { SHARE_BYTES, type BudgetedOutbox } from './outbox-budget.js';
 import type { OutboxSession, OutboxShared } from './outbox-shared.js';
 import { OutboxQueue } from './queue.js';
@@ -237,6 +237,13 @@ export class Outbox implements Flushable, BudgetedOutbox {
   pushGap(flow: Flow, from: number, to: number, reason: GapReason, recoverable: boolean): void {
     if (this.isClosed) return;
     this.append({ flow, gap: plainGap(from, to, reason, recoverable, flow.epoch) });
+  }
+
+  /** Queues the announcement of a range of which only some events follow (P25); only while there is room. */
+  pushPartialGap(flow: Flow, from: number, to: number, recoverable: boolean, dropped: number): void {
+    if (this.isClosed) return;
+    this.announceDroppedTail(flow);
+    this.append({ flow, gap: partialGap(from, to, recoverable, flow.epoch, dropped) });
   }
 
   /**

@@ -9,6 +9,7 @@ import type { MaybePromise } from './maybe-promise.js';
 import type { Observer } from './observer.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 import type { Authenticator, RealtimeIdentity, Verifier } from './identity.js';
+import type { ProcessSampler, SheddingPolicy } from './overload.js';
 import type { SpamPolicy } from './spam.js';
 import type { LimitsForUser } from './user-limits.js';
 
@@ -216,6 +217,8 @@ export interface EngineOptions {
   readonly isExempt?: IsExempt | undefined;
   /** What is done against spam. Default: nothing, which costs nothing. */
   readonly spam?: SpamPolicy | undefined;
+  /** When this node gives up what it can spare (G32). Default: never. */
+  readonly shedding?: { readonly policy: SheddingPolicy; readonly sampler: ProcessSampler } | undefined;
   /** Metrics, tracing, an audit. Default: none, which costs nothing. */
   readonly observers?: readonly Observer[];
 }

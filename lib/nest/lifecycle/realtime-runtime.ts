@@ -8,11 +8,13 @@ import {
   HttpAdapterHost,
   ModuleRef,
 } from '@nestjs/core';
+import { OwnProcess } from '../../core/engine/overload/process-sampler.js';
 import { Audit } from '../../core/engine/audit/audit.js';
 import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
+import type { EngineOptions } from '../../core/ports/settings.js';
 import type { SseTransport } from '../../transports/sse/index.js';
 import { compileTrust } from '../../transports/http/client-address.js';
 import { sharedConnectionOf } from '../adapter/shared-connection.js';
@@ -130,6 +132,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       observers: [this.audit.observer, ...this.config.observers],
       isExempt: this.config.isExempt,
       spam: this.config.spam,
+      shedding: this.shedding,
       // A class of the application may recognise clients without a token, so it is always called.
       settings: auth.mode === 'custom' ? { ...settings, anonymous: true } : settings,
       clock: systemClock,
@@ -157,6 +160,13 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     const closed = await endsWithin(deadlineMs, engine.stop());
     if (!closed)
       this.logger.warn(`The broker did not close within ${deadlineMs} ms; the shutdown continues without it`);
+  }
+
+  /** A publisher has no clients whom it could refuse anything. */
+  private get shedding(): EngineOptions['shedding'] {
+    const { shedding } = this.config;
+    if (shedding === undefined || !this.attaches) return undefined;
+    return { policy: shedding.policy, sampler: new OwnProcess(shedding.memoryLimit) };
   }
 
   private checkSetUp(problems: BootProblems): void {

@@ -115,7 +115,7 @@ export class EngineHarness {
     } & Partial<
       Pick<
         EngineOptions,
-        'authenticator' | 'requests' | 'onConnect' | 'observers' | 'limitsForUser' | 'isExempt' | 'spam'
+        'authenticator' | 'requests' | 'onConnect' | 'observers' | 'limitsForUser' | 'isExempt' | 'spam' | 'shedding'
       >
     > = {},
   ) {
@@ -131,6 +131,7 @@ export class EngineHarness {
       limitsForUser: options.limitsForUser,
       isExempt: options.isExempt,
       spam: options.spam,
+      shedding: options.shedding,
       observers: options.observers ?? [],
       settings: settingsWith(settings),
       clock: this.clock,

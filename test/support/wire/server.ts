@@ -47,6 +47,7 @@ export interface WireServerOptions {
   /** Default: {@link nameAuthenticator}. */
   readonly authenticator?: Authenticator;
   readonly onConnect?: EngineOptions['onConnect'];
+  readonly shedding?: EngineOptions['shedding'];
   /** Default: a memory broker on `clock`. */
   readonly broker?: Broker;
   /** Default: the system's. A `ManualClock` must be advanced by the test; sockets do not wait for it. */
@@ -134,6 +135,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     clock,
     entropy,
     logger,
+    shedding: options.shedding,
     ...(options.requests === undefined ? {} : { requests: options.requests }),
     ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
   });

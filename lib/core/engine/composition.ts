@@ -74,6 +74,7 @@ import { ClusterSessions } from './cluster/cluster-sessions.js';
 import { LocalChannels } from './cluster/local-channels.js';
 import { LocalSessions } from './cluster/local-sessions.js';
 import { NodeQuestions } from './cluster/node-questions.js';
+import { PathCheck } from './cluster/path-check.js';
 import { UserConnections } from './cluster/user-connections.js';
 import { ControlApplier } from './control-applier.js';
 import { EraseApplier } from './erase-applier.js';
@@ -360,6 +361,7 @@ export function composeEngine(options: EngineOptions) {
   return {
     observer,
     questions,
+    pathCheck: new PathCheck({ questions, clock, probe: (timeoutMs) => broker.probe(timeoutMs) }),
     clusterSessions: new ClusterSessions(questions, localSessions, entropy),
     clusterChannels: new ClusterChannels(questions, new LocalChannels(hub, clock)),
     nodes,

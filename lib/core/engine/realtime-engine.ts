@@ -15,6 +15,7 @@ import type { ApplicationLog } from './application-log.js';
 import type { ClusterChannels } from './cluster/cluster-channels.js';
 import { ClusterNodes } from './cluster/cluster-nodes.js';
 import type { ClusterSessions } from './cluster/cluster-sessions.js';
+import type { PathReport } from './cluster/path-check.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { Erasure, type ErasedEvents, type EraseReceipt } from './erasure.js';
 import { drainSessions } from './drain.js';
@@ -35,6 +36,8 @@ export interface EngineStatus {
   readonly started: boolean;
   readonly draining: boolean;
   readonly broker: 'up' | 'down';
+  /** Why it is down; `undefined` while it is up, or where the broker gives no reason. */
+  readonly brokerReason: string | undefined;
   /** Whether events of channels that are not public are withheld, as a revoke may not be known here yet (G11). */
   readonly withholding: boolean;
   /** The last step that is taken against an overload (G32); `undefined` for none. */
@@ -62,6 +65,7 @@ export class RealtimeEngine {
   private opened = false;
   private stopping: Promise<void> | undefined;
   private broker: BrokerState = 'up';
+  private brokerReason: string | undefined;
 
   constructor(private readonly options: EngineOptions) {
     this.parts = composeEngine(options);
@@ -136,6 +140,7 @@ export class RealtimeEngine {
       started: admission.isOpen,
       draining: drain.isDraining,
       broker: this.broker,
+      brokerReason: this.brokerReason,
       withholding: freshness.isStale,
       shedding: overload.step,
       sessions: sessions.size,
@@ -146,6 +151,11 @@ export class RealtimeEngine {
   /** Round trip of a probe through the normal publish path, in milliseconds (G20). */
   probe(timeoutMs: number): Promise<number> {
     return this.options.broker.probe(timeoutMs);
+  }
+
+  /** The same; where the probe does not return in time, with what other nodes say of theirs (G20). Never rejects. */
+  checkPath(timeoutMs: number): Promise<PathReport> {
+    return this.parts.pathCheck.run(timeoutMs);
   }
 
   /** Connections of a user on this node. */
@@ -283,6 +293,7 @@ export class RealtimeEngine {
   private onBrokerState(state: BrokerState, reason: string | undefined): void {
     if (state === this.broker) return;
     this.broker = state;
+    this.brokerReason = state === 'down' ? reason : undefined;
     this.parts.observer.onBrokerState?.(state, reason);
     if (state === 'down') this.options.logger.warn(`The broker is away: ${reason ?? 'it gives no reason'}`);
     else {

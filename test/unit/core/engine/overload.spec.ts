@@ -234,6 +234,7 @@ describe('an overloaded node (G32, P34)', () => {
     const brief = (client: FakeConnection) =>
       client
         .take()
+        .filter(({ type }) => type !== 'ping')
         .map(({ type, seq, payload }) =>
           type === 'gap'
             ? `gap ${(payload as { from: number }).from}-${(payload as { to: number }).to}`

@@ -575,6 +575,11 @@ export interface RealtimeModuleOptions {
   };
 
   /**
+   * Age at which a connection is asked to come back (`bye` with 4002), up to a fifth earlier at random and a few at a time: clients
+   * resume at another node without a loss, and nodes that are new get their share. 0 for never. At most 7 days. Default 0.
+   */
+  readonly maxConnectionAge?: Duration;
+  /**
    * What this node gives up while it is overloaded (G32, P34): fresh connections, then `history`, then the single events of channels
    * of `priority: 'low'`, then presence commands and signals; taken up again in the reverse order. Heartbeats, publishes and
    * clients that come back are never refused for it. **On by default**, with thresholds that a node in order does not hold

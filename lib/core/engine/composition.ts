@@ -84,6 +84,7 @@ import { keeperOwner } from './keeper-owner.js';
 import { nodeLinkOf } from './node-link.js';
 import { combineObservers } from './observers.js';
 import { overloadWatchOf } from './overload/watch-of.js';
+import { Rotation } from './rotation.js';
 import { RestrictionApplier } from './restriction-applier.js';
 import { spamGuardOf } from './spam-steps.js';
 import { unwritableLog } from './unwritable-log.js';
@@ -314,8 +315,10 @@ export function composeEngine(options: EngineOptions) {
         `before welcome, than limits.maxUnfinishedBytes allows (${limits.maxUnfinishedBytes} bytes)`,
     ),
   );
+  const rotation = new Rotation({ ...ports, wheel, sessions, drain });
   const sessionDeps: SessionDeps = {
     ...ports,
+    rotation,
     watch:
       observer.onCommandStart === undefined && observer.onCommandEnd === undefined
         ? undefined
@@ -399,6 +402,7 @@ export function composeEngine(options: EngineOptions) {
     drain,
     overload,
     watch,
+    rotation,
     lowPriority,
     listeners,
     queued,

@@ -22,6 +22,7 @@ const METHODS: Readonly<Record<keyof Observer, true>> = {
   onReset: true,
   onBrokerState: true,
   onOverload: true,
+  onDrain: true,
   onAct: true,
 };
 

@@ -1,5 +1,6 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { RestrictionFilter, RestrictionPage } from '../access/restrictions.js';
+import { withTimeout } from '../async/with-timeout.js';
 import { channelsIn, type ChannelSet } from '../channel/channel-set.js';
 import { VERSION } from '../ports/version.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
@@ -19,6 +20,9 @@ import type { PathReport } from './cluster/path-check.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { Erasure, type ErasedEvents, type EraseReceipt } from './erasure.js';
 import { drainSessions } from './drain.js';
+
+/** How long a node that stops waits until the broker has what becomes of its members, in milliseconds. */
+const HAND_OVER_MS = 2_000;
 
 /** One live connection of this node, as {@link RealtimeEngine.sessionsOf} lists it. */
 export interface LocalSession {
@@ -302,6 +306,14 @@ export class RealtimeEngine {
     }
   }
 
+  private async handOver(): Promise<void> {
+    try {
+      await withTimeout(this.parts.presence.settled(), HAND_OVER_MS, this.options.clock);
+    } catch {
+      // A broker that does not answer holds nobody up.
+    }
+  }
+
   private async end(): Promise<void> {
     const { questions, sessions, presence, hub, retries, freshness, catchUp, verifications, wheel } =
       this.parts;
@@ -314,8 +326,11 @@ export class RealtimeEngine {
     catchUp.close();
     verifications.close();
     this.parts.watch?.close();
+    this.parts.rotation.close();
     this.parts.lowPriority.close();
     wheel.stop();
+    // The other nodes have the members from here on; what does not get there ends with its lease.
+    await this.handOver();
     // While it can still be sent.
     if (this.opened) await questions.close();
     if (this.opened) await this.options.broker.close();

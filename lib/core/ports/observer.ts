@@ -116,6 +116,8 @@ export interface Observer {
    * This node is overloaded and takes a step (`on`), or undoes it (G32). `reason` is the load in words: event loop, memory, queue.
    */
   onOverload?(step: SheddingStep, on: boolean, reason: string): void;
+  /** A drain begins, continues (once in 2 s) or ends: so many of `total` connections are left (G18). */
+  onDrain?(left: number, total: number): void;
   /**
    * An administrative act, or a step against abuse. `receipt` names the nodes that applied it, of a step against abuse this node:
    * the others are notified of a ban and not waited for. `undefined` when the broker rejected the record with `error`.

@@ -161,6 +161,8 @@ export interface EngineSettings {
   readonly handlerTimeoutMs: number;
   /** Longest time after which the authorization of a subscription is asked again; 0 for never. */
   readonly recheckMs: number;
+  /** Age at which a connection is asked to come back, up to a fifth earlier; 0 for never. */
+  readonly maxConnectionAgeMs: number;
   /** Whether a client without credentials may connect; it then has no user. */
   readonly anonymous: boolean;
   /** How long before a token's expiry `auth_required` is sent (G12). */

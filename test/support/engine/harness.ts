@@ -87,6 +87,8 @@ export const tokenAuthenticator: Authenticator = {
 export class EngineHarness {
   readonly clock: ManualClock;
   readonly errors: unknown[] = [];
+  /** What it logged in passing. */
+  readonly logs: string[] = [];
   readonly engine: RealtimeEngine;
   readonly broker: Broker;
   private readonly variant: WireVariant;
@@ -115,7 +117,14 @@ export class EngineHarness {
     } & Partial<
       Pick<
         EngineOptions,
-        'authenticator' | 'requests' | 'onConnect' | 'observers' | 'limitsForUser' | 'isExempt' | 'spam' | 'shedding'
+        | 'authenticator'
+        | 'requests'
+        | 'onConnect'
+        | 'observers'
+        | 'limitsForUser'
+        | 'isExempt'
+        | 'spam'
+        | 'shedding'
       >
     > = {},
   ) {
@@ -138,7 +147,7 @@ export class EngineHarness {
       entropy,
       logger: {
         debug: (message) => void hints.push(message),
-        log: () => undefined,
+        log: (message) => void this.logs.push(message),
         warn: (message) => void warnings.push(message),
         error: (message, error) => void this.errors.push(error ?? message),
       },

@@ -14,7 +14,7 @@ export interface ReadinessOptions {
    */
   readonly graceMs?: number;
   /**
-   * The step against an overload (G32) from which on the node is down: then it is sent no new clients, which it would refuse, and
+   * The step against an overload (G33) from which on the node is down: then it is sent no new clients, which it would refuse, and
    * the other nodes are. Default: none, it is degraded, because an overload of all nodes must not turn all of them red.
    */
   readonly downFrom?: 'connections' | 'history' | 'low' | 'presence';
@@ -68,7 +68,7 @@ export class RealtimeHealthIndicator {
    * does not. `down` while draining, and when the probe does not return although the broker is up, unless it returns to none
    * of the other nodes either: what they answer tells a fault of this node from one of the broker (G20). A node that is alone,
    * or that no other one answers, is `down`: nothing reaches it. `degraded` when the broker is unreachable, when events return to
-   * no node, when events of channels that are not public are withheld (G11), and while it sheds load (G32). Never rejects.
+   * no node, when events of channels that are not public are withheld (G11), and while it sheds load (G33). Never rejects.
    */
   async ready<const Key extends string>(
     key: Key,

@@ -580,7 +580,7 @@ export interface RealtimeModuleOptions {
    */
   readonly maxConnectionAge?: Duration;
   /**
-   * What this node gives up while it is overloaded (G32, P34): fresh connections, then `history`, then the single events of channels
+   * What this node gives up while it is overloaded (G33, P34): fresh connections, then `history`, then the single events of channels
    * of `priority: 'low'`, then presence commands and signals; taken up again in the reverse order. Heartbeats, publishes and
    * clients that come back are never refused for it. **On by default**, with thresholds that a node in order does not hold
    * for seconds; `false` switches it off, and nothing is measured then.

@@ -441,13 +441,13 @@ export const MODULE = {
   'shedding.memoryLimit': bytes(
     'what the process holds, in the percent of `shedding.memory`',
     'the node',
-    'sheds load, step by step (G32)',
+    'sheds load, step by step (G33)',
   ),
-  'shedding.loopDelay': time('how late the event loop is', 'the node', 'sheds load, step by step (G32)'),
+  'shedding.loopDelay': time('how late the event loop is', 'the node', 'sheds load, step by step (G33)'),
   'shedding.queueAge': time(
     'the wait of work for its turn, of a client for whom nothing else waits',
     'the node',
-    'sheds load, step by step (G32)',
+    'sheds load, step by step (G33)',
   ),
   'shedding.raiseAfter': time('an overload before each step against it', 'the node', 'takes the next step'),
   'shedding.lowerAfter': time(
@@ -584,7 +584,7 @@ export const MODULE_GROUPS = [
   },
   {
     title: 'An overload of the node',
-    says: 'When a node gives up what it can spare (G32).',
+    says: 'When a node gives up what it can spare (G33).',
     options: [
       'shedding.loopDelay',
       'shedding.memoryLimit',

@@ -6,7 +6,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 /** Shortest advice to a client that is refused, for each step that is taken, in milliseconds. Steps last for seconds at least. */
 const RETRY_AFTER_MS = 5_000;
 
-/** What this node gives up for now, as it is overloaded (G32). */
+/** What this node gives up for now, as it is overloaded (G33). */
 export class OverloadSwitch {
   private taken = 0;
 

@@ -44,7 +44,7 @@ export interface EngineStatus {
   readonly brokerReason: string | undefined;
   /** Whether events of channels that are not public are withheld, as a revoke may not be known here yet (G11). */
   readonly withholding: boolean;
-  /** The last step that is taken against an overload (G32); `undefined` for none. */
+  /** The last step that is taken against an overload (G33); `undefined` for none. */
   readonly shedding: SheddingStep | undefined;
   readonly sessions: number;
   readonly channels: number;

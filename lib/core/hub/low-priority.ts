@@ -5,7 +5,7 @@ import type { FlushableChannel, FlushScheduler } from '../outbox/flush-scheduler
 export const HELD_MS = 1_000;
 
 /**
- * Channels of low priority, whose events an overloaded node thins out (G32): it hands on what is newest, once a second. While it
+ * Channels of low priority, whose events an overloaded node thins out (G33): it hands on what is newest, once a second. While it
  * is not overloaded, they are channels like all others.
  */
 export class LowPriority {

@@ -113,7 +113,7 @@ export interface Observer {
   /** The broker can be reached again, or no longer. */
   onBrokerState?(state: BrokerState, reason: string | undefined): void;
   /**
-   * This node is overloaded and takes a step (`on`), or undoes it (G32). `reason` is the load in words: event loop, memory, queue.
+   * This node is overloaded and takes a step (`on`), or undoes it (G33). `reason` is the load in words: event loop, memory, queue.
    */
   onOverload?(step: SheddingStep, on: boolean, reason: string): void;
   /** A drain begins, continues (once in 2 s) or ends: so many of `total` connections are left (G18). */

@@ -1,5 +1,5 @@
 /**
- * What an overloaded node gives up, in this order (G32): fresh `connections`, `history` commands, the single events of channels of
+ * What an overloaded node gives up, in this order (G33): fresh `connections`, `history` commands, the single events of channels of
  * `low` priority, and `presence` with typing and other signals. It takes them up in the reverse order.
  */
 export type SheddingStep = 'connections' | 'history' | 'low' | 'presence';

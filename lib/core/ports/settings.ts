@@ -219,7 +219,7 @@ export interface EngineOptions {
   readonly isExempt?: IsExempt | undefined;
   /** What is done against spam. Default: nothing, which costs nothing. */
   readonly spam?: SpamPolicy | undefined;
-  /** When this node gives up what it can spare (G32). Default: never. */
+  /** When this node gives up what it can spare (G33). Default: never. */
   readonly shedding?: { readonly policy: SheddingPolicy; readonly sampler: ProcessSampler } | undefined;
   /** Metrics, tracing, an audit. Default: none, which costs nothing. */
   readonly observers?: readonly Observer[];

@@ -51,7 +51,7 @@ export interface ChannelOptions {
    */
   readonly overflow?: OverflowPolicy;
   /**
-   * Whether an overloaded node may thin out the events of the channel (G32, P34): with `'low'` subscribers are then sent, once a
+   * Whether an overloaded node may thin out the events of the channel (G33, P34): with `'low'` subscribers are then sent, once a
    * second, the newest event of each key and the newest without one, behind one announcement of what is missing. Their order
    * stays, and `history` has the rest. Meant for prices, positions and counters, whose newest value stands for the older ones; not for
    * chats or orders. Default `'normal'`.

@@ -146,7 +146,7 @@ describe.each(PLATFORMS)('health for Terminus, on %s (G20)', (_name, platform) =
     await expect(get('ready')).resolves.toMatchObject([200, 'ok', { status: 'up' }]);
   });
 
-  it('the node is degraded while it sheds load, and down from the step on that is asked for (G32)', async () => {
+  it('the node is degraded while it sheds load, and down from the step on that is asked for (G33)', async () => {
     const { get, server } = await start();
     const { overload } = server.app.get(RealtimeRuntime).engine['parts'];
     overload.change(2);

@@ -14,7 +14,7 @@ export interface StepChange {
 }
 
 /**
- * Decides how many steps are taken (G32). Each needs its own time above a threshold, and each is undone after its own time well below
+ * Decides how many steps are taken (G33). Each needs its own time above a threshold, and each is undone after its own time well below
  * all of them: so they come and end one by one, in order, and a load at a threshold does not make them come and go.
  */
 export class OverloadSteps {

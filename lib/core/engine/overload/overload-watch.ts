@@ -37,7 +37,7 @@ export interface OverloadWatchDeps {
   readonly journal: Pick<ThrottledLog, 'warn'>;
 }
 
-/** Reads the load of this node in regular times, and takes and undoes the steps against it (G32). */
+/** Reads the load of this node in regular times, and takes and undoes the steps against it (G33). */
 export class OverloadWatch {
   private readonly steps: OverloadSteps;
   private timer: Scheduled | undefined;

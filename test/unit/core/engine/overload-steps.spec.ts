@@ -5,7 +5,7 @@ import { SHEDDING } from '../../../support/engine/overload.js';
 
 const CALM: OverloadSample = { loopDelayMs: 0, memory: 0.5, queueAgeMs: 0 };
 
-describe('the steps against an overload (G32)', () => {
+describe('the steps against an overload (G33)', () => {
   let steps: OverloadSteps;
   let now: number;
   const start = (patch: Partial<SheddingPolicy> = {}): void => {

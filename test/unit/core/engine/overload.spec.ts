@@ -8,7 +8,7 @@ import { SetLoad, SHEDDING } from '../../../support/engine/overload.js';
 
 const RETRY = ENGINE_DEFAULTS.retry;
 
-describe('an overloaded node (G32, P34)', () => {
+describe('an overloaded node (G33, P34)', () => {
   let harness: EngineHarness;
   let load: SetLoad;
   let warnings: string[];

@@ -3,12 +3,12 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { RealtimeClient } from '../../lib/client/index.js';
 import { balanced } from '../support/fault/client.js';
-import { elapse, patience } from '../support/patience.js';
+import { elapse, patience, stretched } from '../support/patience.js';
 import { RedisProcess } from '../support/redis/process.js';
 import { until } from '../support/until.js';
 
 const PROGRAM = join(import.meta.dirname, 'application.process.mjs');
-const DEADLINE_MS = 4_000;
+const DEADLINE_MS = stretched(1_000);
 /** What docs/operations.md says that an orchestrator must give. */
 const GRACE_MS = 2 * DEADLINE_MS + 5_000;
 const READERS = 60;

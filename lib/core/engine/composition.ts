@@ -5,7 +5,6 @@ import { RecentReauthorizations } from '../access/recent-reauthorizations.js';
 import { RecentLineages } from '../access/recent-lineages.js';
 import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
-import { OverloadSwitch } from '../access/overload-switch.js';
 import { Restrictions } from '../access/restrictions.js';
 import { SlowMode } from '../access/slow-mode.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
@@ -45,7 +44,6 @@ import { Unsubscribe } from '../commands/unsubscribe.js';
 import type { Subscription } from '../hub/subscription.js';
 import { CatchUp } from '../hub/catch-up.js';
 import { Hub } from '../hub/hub.js';
-import { LowPriority } from '../hub/low-priority.js';
 import { PresenceTracker } from '../hub/presence-tracker.js';
 import { AppendQueue } from '../log/append-queue.js';
 import { Erasures } from '../log/erasures.js';
@@ -72,6 +70,7 @@ import { ApplicationLog } from './application-log.js';
 import { ClusterChannels } from './cluster/cluster-channels.js';
 import { ClusterSessions } from './cluster/cluster-sessions.js';
 import { LocalChannels } from './cluster/local-channels.js';
+import { UsersOnline } from './cluster/online-users.js';
 import { LocalSessions } from './cluster/local-sessions.js';
 import { NodeQuestions } from './cluster/node-questions.js';
 import { PathCheck } from './cluster/path-check.js';
@@ -79,11 +78,13 @@ import { UserConnections } from './cluster/user-connections.js';
 import { ControlApplier } from './control-applier.js';
 import { EraseApplier } from './erase-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
+import { holdsOf } from './holds.js';
+import { granularityOf } from './granularity.js';
 import { inboundLimits } from './inbound-limits.js';
 import { keeperOwner } from './keeper-owner.js';
 import { nodeLinkOf } from './node-link.js';
 import { combineObservers } from './observers.js';
-import { overloadWatchOf } from './overload/watch-of.js';
+import { overloadParts } from './overload/overload-parts.js';
 import { Rotation } from './rotation.js';
 import { RestrictionApplier } from './restriction-applier.js';
 import { spamGuardOf } from './spam-steps.js';
@@ -98,9 +99,13 @@ export function composeEngine(options: EngineOptions) {
   const { broker, settings, clock, entropy, logger, onConnect } = options;
   const { limits } = settings;
   const observer = combineObservers(options.observers ?? [], logger);
-  const { log, bus, presence: members } = broker;
+  const { log, bus } = broker;
   const journal = new ThrottledLog(logger, clock);
   const authenticator = new TimedVerifier(options.authenticator, clock, journal);
+  const retries = new RetryQueue(clock);
+  const { presenceLeaseMs: leaseMs } = settings;
+  const holds = holdsOf(options.holds, broker, { clock, entropy, retries, journal, leaseMs });
+  const members = holds?.members ?? broker.presence;
   const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   assertCapabilities(options.channels, broker);
   const listeners = new ConnectionListeners(logger);
@@ -108,16 +113,14 @@ export function composeEngine(options: EngineOptions) {
   const channels = new ChannelRegistry(options.channels, own);
   const sessions = new SessionRegistry();
   const drain = new DrainSwitch();
-  const overload = new OverloadSwitch(entropy);
   const stalls = new Stalls(clock);
   const wheel = new TimerWheel(clock, granularityOf(settings), stalls);
-  const retries = new RetryQueue(clock);
   const turns = new Turns(clock);
   const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
     logger.error('Flushing queues failed', error),
   );
-  const lowPriority = new LowPriority(clock, scheduler);
-  const watch = overloadWatchOf(options.shedding, { overload, lowPriority, turns, clock, observer, journal });
+  const shedding = overloadParts(options, { scheduler, turns, observer, journal });
+  const { overload } = shedding;
 
   const bans = new BanList();
   const addressBans = new BanList();
@@ -152,16 +155,10 @@ export function composeEngine(options: EngineOptions) {
   const retained = new ClientBytes();
   const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
   const answers = new AnswerSizes({ settings, clock, notices: journal });
-  const planner = new SubscribePlanner(ports, calls, journal);
-  const pump = (subscription: Subscription): void => catchUp.pump(subscription);
-  const resetter: Resetter = new Resetter({
-    ...ports,
-    planner,
-    retries,
-    answers,
-    pump,
-  });
   const erasures = new Erasures(clock, journal);
+  const planner = new SubscribePlanner(ports, calls, journal, erasures);
+  const pump = (subscription: Subscription): void => catchUp.pump(subscription);
+  const resetter: Resetter = new Resetter({ ...ports, planner, retries, answers, pump });
   const { lingerMs, ringSize, ringBytes } = settings;
   const { maxServedChannels } = limits;
   const ringBudget = new RingBudget(settings.ringBytesPerNode);
@@ -179,8 +176,8 @@ export function composeEngine(options: EngineOptions) {
       onBehind: pump,
       erasures,
       onUnwritable,
-      overload,
-      lowPriority,
+      ...shedding,
+      occupancy: holds,
     },
     keeperOwner(resetter),
   );
@@ -366,6 +363,7 @@ export function composeEngine(options: EngineOptions) {
     questions,
     pathCheck: new PathCheck({ questions, clock, probe: (timeoutMs) => broker.probe(timeoutMs) }),
     clusterSessions: new ClusterSessions(questions, localSessions, entropy),
+    usersOnline: new UsersOnline(questions, sessions),
     clusterChannels: new ClusterChannels(questions, new LocalChannels(hub, clock)),
     nodes,
     admission: new Admission({
@@ -379,6 +377,7 @@ export function composeEngine(options: EngineOptions) {
       sessionDeps,
       unfinished,
       relayed: new RelayedAnswers({ limits: settings.outbox, budget, journal }),
+      erasures,
       drain,
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends, erasures }),
@@ -393,6 +392,7 @@ export function composeEngine(options: EngineOptions) {
     channels,
     sessions,
     hub,
+    holds,
     presence,
     catchUp,
     freshness,
@@ -400,10 +400,8 @@ export function composeEngine(options: EngineOptions) {
     scheduler,
     wheel,
     drain,
-    overload,
-    watch,
+    ...shedding,
     rotation,
-    lowPriority,
     listeners,
     queued,
     retained,
@@ -411,10 +409,4 @@ export function composeEngine(options: EngineOptions) {
     appends,
     ringBudget,
   };
-}
-
-/** Fine enough that no timer of a session is late by more than a twentieth of it. */
-function granularityOf({ heartbeat, helloTimeoutMs }: EngineSettings): number {
-  const shortest = Math.min(heartbeat.intervalMs, heartbeat.timeoutMs, helloTimeoutMs);
-  return Math.min(250, Math.max(5, Math.floor(shortest / 20)));
 }

@@ -10,6 +10,7 @@ import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import type { OverloadSwitch } from '../access/overload-switch.js';
+import { partialGap } from '../outbox/entry.js';
 import { encodedOnce, EventBatch, type OnUnwritable } from '../outbox/encoder.js';
 import { EventRing, type RingBudget } from '../log/event-ring.js';
 import type { FlushableChannel, FlushScheduler } from '../outbox/flush-scheduler.js';
@@ -28,6 +29,14 @@ interface SnapshotRun extends Position {
   readonly result: Promise<SnapshotState>;
 }
 
+/** Follows which channels have subscribers on this node. */
+export interface Occupancy {
+  /** A channel got its first. */
+  begin(channel: string): void;
+  /** It lost its last. */
+  end(channel: string): void;
+}
+
 /** What the channels of one node share. */
 export interface LocalChannelDeps<S extends Subscriber> extends Pick<EnginePorts, 'clock' | 'observer'> {
   readonly ringSize: number;
@@ -40,6 +49,7 @@ export interface LocalChannelDeps<S extends Subscriber> extends Pick<EnginePorts
   /** Called with a live subscription that missed events: it catches up from the log. */
   readonly onBehind: (subscription: S) => void;
   readonly onUnwritable: OnUnwritable;
+  readonly occupancy?: Occupancy | undefined;
 }
 
 /**
@@ -169,6 +179,12 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.snapshotRun = undefined;
   }
 
+  /** Holds nothing of the log any more, and stays where it is. */
+  forgetEvents(): void {
+    this.skipTo(this.tip.seq);
+    this.snapshotRun = undefined;
+  }
+
   /** The node no longer serves the channel. */
   close(): void {
     this.low?.forget(this);
@@ -176,9 +192,15 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.presence?.close();
   }
 
+  add(subscription: S): void {
+    this.subscriptions.add(subscription);
+    if (this.subscriptions.size === 1) this.options.occupancy?.begin(this.name);
+  }
+
   remove(subscription: S): void {
     this.stopLive(subscription);
-    this.subscriptions.delete(subscription);
+    const wasThere = this.subscriptions.delete(subscription);
+    if (wasThere && this.subscriptions.size === 0) this.options.occupancy?.end(this.name);
     this.presence?.remove(subscription);
   }
 
@@ -264,7 +286,9 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
       if (event.seq <= subscription.cursor) continue;
       if (gap !== undefined && event.seq > gap.from) {
         const from = Math.max(gap.from, subscription.cursor + 1);
-        if (from <= gap.to) outbox.pushPartialGap(subscription, from, gap.to, gap.recoverable, gap.count);
+        const { to, count, recoverable } = gap;
+        if (from <= to)
+          outbox.pushGap(subscription, partialGap(from, to, recoverable, subscription.epoch, count));
         gap = undefined;
       }
       subscription.advance(event.seq);

@@ -125,6 +125,7 @@ export class EngineHarness {
         | 'isExempt'
         | 'spam'
         | 'shedding'
+        | 'holds'
       >
     > = {},
   ) {
@@ -141,6 +142,7 @@ export class EngineHarness {
       isExempt: options.isExempt,
       spam: options.spam,
       shedding: options.shedding,
+      holds: options.holds,
       observers: options.observers ?? [],
       settings: settingsWith(settings),
       clock: this.clock,

@@ -51,6 +51,7 @@ export interface WireServerOptions {
   readonly onConnect?: EngineOptions['onConnect'];
   /** Is handed the audit entries of acts, those of several nodes one after the other. Default: nobody. */
   readonly audit?: AuditSink;
+  readonly shedding?: EngineOptions['shedding'];
   /** Default: a memory broker on `clock`. */
   readonly broker?: Broker;
   /** Default: the system's. A `ManualClock` must be advanced by the test; sockets do not wait for it. */
@@ -138,6 +139,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     clock,
     entropy,
     logger,
+    shedding: options.shedding,
     ...(options.requests === undefined ? {} : { requests: options.requests }),
     ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
     ...(options.audit === undefined ? {} : { observers: [auditOf(options.audit).observer] }),

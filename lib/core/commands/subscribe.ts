@@ -251,7 +251,7 @@ export class Subscribe {
     subscription.begin({ ...plan, resumedAt: resumedAt(plan) });
     subscription.countRetained(attempted.bytes.all);
     session.channels.add(subscription);
-    channel.subscriptions.add(subscription);
+    channel.add(subscription);
     this.deps.reauthorization.schedule(session, subscription, attempted.access.grant);
     if (presence !== undefined) channel.presence?.follow(subscription, presence);
   }

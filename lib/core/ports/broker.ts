@@ -6,6 +6,7 @@ import type { ControlMessage, ControlReceipt } from './control.js';
 import type { EraseRequest } from './erasure.js';
 import type { MaybePromise } from './maybe-promise.js';
 import type { RestrictionName } from './moderation.js';
+import type { BrokerTransitions } from './transitions.js';
 
 /** How far an acknowledged event survives (G1). */
 export type Durability = 'process' | 'broker' | 'replicated';
@@ -291,6 +292,8 @@ export interface Broker {
   readonly presence: BrokerPresence;
   /** Control records, and messages between nodes. */
   readonly bus: BrokerBus;
+  /** Transitions over the whole cluster, which channels are held, and which members. Optional. */
+  readonly transitions?: BrokerTransitions;
   /**
    * Resolves once the broker was reached. Before that the listener is notified of `up`, and of the bans that hold, also those
    * for abuse, as records of `control`: they may be older than this node.

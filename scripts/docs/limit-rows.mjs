@@ -1006,18 +1006,24 @@ export const FIXED = {
     'restrictions that are in force, on a node and in the broker',
     'the node, and the cluster',
     'drops those that end first; logged',
-    '`lib/core/access/restrictions.ts#MAX_BYTES`',
+    '`lib/core/ports/moderation.ts#MAX_RESTRICTION_BYTES`',
   ),
-  'lib/core/access/restrictions.ts#MAX_BYTES': bytes(
-    'restrictions that are in force',
-    'the node',
+  'lib/core/ports/moderation.ts#MAX_RESTRICTION_BYTES': bytes(
+    'restrictions that are in force, on a node and in the broker',
+    'the node, and the cluster',
     'drops those that end first; logged',
+  ),
+  'lib/core/commands/snapshot.ts#MAX_ATTEMPTS': count(
+    'calls of a snapshot handler for one answer, while events of its channel are erased',
+    'the request',
+    'answers with `unavailable`: the client asks again',
+    'none: one state is kept at a time',
   ),
   'lib/core/access/restrictions.ts#MIN_SWEEP': count(
     'restrictions before those that have ended are looked for',
     'the node',
     'drops what has ended, and looks again at twice as many',
-    '`lib/core/access/restrictions.ts#MAX_BYTES`',
+    '`lib/core/ports/moderation.ts#MAX_RESTRICTION_BYTES`',
   ),
   'lib/core/access/restrictions.ts#MAX_RESTRICTIONS_PAGE': count(
     'restrictions of a page',
@@ -1147,7 +1153,12 @@ export const FIXED = {
     'erased events that a node remembers, to cleanse what was read or sent before',
     'the node',
     'forgets the oldest, and says so once',
-    'none: numbers, and a name for each erasure; 2 to 25 MiB',
+    '`lib/core/log/erasures.ts#MAX_BYTES`',
+  ),
+  'lib/core/log/erasures.ts#MAX_BYTES': bytes(
+    'erasures that a node remembers',
+    'the node',
+    'forgets the oldest, and says so once',
   ),
   'lib/core/log/erasures.ts#KEEP_MS': time(
     'how long it remembers them',
@@ -2499,7 +2510,7 @@ export const OTHER_NUMBERS = {
     'lib/transports/http-session/poll-carrier.ts#LEAST_PART',
     'lib/core/engine/erasure.ts#SEQ_BYTES',
     'lib/core/engine/erasure.ts#NOTICE_BYTES',
-    'lib/transports/http-session/poll-carrier.ts#MAX_SOUGHT',
+    'lib/transports/http-session/erased-frames.ts#MAX_SOUGHT',
   ],
   'what spam looks like': ['lib/core/access/spam/plain-text.ts#MAX_EMOJI'],
   'lower ends': [
@@ -2512,7 +2523,7 @@ export const OTHER_NUMBERS = {
     'lib/nest/options/auth-options.ts#LEAST_SECRET_BYTES',
     'lib/nest/lifecycle/realtime-runtime.ts#LEAST_STOP_MS',
     'lib/nest/lifecycle/transport-runtime.ts#LEAST_CLOSE_MS',
-    'lib/brokers/memory/control.ts#MIN_TRIM',
+    'lib/brokers/memory/kept-restrictions.ts#MIN_TRIM',
     'lib/brokers/memory/options.ts#MIN_BYTES',
     'lib/brokers/redis/server-check.ts#OLDEST_MAJOR',
   ],
@@ -2520,6 +2531,9 @@ export const OTHER_NUMBERS = {
   'what things of the memory broker weigh, as `maxBytes` counts them': [
     'lib/core/log/recent-publishes.ts#ENTRY_BYTES',
     'lib/core/access/restrictions.ts#ENTRY_BYTES',
+    'lib/core/log/erasures.ts#ERASURE_BYTES',
+    'lib/core/log/erasures.ts#PLACE_BYTES',
+    'lib/brokers/memory/kept-restrictions.ts#ENTRY_BYTES',
     'lib/core/log/recent-publishes.ts#PRODUCER_BYTES',
     'lib/brokers/memory/weight.ts#CHANNEL_BYTES',
     'lib/brokers/memory/weight.ts#EVENT_BYTES',

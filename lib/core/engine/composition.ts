@@ -54,7 +54,7 @@ import { FlushScheduler } from '../outbox/flush-scheduler.js';
 import { ClientBytes } from '../outbox/client-bytes.js';
 import { OutboxQueue } from '../outbox/queue.js';
 import { OutboxBudget } from '../outbox/outbox-budget.js';
-import type { EngineOptions, EngineSettings } from '../ports/settings.js';
+import type { EngineOptions } from '../ports/settings.js';
 import { AnswerSizes } from '../session/answers.js';
 import { ConnectionListeners } from '../session/connection-listeners.js';
 import { SessionRegistry } from '../session/registry.js';

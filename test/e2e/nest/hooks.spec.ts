@@ -186,7 +186,7 @@ describe('hooks that cannot work are found at boot (G26)', () => {
   });
 
   it('names a broker that records nothing', async () => {
-    const broker = alteredBroker(memoryBroker(), { transitions: undefined as never });
+    const broker = alteredBroker(memoryBroker(), { transitions: undefined });
     expect(await bootProblems(() => ({ broker, hooks: realtimeHooks(hooks) }))).toEqual([
       'hooks.channels asks when channels are occupied, which the broker "memory" does not record. ' +
         'Use redisBroker() or memoryBroker(), or leave channels out.',

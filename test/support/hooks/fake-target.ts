@@ -14,7 +14,7 @@ export interface OpenAttempt {
   readonly id: string;
   readonly signal: AbortSignal;
   take(): void;
-  fail(error: unknown): void;
+  fail(error: Error): void;
 }
 
 /** A target that notes what it is called with; each attempt waits for the test, unless `answer` is set. */
@@ -68,7 +68,7 @@ export class FakeTarget implements DeliveryTarget {
             this.taken.push(id);
             resolve();
           }),
-        fail: (error) => end(() => reject(error as Error)),
+        fail: (error) => end(() => reject(error)),
       };
       this.open.push(attempt);
       this.most = Math.max(this.most, this.open.length);

@@ -109,7 +109,9 @@ export async function runPairs(site: PairsSite): Promise<PairsReport> {
   const change = (what: keyof typeof steps, client: Client, act: () => void): void => {
     const was = thingsOf(client).map(isHeld);
     act();
-    done.push(`${what} ${client.channel}/${client.user} on ${client.node.name} at ${Math.round(site.clock.monotonic() - begun)}`);
+    done.push(
+      `${what} ${client.channel}/${client.user} on ${client.node.name} at ${Math.round(site.clock.monotonic() - begun)}`,
+    );
     for (const [index, thing] of thingsOf(client).entries())
       if (isHeld(thing) !== was[index]) flips.set(thing, (flips.get(thing) ?? 0) + 1);
   };

@@ -87,7 +87,7 @@ describe('the deliveries of hook events', () => {
       if (++calls === 1) throw new Error('at once');
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
       return calls === 2 ? Promise.reject() : Promise.resolve();
-    }) as FakeTarget['deliver'];
+    });
     accept(deliveries, occupied('a'));
     await clock.advanceAsync(1_000);
     await clock.advanceAsync(2_000);

@@ -49,9 +49,9 @@ export interface WireServerOptions {
   /** Default: {@link nameAuthenticator}. */
   readonly authenticator?: Authenticator;
   readonly onConnect?: EngineOptions['onConnect'];
-  readonly shedding?: EngineOptions['shedding'];
   /** Is handed the audit entries of acts, those of several nodes one after the other. Default: nobody. */
   readonly audit?: AuditSink;
+  readonly shedding?: EngineOptions['shedding'];
   /** Default: a memory broker on `clock`. */
   readonly broker?: Broker;
   /** Default: the system's. A `ManualClock` must be advanced by the test; sockets do not wait for it. */

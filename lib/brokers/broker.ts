@@ -34,6 +34,7 @@ export type {
   ReadRequest,
   ReadResult,
   SignalMessage,
+  StorageWeakness,
 } from '../core/ports/broker.js';
 export { ChannelEvent, type ChannelEventFields, type EventDraft } from '../core/ports/channel-event.js';
 export type { ControlMessage, ControlReceipt } from '../core/ports/control.js';

@@ -11,13 +11,17 @@ import {
 import { Audit } from '../../core/engine/audit/audit.js';
 import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
+import type { ConnectionRequest } from '../../core/ports/channel-definition.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
+import type { ConnectionListener } from '../../core/ports/realtime-connection.js';
+import type { EngineOptions } from '../../core/ports/settings.js';
 import type { SseTransport } from '../../transports/sse/index.js';
 import { compileTrust } from '../../transports/http/client-address.js';
 import { sharedConnectionOf } from '../adapter/shared-connection.js';
 import { createAuthenticator } from '../auth/create-authenticator.js';
 import { ChannelExplorer } from '../discovery/channel-explorer.js';
+import type { ChannelHost } from '../discovery/channel-methods.js';
 import { ChannelScanner } from '../discovery/channel-scanner.js';
 import { GatewayExplorer, type BridgedGateways } from '../discovery/gateway-explorer.js';
 import { HandlerCompiler } from '../enhancers/handler-compiler.js';
@@ -27,6 +31,14 @@ import { isBroker, REALTIME_CONFIG, type RealtimeConfig } from '../options/resol
 import { reportBoot } from './boot-report.js';
 import { compileConnect, ConnectGate } from './connect-gate.js';
 import { NestEngineLogger } from './engine-logger.js';
+
+/** What the engine is made from, of the application's own: where its classes are too. */
+export interface Declared extends Pick<EngineOptions, 'authenticator' | 'broker' | 'channels' | 'onConnect'> {
+  readonly requests: ReadonlyMap<string, ConnectionRequest>;
+  /** The classes of the channels. */
+  readonly hosts: readonly ChannelHost[];
+  readonly listeners: readonly ConnectionListener[];
+}
 
 /** Least time that the broker has for closing, in milliseconds. */
 const LEAST_STOP_MS = 1_000;
@@ -47,6 +59,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   /** @internal Works from the constructor on, so that what happens at boot can be recorded. */
   readonly audit: Audit;
   private running: RealtimeEngine | undefined;
+  private declared: Declared | undefined;
   private stopped = false;
   private readonly logger = new NestEngineLogger();
   private readonly mapper = new ErrorMapper(this.logger, systemEntropy);
@@ -84,7 +97,15 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     return this.running;
   }
 
-  async onModuleInit(): Promise<void> {
+  /**
+   * @internal What the application declares: of one that runs, what it runs with; of another, compiled as for a start, each time, as it
+   * may still change. Nothing starts, and no broker is connected to. Rejects with a RealtimeBootError as a start does.
+   */
+  async inspect(): Promise<Declared> {
+    return this.declared ?? (await this.declare());
+  }
+
+  private async declare(): Promise<Declared> {
     const problems = new BootProblems();
     this.checkSetUp(problems);
     if (this.config.globalEnhancers) this.checkGlobalEnhancers(problems);
@@ -102,8 +123,8 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     const { channels, requests } = await channelExplorer.explore(bounds);
     const gatewayExplorer = new GatewayExplorer(scanner, compiler, mapper, problems);
     const gateways = this.exploreGateways(gatewayExplorer, requests, problems);
-    const { settings, auth } = this.config;
     const { discovery, moduleRef, gate } = this;
+    const { auth, settings } = this.config;
     const { anonymous } = settings;
     const authenticator = await createAuthenticator(auth, anonymous, {
       moduleRef,
@@ -119,12 +140,26 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       problems,
     );
     problems.throwIfAny();
+    return {
+      broker,
+      channels,
+      hosts: scanner.channels(),
+      requests: new Map([...requests, ...gateways.requests]),
+      listeners: gateways.listeners,
+      authenticator,
+      ...(onConnect === undefined ? {} : { onConnect }),
+    };
+  }
 
+  async onModuleInit(): Promise<void> {
+    this.declared = await this.declare();
+    const { broker, authenticator, channels, requests, listeners, onConnect } = this.declared;
+    const { settings, auth } = this.config;
     const engine = new RealtimeEngine({
       broker,
       authenticator,
       channels,
-      requests: new Map([...requests, ...gateways.requests]),
+      requests,
       ...(onConnect === undefined ? {} : { onConnect }),
       limitsForUser: this.config.limitsForUser,
       observers: [this.audit.observer, ...this.config.observers],
@@ -136,7 +171,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       entropy: systemEntropy,
       logger: this.logger,
     });
-    for (const listener of gateways.listeners) engine.addConnectionListener(listener);
+    for (const listener of listeners) engine.addConnectionListener(listener);
     // Before the start, so that a broker that fails to start is closed with the application.
     this.running = engine;
     await engine.start();

@@ -20,6 +20,8 @@ import type { AdminFacts, ChannelFacts, Facts } from './facts.js';
 
 /** The class of `nestjs-realtime/health`, which may not be loaded here: it needs Terminus. */
 const HEALTH_INDICATOR = 'RealtimeHealthIndicator';
+/** The module of `nestjs-realtime/metrics`, which needs a package of its own too. */
+const METRICS_MODULE = 'RealtimeMetricsModule';
 /** What Nest and TypeScript write about what a class injects. */
 const TYPES_METADATA = 'design:paramtypes';
 const TOKENS_METADATA = 'self:paramtypes';
@@ -32,9 +34,9 @@ export async function gather(
   const wrappers = wrappersOf(app);
   const runtime = instanceOf<RealtimeRuntime>(wrappers, RealtimeRuntime);
   if (runtime === undefined) throw new ModuleAbsent();
-  const { broker, channels, hosts, requests } = await runtime.inspect();
+  const { broker, channels, hosts, requests, observers } = await runtime.inspect();
   const { config } = runtime;
-  const observers = config.observers.map((observer) => {
+  const names = observers.map((observer) => {
     const { name } = observer.constructor;
     return name === 'Object' ? 'an observer' : name;
   });
@@ -49,7 +51,7 @@ export async function gather(
     }),
     openRequests: [...requests].filter(([, { authorize }]) => authorize === 'public').map(([event]) => event),
     health: healthOf(wrappers),
-    metrics: observers,
+    metrics: [...names, ...metricsModuleOf(wrappers)],
     admin: adminOf(instanceOf<AdminConfig>(wrappers, ADMIN_CONFIG)),
   };
 }
@@ -90,6 +92,10 @@ function isBlind(value: unknown): boolean {
   if (typeof value !== 'function') return false;
   const source = Function.prototype.toString.call(value);
   return /^[^(]*\(\s*\)/.test(source) && !/\barguments\b|\[native code\]/.test(source);
+}
+
+function metricsModuleOf(wrappers: readonly InstanceWrapper[]): readonly string[] {
+  return wrappers.some(({ host }) => host?.metatype.name === METRICS_MODULE) ? [METRICS_MODULE] : [];
 }
 
 /** The classes that inject the indicator; `undefined` where nothing provides it. */

@@ -23,7 +23,8 @@ export function tableOf(report: DoctorReport, subject: string, { width, colours 
   const style: Style = (format, text) =>
     // Colours are decided by the caller, not by the stream of this process.
     colours ? styleText(format, text, { validateStream: false }) : text;
-  const room = Math.max(NARROWEST, Math.min(WIDEST, width)) - INDENT;
+  const columns = Math.max(NARROWEST, Math.min(WIDEST, width));
+  const room = columns - INDENT;
   const lines = [style('bold', `Doctor of ${subject}`)];
   let title = '';
   for (const finding of report.findings) {
@@ -32,7 +33,7 @@ export function tableOf(report: DoctorReport, subject: string, { width, colours 
     title = section;
     lines.push(...paragraphOf(finding, room, style));
   }
-  return `${[...lines, '', ...sumOf(report, style)].join('\n')}\n`;
+  return `${[...lines, '', ...sumOf(report, columns, style)].join('\n')}\n`;
 }
 
 /** The part of an id before its point. */
@@ -60,7 +61,11 @@ function indented(lines: readonly string[]): readonly string[] {
   return lines.map((line) => ' '.repeat(INDENT) + line);
 }
 
-function sumOf({ counts, findings, passed, unused }: DoctorReport, style: Style): readonly string[] {
+function sumOf(
+  { counts, findings, passed, unused }: DoctorReport,
+  columns: number,
+  style: Style,
+): readonly string[] {
   const levels: readonly (readonly [DoctorLevel | 'accepted', string])[] = [
     ['error', counts.error === 1 ? 'error' : 'errors'],
     ['warning', counts.warning === 1 ? 'warning' : 'warnings'],
@@ -68,17 +73,27 @@ function sumOf({ counts, findings, passed, unused }: DoctorReport, style: Style)
     ['accepted', 'accepted'],
     ['ok', 'ok'],
   ];
-  const lines = [levels.map(([level, word]) => `${counts[level]} ${word}`).join(', ')];
-  if (unused.length > 0) lines.push(`Accepted, but not found: ${unused.join(', ')}. Remove it.`);
-  if (passed) return [...lines, style('green', 'Fit for production.')];
+  const lines = [...wrap(levels.map(([level, word]) => `${counts[level]} ${word}`).join(', '), columns)];
+  if (unused.length > 0)
+    lines.push(...wrap(`Accepted, but not found: ${unused.join(', ')}. Remove it.`, columns));
+  const but = counts.warning === 0 ? '' : ', but look at the warnings';
   const worst = counts.error > 0 ? 'error' : 'warning';
   const ids = findings.filter(({ level, accepted }) => level === worst && accepted === undefined);
   const names = [...new Set(ids.map(({ id }) => id))].join(', ');
-  return [...lines, style('red', `Not fit for production: ${names}.`)];
+  const verdict = passed ? `Fit for production${but}.` : `Not fit for production: ${names}.`;
+  return [...lines, ...wrap(verdict, columns).map((line) => style(passed ? 'green' : 'red', line))];
 }
+
+/** A number and its unit, which stay in one line. */
+const QUANTITY = /(?<=\d) (?=(?:d|h|min|s|ms|bytes|KiB|MiB)\b)/g;
+const GLUE = '\u00a0';
 
 /** Lines of at most `room` characters; a word that is longer has a line of its own. */
 export function wrap(text: string, room: number): readonly string[] {
+  return linesOf(text.replace(QUANTITY, GLUE), room).map((line) => line.replaceAll(GLUE, ' '));
+}
+
+function linesOf(text: string, room: number): readonly string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {

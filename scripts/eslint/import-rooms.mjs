@@ -24,7 +24,9 @@ export const ROOMS = {
   telemetry: EDGE,
   health: EDGE,
   moderation: EDGE,
+  hooks: EDGE,
   admin: EDGE,
+  hooks: EDGE,
   // A sink of it keeps entries in Redis.
   audit: { ours: ['protocol', 'core', 'nest'] },
   // Looks at what all of the others are set to; none of them imports it.

@@ -16,6 +16,7 @@ export const budget = {
     './client/msgpack': 0,
     './doctor': 0,
     './health': 0,
+    './hooks': 0,
     './moderation': 0,
     './platform-ws': 0,
     './redis': 0,

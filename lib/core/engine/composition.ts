@@ -70,12 +70,14 @@ import { ApplicationLog } from './application-log.js';
 import { ClusterChannels } from './cluster/cluster-channels.js';
 import { ClusterSessions } from './cluster/cluster-sessions.js';
 import { LocalChannels } from './cluster/local-channels.js';
+import { UsersOnline } from './cluster/online-users.js';
 import { LocalSessions } from './cluster/local-sessions.js';
 import { NodeQuestions } from './cluster/node-questions.js';
 import { UserConnections } from './cluster/user-connections.js';
 import { ControlApplier } from './control-applier.js';
 import { EraseApplier } from './erase-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
+import { holdsOf } from './holds.js';
 import { inboundLimits } from './inbound-limits.js';
 import { keeperOwner } from './keeper-owner.js';
 import { nodeLinkOf } from './node-link.js';
@@ -93,9 +95,13 @@ export function composeEngine(options: EngineOptions) {
   const { broker, settings, clock, entropy, logger, onConnect } = options;
   const { limits } = settings;
   const observer = combineObservers(options.observers ?? [], logger);
-  const { log, bus, presence: members } = broker;
+  const { log, bus } = broker;
   const journal = new ThrottledLog(logger, clock);
   const authenticator = new TimedVerifier(options.authenticator, clock, journal);
+  const retries = new RetryQueue(clock);
+  const { presenceLeaseMs: leaseMs } = settings;
+  const holds = holdsOf(options.holds, broker, { clock, entropy, retries, journal, leaseMs });
+  const members = holds?.members ?? broker.presence;
   const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   assertCapabilities(options.channels, broker);
   const listeners = new ConnectionListeners(logger);
@@ -105,7 +111,6 @@ export function composeEngine(options: EngineOptions) {
   const drain = new DrainSwitch();
   const stalls = new Stalls(clock);
   const wheel = new TimerWheel(clock, granularityOf(settings), stalls);
-  const retries = new RetryQueue(clock);
   const turns = new Turns(clock);
   const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
     logger.error('Flushing queues failed', error),
@@ -144,16 +149,10 @@ export function composeEngine(options: EngineOptions) {
   const retained = new ClientBytes();
   const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
   const answers = new AnswerSizes({ settings, clock, notices: journal });
-  const planner = new SubscribePlanner(ports, calls, journal);
-  const pump = (subscription: Subscription): void => catchUp.pump(subscription);
-  const resetter: Resetter = new Resetter({
-    ...ports,
-    planner,
-    retries,
-    answers,
-    pump,
-  });
   const erasures = new Erasures(clock, journal);
+  const planner = new SubscribePlanner(ports, calls, journal, erasures);
+  const pump = (subscription: Subscription): void => catchUp.pump(subscription);
+  const resetter: Resetter = new Resetter({ ...ports, planner, retries, answers, pump });
   const { lingerMs, ringSize, ringBytes } = settings;
   const { maxServedChannels } = limits;
   const ringBudget = new RingBudget(settings.ringBytesPerNode);
@@ -171,6 +170,7 @@ export function composeEngine(options: EngineOptions) {
       onBehind: pump,
       erasures,
       onUnwritable,
+      occupancy: holds,
     },
     keeperOwner(resetter),
   );
@@ -351,6 +351,7 @@ export function composeEngine(options: EngineOptions) {
     observer,
     questions,
     clusterSessions: new ClusterSessions(questions, localSessions, entropy),
+    usersOnline: new UsersOnline(questions, sessions),
     clusterChannels: new ClusterChannels(questions, new LocalChannels(hub, clock)),
     nodes,
     admission: new Admission({
@@ -364,6 +365,7 @@ export function composeEngine(options: EngineOptions) {
       sessionDeps,
       unfinished,
       relayed: new RelayedAnswers({ limits: settings.outbox, budget, journal }),
+      erasures,
       drain,
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends, erasures }),
@@ -378,6 +380,7 @@ export function composeEngine(options: EngineOptions) {
     channels,
     sessions,
     hub,
+    holds,
     presence,
     catchUp,
     freshness,

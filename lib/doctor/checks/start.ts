@@ -10,7 +10,7 @@ export const boot = check({
   id: 'boot',
   title: 'Start',
   asks: 'Does the module start with these options and channels?',
-  see: 'guide.md',
+  see: 'guide.md#declare-a-channel',
   clients: false,
   outcomes: {
     boots: { level: 'ok', finding: 'The options are valid. Channels: {channels}.' },

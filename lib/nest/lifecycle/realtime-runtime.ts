@@ -1,6 +1,13 @@
 import type { Server } from 'node:http';
 import { Server as TlsServer } from 'node:tls';
-import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+  type OnModuleInit,
+} from '@nestjs/common';
 import {
   ApplicationConfig,
   DiscoveryService,
@@ -14,6 +21,7 @@ import type { Broker } from '../../core/ports/broker.js';
 import type { ConnectionRequest } from '../../core/ports/channel-definition.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
+import type { Observer } from '../../core/ports/observer.js';
 import type { ConnectionListener } from '../../core/ports/realtime-connection.js';
 import type { EngineOptions } from '../../core/ports/settings.js';
 import type { SseTransport } from '../../transports/sse/index.js';
@@ -27,10 +35,12 @@ import { GatewayExplorer, type BridgedGateways } from '../discovery/gateway-expl
 import { HandlerCompiler } from '../enhancers/handler-compiler.js';
 import { ErrorMapper } from '../errors/error-mapper.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
+import type { HooksRun } from '../hooks.js';
 import { isBroker, REALTIME_CONFIG, type RealtimeConfig } from '../options/resolve-options.js';
 import { reportBoot } from './boot-report.js';
 import { compileConnect, ConnectGate } from './connect-gate.js';
 import { NestEngineLogger } from './engine-logger.js';
+import { openHooks } from './open-hooks.js';
 
 /** What the engine is made from, of the application's own: where its classes are too. */
 export interface Declared extends Pick<EngineOptions, 'authenticator' | 'broker' | 'channels' | 'onConnect'> {
@@ -38,6 +48,10 @@ export interface Declared extends Pick<EngineOptions, 'authenticator' | 'broker'
   /** The classes of the channels. */
   readonly hosts: readonly ChannelHost[];
   readonly listeners: readonly ConnectionListener[];
+  /** Not started. */
+  readonly hooks: HooksRun | undefined;
+  /** Those of the options, and of other modules. */
+  readonly observers: readonly Observer[];
 }
 
 /** Least time that the broker has for closing, in milliseconds. */
@@ -49,7 +63,9 @@ const LEAST_STOP_MS = 1_000;
  * the first hook to the last.
  */
 @Injectable()
-export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
+export class RealtimeRuntime
+  implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown
+{
   /** Whether clients connect to this application at all; a publisher has none. */
   attaches = false;
   /** Whether transports are attached now. */
@@ -58,9 +74,12 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   feeds: SseTransport | undefined;
   /** @internal Works from the constructor on, so that what happens at boot can be recorded. */
   readonly audit: Audit;
+  /** @internal `undefined` without the option, and while they do not run. */
+  hooks: HooksRun | undefined;
   private running: RealtimeEngine | undefined;
   private declared: Declared | undefined;
   private stopped = false;
+  private readonly observers: Observer[] = [];
   private readonly logger = new NestEngineLogger();
   private readonly mapper = new ErrorMapper(this.logger, systemEntropy);
 
@@ -95,6 +114,11 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   /** @internal The engine, `undefined` before it starts: an application can be closed after a failed start. */
   get engineIfAny(): RealtimeEngine | undefined {
     return this.running;
+  }
+
+  /** @internal Adds an observer: from a constructor, as later the engine has been made. */
+  observe(observer: Observer): void {
+    this.observers.push(observer);
   }
 
   /**
@@ -139,6 +163,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       { compiler, discovery, moduleRef, gate },
       problems,
     );
+    const hooks = this.openHooks(broker, problems);
     problems.throwIfAny();
     return {
       broker,
@@ -147,13 +172,15 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       requests: new Map([...requests, ...gateways.requests]),
       listeners: gateways.listeners,
       authenticator,
+      hooks,
+      observers: [...this.config.observers, ...this.observers],
       ...(onConnect === undefined ? {} : { onConnect }),
     };
   }
 
   async onModuleInit(): Promise<void> {
     this.declared = await this.declare();
-    const { broker, authenticator, channels, requests, listeners, onConnect } = this.declared;
+    const { broker, authenticator, channels, requests, listeners, onConnect, observers } = this.declared;
     const { settings, auth } = this.config;
     const engine = new RealtimeEngine({
       broker,
@@ -162,9 +189,10 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       requests,
       ...(onConnect === undefined ? {} : { onConnect }),
       limitsForUser: this.config.limitsForUser,
-      observers: [this.audit.observer, ...this.config.observers],
+      observers: [this.audit.observer, ...observers],
       isExempt: this.config.isExempt,
       spam: this.config.spam,
+      holds: this.config.hooks?.policy.channels.length ? this.config.hooks.policy : undefined,
       // A class of the application may recognise clients without a token, so it is always called.
       settings: auth.mode === 'custom' ? { ...settings, anonymous: true } : settings,
       clock: systemClock,
@@ -175,7 +203,20 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     // Before the start, so that a broker that fails to start is closed with the application.
     this.running = engine;
     await engine.start();
+    this.hooks = this.declared.hooks;
     reportBoot(this.config, broker, channels, this.attaches, this.logger);
+  }
+
+  /** Their providers are ready only now. */
+  onApplicationBootstrap(): void {
+    this.hooks?.start();
+  }
+
+  /** While their providers can still be called. */
+  async onModuleDestroy(): Promise<void> {
+    const { hooks } = this;
+    this.hooks = undefined;
+    await hooks?.close();
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -192,6 +233,20 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     const closed = await endsWithin(deadlineMs, engine.stop());
     if (!closed)
       this.logger.warn(`The broker did not close within ${deadlineMs} ms; the shutdown continues without it`);
+  }
+
+  private openHooks(broker: Broker, problems: BootProblems): HooksRun | undefined {
+    const { hooks } = this.config;
+    if (hooks === undefined) return undefined;
+    return openHooks(hooks, {
+      broker,
+      moduleRef: this.moduleRef,
+      problems,
+      online: (users) => this.engine.usersOnline.find(users),
+      clock: systemClock,
+      entropy: systemEntropy,
+      logger: this.logger,
+    });
   }
 
   private checkSetUp(problems: BootProblems): void {

@@ -115,7 +115,14 @@ export class EngineHarness {
     } & Partial<
       Pick<
         EngineOptions,
-        'authenticator' | 'requests' | 'onConnect' | 'observers' | 'limitsForUser' | 'isExempt' | 'spam'
+        | 'authenticator'
+        | 'requests'
+        | 'onConnect'
+        | 'observers'
+        | 'limitsForUser'
+        | 'isExempt'
+        | 'spam'
+        | 'holds'
       >
     > = {},
   ) {
@@ -131,6 +138,7 @@ export class EngineHarness {
       limitsForUser: options.limitsForUser,
       isExempt: options.isExempt,
       spam: options.spam,
+      holds: options.holds,
       observers: options.observers ?? [],
       settings: settingsWith(settings),
       clock: this.clock,

@@ -2599,4 +2599,15 @@ export const OTHER_NUMBERS = {
     'lib/client/token.ts#STALE_MS',
     'lib/transports/http-session/transport.ts#FOREIGN_AFTER_MS',
   ],
+  'of the doctor, which runs beside no client': [
+    'lib/doctor/checks/operations.ts#SLACK_MS',
+    'lib/doctor/checks/transport.ts#USUAL_IDLE_MS',
+    'lib/doctor/diagnose.ts#DEFAULT_GRACE_MS',
+    'lib/doctor/diagnose.ts#DEFAULT_TIMEOUT_MS',
+    'lib/doctor/open.ts#MOST_BOOT_MS',
+    'lib/doctor/open.ts#MOST_CLOSE_MS',
+    'lib/doctor/secrets.ts#LEAST_SECRET_BYTES',
+    'lib/doctor/secrets.ts#LEAST_DIFFERENT',
+    'lib/doctor/storage.ts#SLACK_MS',
+  ],
 };

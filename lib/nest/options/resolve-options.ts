@@ -43,6 +43,8 @@ export interface RealtimeConfig extends ModerationConfig {
   readonly drainDeadlineMs: number;
   /** `undefined` where this node sheds no load. */
   readonly shedding: SheddingConfig | undefined;
+  /** Silence after which a proxy cuts; `false` where the application says that there is none. */
+  readonly proxyIdleMs: number | false;
   /** Whether this process made the ticket secret itself. */
   readonly randomTicketSecret: boolean;
 }
@@ -114,9 +116,10 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     ),
     drainDeadlineMs: drain.deadlineMs,
     shedding: resolveShedding(reader),
+    proxyIdleMs: resolveProxyIdle(reader),
     randomTicketSecret: ticketSecret === undefined,
   };
-  checkTogether(reader, config.settings);
+  checkTogether(reader, config.settings, config.proxyIdleMs);
   reportTooOften(reader, config.settings.recheckMs);
   reader.end();
   problems.throwIfAny();
@@ -151,6 +154,13 @@ function resolveDrain(reader: OptionReader): { readonly deadlineMs: number; read
   }
   reader.end();
   return { deadlineMs, spreadMs };
+}
+
+function resolveProxyIdle(reader: OptionReader): number | false {
+  return (
+    reader.value('proxyIdleTimeout') !== false &&
+    reader.one('proxyIdleTimeout', MODULE_TABLE.proxyIdleTimeout)
+  );
 }
 
 function resolveBroker(reader: OptionReader): () => Broker {
@@ -192,6 +202,7 @@ function isConnectHook(value: unknown): value is Type<RealtimeConnectHook> {
 function checkTogether(
   reader: OptionReader,
   { limits, retry, heartbeat, circuits, abuse }: EngineSettings,
+  idleMs: number | false,
 ): void {
   if (abuse.authHoldMs > abuse.authHoldMaxMs)
     reader.report('abuse.authHold', 'is longer than abuse.authHoldMax.', 'It grows from one to the other.');
@@ -225,8 +236,7 @@ function checkTogether(
   }
   if (retry.baseMs > retry.maxMs)
     reader.report('retry.base', 'is longer than retry.max.', 'Backoff grows from base to max.');
-  if (reader.value('proxyIdleTimeout') === false) return;
-  const idleMs = reader.one('proxyIdleTimeout', MODULE_TABLE.proxyIdleTimeout);
+  if (idleMs === false) return;
   // A ping may be on its way for as long as the heartbeat's timeout; until it arrives, the proxy sees an idle connection.
   // Plain streams are silent for less: they are sent a comment after the interval, and nothing is waited for.
   const silenceMs = heartbeat.intervalMs + heartbeat.timeoutMs;

@@ -9,7 +9,7 @@ import { anonymousOf } from '../ports/user-id.js';
 import { weightOf } from '../ports/value-weight.js';
 import type { SessionRegistry } from '../session/registry.js';
 
-export interface ApplicationCallsDeps extends Pick<EnginePorts, 'clock' | 'settings'> {
+export interface ApplicationCallsDeps extends Pick<EnginePorts, 'clock' | 'settings' | 'tracer'> {
   readonly journal: ThrottledLog;
   readonly sessions: Pick<SessionRegistry, 'find'>;
   readonly circuits: Pick<Circuits, 'guard'>;
@@ -83,8 +83,11 @@ export class ApplicationCalls {
   ): MaybePromise<T> {
     const clientOf = (): string =>
       call.user?.id ?? anonymousOf(clientNetwork(call.connection.ip, this.deps.settings.limits.ipv6Prefix));
-    return this.deps.circuits.guard(handler, clientOf, what, openCode, () =>
-      this.limit(begin(), call, what, code),
+    const { circuits, tracer } = this.deps;
+    // An authorization can be asked again at any time; a handler has an effect.
+    const kind = openCode === 'unavailable' ? 'authorize' : 'handle';
+    return circuits.guard(handler, clientOf, what, openCode, () =>
+      this.limit(tracer === undefined ? begin() : tracer.called(kind, what, begin), call, what, code),
     );
   }
 

@@ -29,7 +29,7 @@ import { PublishRuns, type JoinedRun } from './publish-runs.js';
 import type { SlowGate } from './slow-gate.js';
 import type { SpamGuard } from './spam-guard.js';
 
-export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settings'> {
+export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settings' | 'tracer'> {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
   readonly slow: Pick<SlowGate, 'enter'>;
@@ -275,7 +275,9 @@ export class Publish {
 
   /** The event as it is appended: nothing of it changes any more. */
   private draft({ session, command }: Attempt, { value, json }: EventContent): Prepared {
-    const { id, event, key, ttl, trace } = command;
+    const { id, event, key, ttl } = command;
+    const { tracer, settings } = this.deps;
+    const trace = tracer === undefined ? command.trace : tracer.traceOf(command.trace);
     const meta = metaOf(command.meta);
     const draft: EventDraft = {
       id,
@@ -287,7 +289,7 @@ export class Publish {
       trace,
       meta: meta.value as EventDraft['meta'],
     };
-    return { event: draft, bytes: sizeOf(draft, json, meta.json, this.deps.settings.limits.maxEventBytes) };
+    return { event: draft, bytes: sizeOf(draft, json, meta.json, settings.limits.maxEventBytes) };
   }
 }
 

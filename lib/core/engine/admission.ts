@@ -12,6 +12,7 @@ import { BEHIND_PROXY, clientNetwork } from '../ports/ip-address.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
+import type { EngineTracer } from '../ports/tracer.js';
 import type { Opening, Refusal, TransportHost } from '../ports/transport-host.js';
 import { anonymousOf } from '../ports/user-id.js';
 import type { SessionRegistry } from '../session/registry.js';
@@ -35,6 +36,8 @@ export interface AdmissionDeps {
   readonly nodes: TransportHost['nodes'];
   readonly observer: Observer;
   readonly journal: ThrottledLog;
+  /** Absent where nothing is traced. */
+  readonly tracer?: EngineTracer | undefined;
   readonly settings: Pick<EngineSettings, 'nodeId' | 'limits'>;
 }
 
@@ -122,6 +125,7 @@ export class Admission implements TransportHost {
     // Asked again: of connections that were admitted together, the last may be above a limit once it is authenticated.
     const refusal = this.judge(connection.handshake);
     this.deps.sessions.add(session);
+    this.deps.tracer?.opened(session.view, connection.handshake);
     this.deps.observer.onConnectionOpen?.(session.view);
     if (refusal === undefined) return session;
     const name = this.closeOf(refusal);

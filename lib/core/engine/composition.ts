@@ -3,7 +3,6 @@ import { BanList } from '../access/ban-list.js';
 import { ChannelNames } from '../access/channel-names.js';
 import { RecentReauthorizations } from '../access/recent-reauthorizations.js';
 import { RecentLineages } from '../access/recent-lineages.js';
-import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
 import { Restrictions } from '../access/restrictions.js';
 import { SlowMode } from '../access/slow-mode.js';
@@ -17,7 +16,6 @@ import { NodeConnects } from '../access/node-connects.js';
 import { Verifications } from '../access/verifications.js';
 import { RetryQueue } from '../async/retry-queue.js';
 import { Stalls } from '../async/stalls.js';
-import { ThrottledLog } from '../async/throttled-log.js';
 import { TimerWheel } from '../async/timer-wheel.js';
 import { Turns } from '../async/turns.js';
 import { assertCapabilities } from '../channel/capabilities.js';
@@ -79,7 +77,7 @@ import { DeliveryFreeze } from './delivery-freeze.js';
 import { inboundLimits } from './inbound-limits.js';
 import { keeperOwner } from './keeper-owner.js';
 import { nodeLinkOf } from './node-link.js';
-import { combineObservers } from './observers.js';
+import { enginePorts } from './engine-ports.js';
 import { RestrictionApplier } from './restriction-applier.js';
 import { spamGuardOf } from './spam-steps.js';
 import { unwritableLog } from './unwritable-log.js';
@@ -90,13 +88,10 @@ export type EngineParts = ReturnType<typeof composeEngine>;
 
 /** Builds the parts of an engine and ties the knots between them. Two engines share nothing. */
 export function composeEngine(options: EngineOptions) {
-  const { broker, settings, clock, entropy, logger, onConnect } = options;
+  const { broker } = options;
+  const { journal, ...ports } = enginePorts(options);
+  const { settings, clock, entropy, logger, observer, log, bus, tracer } = ports;
   const { limits } = settings;
-  const observer = combineObservers(options.observers ?? [], logger);
-  const { log, bus, presence: members } = broker;
-  const journal = new ThrottledLog(logger, clock);
-  const authenticator = new TimedVerifier(options.authenticator, clock, journal);
-  const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   assertCapabilities(options.channels, broker);
   const listeners = new ConnectionListeners(logger);
   const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs)];
@@ -107,8 +102,11 @@ export function composeEngine(options: EngineOptions) {
   const wheel = new TimerWheel(clock, granularityOf(settings), stalls);
   const retries = new RetryQueue(clock);
   const turns = new Turns(clock);
-  const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
-    logger.error('Flushing queues failed', error),
+  const scheduler = new FlushScheduler(
+    clock,
+    new FlushPace(settings.maxFlushDelayMs),
+    (error) => logger.error('Flushing queues failed', error),
+    tracer?.detached.bind(tracer),
   );
 
   const bans = new BanList();
@@ -308,7 +306,7 @@ export function composeEngine(options: EngineOptions) {
     watch:
       observer.onCommandStart === undefined && observer.onCommandEnd === undefined
         ? undefined
-        : new CommandWatch(observer, clock),
+        : new CommandWatch(observer, clock, (name) => channels.find(name)?.definition.pattern, tracer),
     commands: {
       greet: (session, command) => hello.run(session, command),
       run: (session, command) => router.run(session, command),

@@ -8,11 +8,13 @@ import {
 } from '../ports/channel-definition.js';
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { EnginePorts } from '../ports/settings.js';
+import type { FirstEventSpan } from '../ports/tracer.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import { encodedOnce, EventBatch, type OnUnwritable } from '../outbox/encoder.js';
 import { EventRing, type RingBudget } from '../log/event-ring.js';
 import type { FlushableChannel, FlushScheduler } from '../outbox/flush-scheduler.js';
 import { PresenceFeed } from './presence-feed.js';
+import { FirstEvents } from './first-events.js';
 import type { Subscriber } from './subscriber.js';
 
 /** Bytes of a batch at which it is delivered before the end of the turn. */
@@ -24,7 +26,10 @@ interface SnapshotRun extends Position {
 }
 
 /** What the channels of one node share. */
-export interface LocalChannelDeps<S extends Subscriber> extends Pick<EnginePorts, 'clock' | 'observer'> {
+export interface LocalChannelDeps<S extends Subscriber> extends Pick<
+  EnginePorts,
+  'clock' | 'observer' | 'tracer'
+> {
   readonly ringSize: number;
   readonly ringBytes: number;
   readonly ringBudget: RingBudget;
@@ -56,6 +61,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   private readonly live: S[] = [];
   private pending: ChannelEvent[] = [];
   private pendingBytes = 0;
+  /** Subscriptions whose first event is waited for; `undefined` where none is, as where nothing is traced. */
+  private firsts: FirstEvents<S> | undefined;
 
   constructor(
     readonly name: string,
@@ -91,6 +98,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   /** Continues with another epoch of the log. Pending events belong to the one before and are delivered first. */
   moveTo(tip: Position): void {
     this.flush();
+    // Their next message is `reset`.
+    this.firsts?.abandonAll();
     this.tip = { epoch: tip.epoch, seq: tip.seq };
     this.ring.clear();
   }
@@ -159,6 +168,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
 
   remove(subscription: S): void {
     this.stopLive(subscription);
+    this.firsts?.abandon(subscription);
     this.subscriptions.delete(subscription);
     this.presence?.remove(subscription);
   }
@@ -171,15 +181,29 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.pendingBytes = 0;
     // Checked once per batch, not per subscription: when it is frozen no subscription is live, and the log has the events.
     if (this.isFrozen) return;
-    const { observer, onUnwritable } = this.options;
+    const { observer, tracer, onUnwritable } = this.options;
     const batch = new EventBatch(pending, onUnwritable);
+    const span = tracer?.delivering(this.definition.pattern, this.name, pending);
+    const sessions = this.live.length;
     const shareable = !this.hasExpired(batch.events);
-    observer.onDelivery?.(this.definition.pattern, pending.length, this.live.length);
+    observer.onDelivery?.(this.definition.pattern, pending.length, sessions);
     // Counted down: a session that is closed for being slow removes itself from the list.
     for (let index = this.live.length - 1; index >= 0; index--) {
       const subscription = this.live[index];
       if (subscription !== undefined) this.deliver(subscription, batch, shareable);
     }
+    this.firsts?.delivered(pending);
+    span?.end(sessions);
+  }
+
+  /** Waits for the first event that a subscription is sent from now on. */
+  awaitFirst(subscription: S, span: FirstEventSpan): void {
+    (this.firsts ??= new FirstEvents()).add(subscription, span);
+  }
+
+  /** A subscription that is behind was sent this event. */
+  replayed(subscription: S, event: ChannelEvent): void {
+    this.firsts?.sent(subscription, event);
   }
 
   /** Sends an ephemeral message: encoded once per variant, dropped where a queue is full. */

@@ -10,6 +10,7 @@ import type { Observer } from './observer.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 import type { Authenticator, RealtimeIdentity, Verifier } from './identity.js';
 import type { SpamPolicy } from './spam.js';
+import type { EngineTracer } from './tracer.js';
 import type { LimitsForUser } from './user-limits.js';
 
 /** Whether the newest connection of a user who has as many as may be is refused, or the oldest ends (4812). */
@@ -192,6 +193,8 @@ export interface EnginePorts extends Pick<
   readonly members: BrokerPresence;
   /** All observers in one. A method that none has is `undefined`. */
   readonly observer: Observer;
+  /** Absent where nothing is traced. */
+  readonly tracer?: EngineTracer | undefined;
 }
 
 /** Whether slow mode and the protection against spam leave a user alone in a channel. */
@@ -216,6 +219,8 @@ export interface EngineOptions {
   readonly isExempt?: IsExempt | undefined;
   /** What is done against spam. Default: nothing, which costs nothing. */
   readonly spam?: SpamPolicy | undefined;
-  /** Metrics, tracing, an audit. Default: none, which costs nothing. */
+  /** Metrics, an audit. Default: none, which costs nothing. */
   readonly observers?: readonly Observer[];
+  /** Traces what happens. Default: nothing, which costs nothing. */
+  readonly tracer?: EngineTracer | undefined;
 }

@@ -128,6 +128,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       ...(onConnect === undefined ? {} : { onConnect }),
       limitsForUser: this.config.limitsForUser,
       observers: [this.audit.observer, ...this.config.observers],
+      tracer: this.config.tracing?.start({ nodeId: settings.nodeId, clock: systemClock, logger }),
       isExempt: this.config.isExempt,
       spam: this.config.spam,
       // A class of the application may recognise clients without a token, so it is always called.

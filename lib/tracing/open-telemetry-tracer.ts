@@ -183,7 +183,11 @@ export class OpenTelemetryTracer implements EngineTracer {
     const { type, pattern, channel } = command;
     if (type === 'hello') {
       const connect = this.connects.spanOf(connection);
-      if (connect !== undefined) this.commands.set(command, connect);
+      if (connect === undefined) return;
+      // A browser sends no header with a WebSocket, and the span has begun.
+      const sent = this.settings.clients === 'ignore' ? undefined : parseTraceparent(command.trace);
+      if (sent !== undefined) connect.addLinks(linksTo(sent));
+      this.commands.set(command, connect);
       return;
     }
     const { parent, links } = this.connects.placeOf(connection, command.trace);

@@ -9,6 +9,7 @@ import type { Connection, ConnectionHandler, Handshake } from '../ports/connecti
 import type { Verifications } from '../access/verifications.js';
 import type { Credentials, Verified } from '../ports/identity.js';
 import { BEHIND_PROXY, clientNetwork } from '../ports/ip-address.js';
+import type { LogSubject } from '../ports/logger.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
@@ -129,7 +130,7 @@ export class Admission implements TransportHost {
     this.deps.observer.onConnectionOpen?.(session.view);
     if (refusal === undefined) return session;
     const name = this.closeOf(refusal);
-    this.log(refusal, session.view.ip, CLOSE_CODES[name].code);
+    this.log(refusal, session.view.ip, CLOSE_CODES[name].code, session.view.about);
     session.close(name, refusal.retryAfterMs);
     return session;
   }
@@ -174,11 +175,12 @@ export class Admission implements TransportHost {
   }
 
   /** The names of these lines are few: a status, and a hint with fixed numbers. */
-  private log({ status, message, hint }: Refusal, ip: string, answer: number): void {
+  private log({ status, message, hint }: Refusal, ip: string, answer: number, about?: LogSubject): void {
     const more = hint === undefined ? '' : ` (${hint})`;
     this.deps.journal.warn(
       `refused ${status} ${hint}`,
       () => `A connection of address ${ip} was refused with ${answer}: ${message}${more}`,
+      about,
     );
   }
 

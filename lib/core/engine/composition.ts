@@ -155,7 +155,8 @@ export function composeEngine(options: EngineOptions) {
   const { lingerMs, ringSize, ringBytes } = settings;
   const { maxServedChannels } = limits;
   const ringBudget = new RingBudget(settings.ringBytesPerNode);
-  const onUnwritable = unwritableLog(journal);
+  const patternOf = (name: string): string | undefined => channels.find(name)?.definition.pattern;
+  const onUnwritable = unwritableLog(journal, patternOf);
   const rings = { ringSize, ringBytes, ringBudget };
   const hub: Hub = new Hub(
     {
@@ -184,7 +185,8 @@ export function composeEngine(options: EngineOptions) {
         else resetter.reset(subscription);
       }),
     onFailed: (subscription, error) => {
-      logger.error(`Delivery failed on connection ${subscription.call.connection.id}`, error);
+      const { about } = subscription.call.connection;
+      logger.error(`Delivery failed on connection ${about.connection}`, error, about);
       subscription.outbox.fail();
     },
   });
@@ -306,7 +308,7 @@ export function composeEngine(options: EngineOptions) {
     watch:
       observer.onCommandStart === undefined && observer.onCommandEnd === undefined
         ? undefined
-        : new CommandWatch(observer, clock, (name) => channels.find(name)?.definition.pattern, tracer),
+        : new CommandWatch(observer, clock, patternOf, tracer),
     commands: {
       greet: (session, command) => hello.run(session, command),
       run: (session, command) => router.run(session, command),

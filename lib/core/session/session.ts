@@ -479,7 +479,7 @@ export class Session
 
   /** What a client may learn of an error (G25): unless it is a `RealtimeError`, only the id under which it is logged. */
   toClientError(error: unknown): RealtimeError {
-    return toClientError(error, this.id, this.deps);
+    return toClientError(error, this.view.about, this.deps);
   }
 
   /** @returns the code that was sent; `undefined` when the session is closed. */

@@ -148,7 +148,7 @@ describe('openTelemetry()', () => {
 });
 
 describe('without tracing', () => {
-  it('a publish keeps the trace that it was given, and nothing else', async () => {
+  it('a publish keeps the trace that it was given, and nothing else (P5d)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const alice = await harness.subscriber('rooms.1');
     for (const given of [undefined, 'odd'])

@@ -140,7 +140,7 @@ describe('spans of one node', () => {
     });
   });
 
-  it('name a publish in the trace that its event carries', async () => {
+  it('name a publish in the trace that its event carries (P5d)', async () => {
     const harness = await start();
     const alice = await harness.subscriber('rooms.1');
     alice.send({ type: 'publish', id: 'p1', channel: 'rooms.1', event: 'said', payload: 1 });
@@ -314,7 +314,7 @@ describe('spans of two nodes', () => {
 });
 
 describe('what is not sampled', () => {
-  it('has no spans, and nothing of a client makes another node record it', async () => {
+  it('has no spans, and nothing of a client makes another node record it (P5d)', async () => {
     await recorder.stop();
     recorder = new SpanRecorder(new AlwaysOffSampler());
     const harness = await start();

@@ -35,7 +35,7 @@ describe('the option trace', () => {
     expect(requests.map((command) => 'trace' in command)).toEqual([false, false]);
     // A publish that is sent again is the same.
     connection.terminate();
-    const again = await (await h.live()).expectCommand('publish');
+    const again = await (await h.back()).expectCommand('publish');
     expect([again.event, again.trace]).toEqual(['a', 'trace-1']);
     expect(calls).toBe(4);
   });

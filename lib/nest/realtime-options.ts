@@ -10,6 +10,7 @@ import type { RealtimeTracing } from '../core/ports/tracer.js';
 import type { LimitsForUser } from '../core/ports/user-limits.js';
 import type { Codec } from '../protocol/codecs/codec.js';
 import type { CompressionOptions, OriginRule, TrustProxy } from '../transports/websocket/index.js';
+import type { RealtimeHooks } from './hooks.js';
 import type { Duration } from './options/duration.js';
 
 /**
@@ -618,6 +619,11 @@ export interface RealtimeModuleOptions {
     /** How long a sink may take for one entry, which is then written again. Default `'10s'`. */
     readonly writeTimeout?: Duration;
   };
+  /**
+   * Calls providers and other servers when a channel gets its first subscriber or loses its last, when a member joins or leaves, and
+   * when a notice finds its user offline: `realtimeHooks()` of `nestjs-realtime/hooks`. Default: none, which costs nothing.
+   */
+  readonly hooks?: RealtimeHooks;
   /**
    * Objects that are notified of what happens, for metrics and tracing; the type `Observer` is in `nestjs-realtime/audit`. Their
    * methods are called on the hot path, synchronously. Default: none, which costs nothing.

@@ -24,7 +24,9 @@ export const ROOMS = {
   tracing: EDGE,
   health: EDGE,
   moderation: EDGE,
+  hooks: EDGE,
   admin: EDGE,
+  hooks: EDGE,
   // A sink of it keeps entries in Redis.
   audit: { ours: ['protocol', 'core', 'nest'] },
   asyncapi: EDGE,

@@ -14,7 +14,6 @@ import { Circuits } from '../access/circuits.js';
 import { ConnectRate } from '../access/connect-rate.js';
 import { NodeConnects } from '../access/node-connects.js';
 import { Verifications } from '../access/verifications.js';
-import { RetryQueue } from '../async/retry-queue.js';
 import { Stalls } from '../async/stalls.js';
 import { TimerWheel } from '../async/timer-wheel.js';
 import { Turns } from '../async/turns.js';
@@ -68,6 +67,7 @@ import { ApplicationLog } from './application-log.js';
 import { ClusterChannels } from './cluster/cluster-channels.js';
 import { ClusterSessions } from './cluster/cluster-sessions.js';
 import { LocalChannels } from './cluster/local-channels.js';
+import { UsersOnline } from './cluster/online-users.js';
 import { LocalSessions } from './cluster/local-sessions.js';
 import { NodeQuestions } from './cluster/node-questions.js';
 import { UserConnections } from './cluster/user-connections.js';
@@ -89,7 +89,7 @@ export type EngineParts = ReturnType<typeof composeEngine>;
 /** Builds the parts of an engine and ties the knots between them. Two engines share nothing. */
 export function composeEngine(options: EngineOptions) {
   const { broker } = options;
-  const { journal, ...ports } = enginePorts(options);
+  const { ports, journal, retries, holds } = enginePorts(options);
   const { settings, clock, entropy, logger, observer, log, bus, tracer } = ports;
   const { limits } = settings;
   assertCapabilities(options.channels, broker);
@@ -100,7 +100,6 @@ export function composeEngine(options: EngineOptions) {
   const drain = new DrainSwitch();
   const stalls = new Stalls(clock);
   const wheel = new TimerWheel(clock, granularityOf(settings), stalls);
-  const retries = new RetryQueue(clock);
   const turns = new Turns(clock);
   const scheduler = new FlushScheduler(
     clock,
@@ -142,16 +141,10 @@ export function composeEngine(options: EngineOptions) {
   const retained = new ClientBytes();
   const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
   const answers = new AnswerSizes({ settings, clock, notices: journal });
-  const planner = new SubscribePlanner(ports, calls, journal);
-  const pump = (subscription: Subscription): void => catchUp.pump(subscription);
-  const resetter: Resetter = new Resetter({
-    ...ports,
-    planner,
-    retries,
-    answers,
-    pump,
-  });
   const erasures = new Erasures(clock, journal);
+  const planner = new SubscribePlanner(ports, calls, journal, erasures);
+  const pump = (subscription: Subscription): void => catchUp.pump(subscription);
+  const resetter: Resetter = new Resetter({ ...ports, planner, retries, answers, pump });
   const { lingerMs, ringSize, ringBytes } = settings;
   const { maxServedChannels } = limits;
   const ringBudget = new RingBudget(settings.ringBytesPerNode);
@@ -170,6 +163,7 @@ export function composeEngine(options: EngineOptions) {
       onBehind: pump,
       erasures,
       onUnwritable,
+      occupancy: holds,
     },
     keeperOwner(resetter),
   );
@@ -351,6 +345,7 @@ export function composeEngine(options: EngineOptions) {
     observer,
     questions,
     clusterSessions: new ClusterSessions(questions, localSessions, entropy),
+    usersOnline: new UsersOnline(questions, sessions),
     clusterChannels: new ClusterChannels(questions, new LocalChannels(hub, clock)),
     nodes,
     admission: new Admission({
@@ -364,6 +359,7 @@ export function composeEngine(options: EngineOptions) {
       sessionDeps,
       unfinished,
       relayed: new RelayedAnswers({ limits: settings.outbox, budget, journal }),
+      erasures,
       drain,
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends, erasures }),
@@ -378,6 +374,7 @@ export function composeEngine(options: EngineOptions) {
     channels,
     sessions,
     hub,
+    holds,
     presence,
     catchUp,
     freshness,

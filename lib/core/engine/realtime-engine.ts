@@ -14,6 +14,7 @@ import type { ApplicationLog } from './application-log.js';
 import type { ClusterChannels } from './cluster/cluster-channels.js';
 import { ClusterNodes } from './cluster/cluster-nodes.js';
 import type { ClusterSessions } from './cluster/cluster-sessions.js';
+import type { UsersOnline } from './cluster/online-users.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { Erasure, type ErasedEvents, type EraseReceipt } from './erasure.js';
 import { drainSessions } from './drain.js';
@@ -44,7 +45,7 @@ export interface EngineStatus {
  * One realtime server without its edges: sessions, logs and the hub between them. Transports bring sessions in, the
  * broker holds the logs, channel definitions bring the application's code. Engines share nothing.
  *
- * @throws RangeError from the constructor, for patterns that overlap or a channel that asks for more than the broker declares.
+ * @throws RangeError from the constructor, for patterns that overlap, or what asks for more than the broker declares.
  */
 export class RealtimeEngine {
   /** What transports are given. */
@@ -79,7 +80,7 @@ export class RealtimeEngine {
   async start(): Promise<void> {
     const { hub, controlApplier, freshness, revocations, reauthorization, presence, admission, nodes } =
       this.parts;
-    const { slow, spam } = this.parts;
+    const { slow, spam, restrictions, catchUp } = this.parts;
     const listener: BrokerListener = {
       onEvents: (channel, events) => {
         slow.note(channel, events);
@@ -92,7 +93,11 @@ export class RealtimeEngine {
         return controlApplier.apply(message);
       },
       onControlCurrent: (forMs) => freshness.prove(forMs),
+      onRestrictions: (kept) => restrictions.liftOthers(kept),
       onControlLost: () => {
+        // What was erased by a record that is lost is not in the log any more.
+        hub.forgetEvents();
+        catchUp.forgetAll();
         // Whatever is under way may have been revoked.
         revocations.forget();
         return reauthorization.reauthorizeAll();
@@ -105,6 +110,7 @@ export class RealtimeEngine {
     await this.options.broker.start(listener, this.options.settings.nodeId);
     await this.parts.questions.start();
     if (this.stopping !== undefined) return;
+    this.parts.holds?.start();
     presence.start();
     admission.start();
   }
@@ -164,6 +170,11 @@ export class RealtimeEngine {
   /** Finds sessions on all nodes. */
   get sessions(): Pick<ClusterSessions, 'list' | 'count'> {
     return this.parts.clusterSessions;
+  }
+
+  /** Finds out whether users have a session on any node. */
+  get usersOnline(): Pick<UsersOnline, 'find'> {
+    return this.parts.usersOnline;
   }
 
   /** Finds the channels that are served on any node. */
@@ -292,6 +303,7 @@ export class RealtimeEngine {
     this.beginDrain();
     for (const session of sessions.list()) session.close('drain');
     presence.stop();
+    this.parts.holds?.close();
     hub.close();
     retries.close();
     freshness.close();

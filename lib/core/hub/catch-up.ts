@@ -50,6 +50,11 @@ export class CatchUp {
     this.pages.forgetChannel(channel);
   }
 
+  /** The same of every channel. */
+  forgetAll(): void {
+    this.pages.clear();
+  }
+
   /** Continues until the subscription is live or has ended. */
   pump(subscription: Subscription): void {
     if (this.waiting.has(subscription)) return;

@@ -25,6 +25,14 @@ interface SnapshotRun extends Position {
   readonly result: Promise<SnapshotState>;
 }
 
+/** Follows which channels have subscribers on this node. */
+export interface Occupancy {
+  /** A channel got its first. */
+  begin(channel: string): void;
+  /** It lost its last. */
+  end(channel: string): void;
+}
+
 /** What the channels of one node share. */
 export interface LocalChannelDeps<S extends Subscriber> extends Pick<
   EnginePorts,
@@ -38,6 +46,7 @@ export interface LocalChannelDeps<S extends Subscriber> extends Pick<
   /** Called with a live subscription that missed events: it catches up from the log. */
   readonly onBehind: (subscription: S) => void;
   readonly onUnwritable: OnUnwritable;
+  readonly occupancy?: Occupancy | undefined;
 }
 
 /**
@@ -160,16 +169,28 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.snapshotRun = undefined;
   }
 
+  /** Holds nothing of the log any more, and stays where it is. */
+  forgetEvents(): void {
+    this.skipTo(this.tip.seq);
+    this.snapshotRun = undefined;
+  }
+
   /** The node no longer serves the channel. */
   close(): void {
     this.ring.clear();
     this.presence?.close();
   }
 
+  add(subscription: S): void {
+    this.subscriptions.add(subscription);
+    if (this.subscriptions.size === 1) this.options.occupancy?.begin(this.name);
+  }
+
   remove(subscription: S): void {
     this.stopLive(subscription);
     this.firsts?.abandon(subscription);
-    this.subscriptions.delete(subscription);
+    const wasThere = this.subscriptions.delete(subscription);
+    if (wasThere && this.subscriptions.size === 0) this.options.occupancy?.end(this.name);
     this.presence?.remove(subscription);
   }
 

@@ -8,7 +8,7 @@ import type { Flushable } from './flush-scheduler.js';
 import type { TurnClient } from '../async/turns.js';
 import type { Connection } from '../ports/connection.js';
 import { DroppedTails, type DroppedRange } from './dropped-tails.js';
-import { plainGap, type Flow, type QueueEntry, type QueuedMessage } from './entry.js';
+import { plainGap, type Flow, type Holding, type QueueEntry, type QueuedMessage } from './entry.js';
 import { SHARE_BYTES, type BudgetedOutbox } from './outbox-budget.js';
 import type { OutboxSession, OutboxShared } from './outbox-shared.js';
 import { OutboxQueue } from './queue.js';
@@ -162,10 +162,10 @@ export class Outbox implements Flushable, BudgetedOutbox {
   /**
    * The same for bytes that were encoded already.
    *
-   * @param isPage whether events of a log are in it.
+   * @param holds what they have that can be erased.
    * @returns `false` where there is no room for them; nothing was queued then.
    */
-  pushAnswer(bytes: Buffer, ref: string | undefined, flow: Flow | undefined, isPage = false): boolean {
+  pushAnswer(bytes: Buffer, ref: string | undefined, flow: Flow | undefined, holds?: Holding): boolean {
     if (this.isClosed || bytes.length === 0) return true;
     // Only what this client does not read counts: an idle connection takes it, whatever waits for others of the account.
     if (this.isFull(bytes.length)) {
@@ -175,14 +175,14 @@ export class Outbox implements Flushable, BudgetedOutbox {
     }
     // Before the message, which may be a `reset`: the gap belongs to the epoch before it.
     if (flow !== undefined) this.announceDroppedTail(flow);
-    this.append({ bytes, flow, ref, isPage });
+    this.append({ bytes, flow, ref, holds });
     return true;
   }
 
   /** Queues the `reset` of a subscription. Where the channel drops events, those of the log before make room for it. */
-  pushReset(bytes: Buffer, flow: Flow): void {
+  pushReset(bytes: Buffer, flow: Flow, hasState: boolean): void {
     const drops = flow.definition.policy.overflow !== 'disconnect';
-    while (!this.pushAnswer(bytes, undefined, flow))
+    while (!this.pushAnswer(bytes, undefined, flow, hasState ? 'start' : undefined))
       if (!drops || !this.queue.dropOldest(flow)) return this.session.close('slow_consumer');
   }
 
@@ -295,13 +295,18 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.report();
   }
 
+  /** Whether the state of a channel waits that a subscription begins with: it may have events that were erased. */
+  holdsStart(channel: string): boolean {
+    return this.queue.holdsStart(channel);
+  }
+
   /**
-   * Removes answers with events of a channel's log, some of which were erased.
+   * Removes answers with events of a channel's log, or with its state, some of which were erased.
    *
    * @returns the commands whose answers they were; the caller answers them with an error.
    */
-  withdrawPages(channel: string): readonly string[] {
-    const refs = this.queue.withdrawPages(channel);
+  withdrawCopies(channel: string): readonly string[] {
+    const refs = this.queue.withdrawCopies(channel);
     this.noteQueue();
     this.report();
     return refs;

@@ -200,6 +200,14 @@ export interface EnginePorts extends Pick<
 /** Whether slow mode and the protection against spam leave a user alone in a channel. */
 export type IsExempt = (user: RealtimeIdentity, channel: string) => boolean;
 
+/** Of which channels the broker records when they get subscribers and members over the whole cluster, and when they lose them. */
+export interface HoldsPolicy {
+  /** Names and patterns, as in `@Channel`. */
+  readonly channels: readonly string[];
+  /** How long a channel stays held after its last subscriber on this node, in milliseconds. */
+  readonly vacatedAfterMs: number;
+}
+
 /** Everything an engine needs. */
 export interface EngineOptions {
   readonly broker: Broker;
@@ -219,6 +227,8 @@ export interface EngineOptions {
   readonly isExempt?: IsExempt | undefined;
   /** What is done against spam. Default: nothing, which costs nothing. */
   readonly spam?: SpamPolicy | undefined;
+  /** For hooks; needs a broker with `transitions`. Default: nothing is held, which costs nothing. */
+  readonly holds?: HoldsPolicy | undefined;
   /** Metrics, an audit. Default: none, which costs nothing. */
   readonly observers?: readonly Observer[];
   /** Traces what happens. Default: nothing, which costs nothing. */

@@ -7,7 +7,7 @@ import type { CommandValidation } from '../../protocol/validation/validate-comma
 import { NO_ALLOWANCE, type Allowance } from '../access/allowances.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import { Outbox, type OutboxSession, type OutboxShared } from '../outbox/outbox.js';
-import type { Flow } from '../outbox/entry.js';
+import type { Flow, Holding } from '../outbox/entry.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import {
   ACCEPTED,
@@ -350,13 +350,19 @@ export class Session
    * Answers a command that only reads, and can be sent again.
    *
    * @param flow the subscription that it is dropped with.
-   * @param isPage whether events of a log are in it.
+   * @param holds what it has that can be erased.
    * @throws RealtimeError as {@link reply}, and `rate_limited` where so much waits for the client already that there is no room
    * for it; nothing was queued then.
    */
-  replyRead(ref: string, payload: unknown, flow: Flow | undefined, handler?: string, isPage = false): number {
+  replyRead(
+    ref: string,
+    payload: unknown,
+    flow: Flow | undefined,
+    handler?: string,
+    holds?: Holding,
+  ): number {
     const bytes = this.deps.answers.encode(this.outbox, ref, payload, handler);
-    if (!this.outbox.pushAnswer(bytes, ref, flow, isPage)) throw noRoom();
+    if (!this.outbox.pushAnswer(bytes, ref, flow, holds)) throw noRoom();
     this.answered(ref, 'ok');
     return bytes.length;
   }

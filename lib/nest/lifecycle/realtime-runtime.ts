@@ -1,6 +1,13 @@
 import type { Server } from 'node:http';
 import { Server as TlsServer } from 'node:tls';
-import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+  type OnModuleInit,
+} from '@nestjs/common';
 import {
   ApplicationConfig,
   DiscoveryService,
@@ -13,6 +20,7 @@ import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
+import type { Observer } from '../../core/ports/observer.js';
 import type { SseTransport } from '../../transports/sse/index.js';
 import { compileTrust } from '../../transports/http/client-address.js';
 import { sharedConnectionOf } from '../adapter/shared-connection.js';
@@ -23,10 +31,12 @@ import { GatewayExplorer, type BridgedGateways } from '../discovery/gateway-expl
 import { HandlerCompiler } from '../enhancers/handler-compiler.js';
 import { ErrorMapper } from '../errors/error-mapper.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
+import type { HooksRun } from '../hooks.js';
 import { isBroker, REALTIME_CONFIG, type RealtimeConfig } from '../options/resolve-options.js';
 import { reportBoot } from './boot-report.js';
 import { compileConnect, ConnectGate } from './connect-gate.js';
 import { NestEngineLogger } from './engine-logger.js';
+import { openHooks } from './open-hooks.js';
 
 /** Least time that the broker has for closing, in milliseconds. */
 const LEAST_STOP_MS = 1_000;
@@ -37,7 +47,9 @@ const LEAST_STOP_MS = 1_000;
  * the first hook to the last.
  */
 @Injectable()
-export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
+export class RealtimeRuntime
+  implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown
+{
   /** Whether clients connect to this application at all; a publisher has none. */
   attaches = false;
   /** Whether transports are attached now. */
@@ -46,8 +58,11 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   feeds: SseTransport | undefined;
   /** @internal Works from the constructor on, so that what happens at boot can be recorded. */
   readonly audit: Audit;
+  /** @internal `undefined` without the option, and while they do not run. */
+  hooks: HooksRun | undefined;
   private running: RealtimeEngine | undefined;
   private stopped = false;
+  private readonly observers: Observer[] = [];
   private readonly logger = new NestEngineLogger();
   private readonly mapper = new ErrorMapper(this.logger, systemEntropy);
 
@@ -84,6 +99,11 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     return this.running;
   }
 
+  /** @internal Adds an observer: from a constructor, as later the engine has been made. */
+  observe(observer: Observer): void {
+    this.observers.push(observer);
+  }
+
   async onModuleInit(): Promise<void> {
     const problems = new BootProblems();
     this.checkSetUp(problems);
@@ -118,6 +138,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       { compiler, discovery, moduleRef, gate },
       problems,
     );
+    const hooks = this.openHooks(broker, problems);
     problems.throwIfAny();
 
     const engine = new RealtimeEngine({
@@ -127,10 +148,11 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       requests: new Map([...requests, ...gateways.requests]),
       ...(onConnect === undefined ? {} : { onConnect }),
       limitsForUser: this.config.limitsForUser,
-      observers: [this.audit.observer, ...this.config.observers],
+      observers: [this.audit.observer, ...this.config.observers, ...this.observers],
       tracer: this.config.tracing?.start({ nodeId: settings.nodeId, clock: systemClock, logger }),
       isExempt: this.config.isExempt,
       spam: this.config.spam,
+      holds: this.config.hooks?.policy.channels.length ? this.config.hooks.policy : undefined,
       // A class of the application may recognise clients without a token, so it is always called.
       settings: auth.mode === 'custom' ? { ...settings, anonymous: true } : settings,
       clock: systemClock,
@@ -141,7 +163,20 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     // Before the start, so that a broker that fails to start is closed with the application.
     this.running = engine;
     await engine.start();
+    this.hooks = hooks;
     reportBoot(this.config, broker, channels, this.attaches, this.logger);
+  }
+
+  /** Their providers are ready only now. */
+  onApplicationBootstrap(): void {
+    this.hooks?.start();
+  }
+
+  /** While their providers can still be called. */
+  async onModuleDestroy(): Promise<void> {
+    const { hooks } = this;
+    this.hooks = undefined;
+    await hooks?.close();
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -158,6 +193,20 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     const closed = await endsWithin(deadlineMs, engine.stop());
     if (!closed)
       this.logger.warn(`The broker did not close within ${deadlineMs} ms; the shutdown continues without it`);
+  }
+
+  private openHooks(broker: Broker, problems: BootProblems): HooksRun | undefined {
+    const { hooks } = this.config;
+    if (hooks === undefined) return undefined;
+    return openHooks(hooks, {
+      broker,
+      moduleRef: this.moduleRef,
+      problems,
+      online: (users) => this.engine.usersOnline.find(users),
+      clock: systemClock,
+      entropy: systemEntropy,
+      logger: this.logger,
+    });
   }
 
   private checkSetUp(problems: BootProblems): void {

@@ -8,6 +8,7 @@ import type { LimitsForUser } from '../../core/ports/user-limits.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
 import type { EngineSettings, InboundLimits } from '../../core/ports/settings.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
+import type { RealtimeHooks } from '../hooks.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
 import { resolveAudit, resolveObservers, type AuditConfig } from './audit-options.js';
 import { resolveAuth, type AuthConfig } from './auth-options.js';
@@ -34,6 +35,7 @@ export interface RealtimeConfig extends ModerationConfig {
   /** Those of the application. */
   readonly observers: readonly Observer[];
   readonly tracing: RealtimeTracing | undefined;
+  readonly hooks: RealtimeHooks | undefined;
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
   /** Whether the application's global guards, interceptors and pipes run on channels and at connect. */
@@ -92,6 +94,12 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     limitsForUser: limits.forUser,
     audit: resolveAudit(reader),
     observers: resolveObservers(reader),
+    hooks: reader.checked(
+      'hooks',
+      isHooks,
+      'is not what realtimeHooks() makes.',
+      'Give realtimeHooks({ … }) of nestjs-realtime/hooks.',
+    ),
     ...resolveModeration(reader.object('moderation')),
     tracing: reader.checked(
       'tracing',
@@ -176,6 +184,10 @@ function isTracing(value: unknown): value is RealtimeTracing {
 
 function isLimitsForUser(value: unknown): value is LimitsForUser {
   return typeof value === 'function';
+}
+
+function isHooks(value: unknown): value is RealtimeHooks {
+  return typeof (value as Partial<RealtimeHooks> | null | undefined)?.open === 'function';
 }
 
 function isConnectHook(value: unknown): value is Type<RealtimeConnectHook> {

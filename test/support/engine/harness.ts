@@ -116,7 +116,14 @@ export class EngineHarness {
     } & Partial<
       Pick<
         EngineOptions,
-        'authenticator' | 'requests' | 'onConnect' | 'observers' | 'limitsForUser' | 'isExempt' | 'spam'
+        | 'authenticator'
+        | 'requests'
+        | 'onConnect'
+        | 'observers'
+        | 'limitsForUser'
+        | 'isExempt'
+        | 'spam'
+        | 'holds'
       >
     > & {
         /** Traces the engine; what it warns of is in `warnings`. */
@@ -138,6 +145,7 @@ export class EngineHarness {
       isExempt: options.isExempt,
       spam: options.spam,
       tracer: options.tracing?.start({ nodeId, clock, logger: { warn } }),
+      holds: options.holds,
       observers: options.observers ?? [],
       settings: settingsWith(settings),
       clock: this.clock,

@@ -14,7 +14,7 @@ afterEach(() => harness?.stop());
 describe('the option trace', () => {
   it('is asked for each command and publish, and sent as it was when these were called', async () => {
     let calls = 0;
-    const h = await start({ trace: () => (++calls % 2 === 1 ? `trace-${calls}` : undefined) });
+    const h = await start({ trace: () => (++calls < 4 ? `trace-${calls}` : undefined) });
     void h.client
       .channel('rooms.1')
       .publish('a')
@@ -32,7 +32,8 @@ describe('the option trace', () => {
       ['a', 'trace-1'],
       ['c', 'trace-3'],
     ]);
-    expect(requests.map((command) => 'trace' in command)).toEqual([false, false]);
+    expect(requests.map(({ trace }) => trace)).toEqual(['trace-2', undefined]);
+    expect(requests.map((command) => 'trace' in command)).toEqual([true, false]);
     // A publish that is sent again is the same.
     connection.terminate();
     const again = await (await h.back()).expectCommand('publish');

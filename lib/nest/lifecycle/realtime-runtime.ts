@@ -25,7 +25,6 @@ import { systemEntropy } from '../../core/ports/entropy.js';
 import type { EngineOptions } from '../../core/ports/settings.js';
 import type { Observer } from '../../core/ports/observer.js';
 import type { ConnectionListener } from '../../core/ports/realtime-connection.js';
-import type { EngineOptions } from '../../core/ports/settings.js';
 import type { SseTransport } from '../../transports/sse/index.js';
 import { compileTrust } from '../../transports/http/client-address.js';
 import { sharedConnectionOf } from '../adapter/shared-connection.js';
@@ -192,6 +191,7 @@ export class RealtimeRuntime
       ...(onConnect === undefined ? {} : { onConnect }),
       limitsForUser: this.config.limitsForUser,
       observers: [this.audit.observer, ...observers],
+      tracer: this.config.tracing?.start({ nodeId: settings.nodeId, clock: systemClock, logger: this.logger }),
       isExempt: this.config.isExempt,
       spam: this.config.spam,
       shedding: this.shedding,

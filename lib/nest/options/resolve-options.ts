@@ -3,6 +3,7 @@ import type { Type } from '@nestjs/common';
 import { memoryBroker } from '../../brokers/memory/index.js';
 import type { Broker } from '../../core/ports/broker.js';
 import type { Observer } from '../../core/ports/observer.js';
+import type { RealtimeTracing } from '../../core/ports/tracer.js';
 import type { LimitsForUser } from '../../core/ports/user-limits.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
 import type { EngineSettings, InboundLimits } from '../../core/ports/settings.js';
@@ -34,6 +35,7 @@ export interface RealtimeConfig extends ModerationConfig {
   readonly audit: AuditConfig;
   /** Those of the application. */
   readonly observers: readonly Observer[];
+  readonly tracing: RealtimeTracing | undefined;
   readonly hooks: RealtimeHooks | undefined;
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
@@ -105,6 +107,12 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
       'Give realtimeHooks({ … }) of nestjs-realtime/hooks.',
     ),
     ...resolveModeration(reader.object('moderation')),
+    tracing: reader.checked(
+      'tracing',
+      isTracing,
+      'cannot trace.',
+      'Give openTelemetry() of nestjs-realtime/tracing, or leave it out.',
+    ),
     broker: resolveBroker(reader),
     publisherOnly,
     globalEnhancers,
@@ -183,6 +191,10 @@ export function isBroker(value: unknown): value is Broker {
 
 function isBrokerOption(value: unknown): value is Broker | (() => Broker) {
   return typeof value === 'function' || isBroker(value);
+}
+
+function isTracing(value: unknown): value is RealtimeTracing {
+  return typeof (value as Partial<RealtimeTracing> | null | undefined)?.start === 'function';
 }
 
 function isLimitsForUser(value: unknown): value is LimitsForUser {

@@ -12,6 +12,7 @@ import type { PresenceTracker } from '../hub/presence-tracker.js';
 import { resumedAt, type RecoveryPlan } from '../hub/recovery.js';
 import { Subscription, type ServedChannel } from '../hub/subscription.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
+import type { EnginePorts } from '../ports/settings.js';
 import { attempt, isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import { requireRoom } from '../session/answers.js';
 import { PendingSubscription } from '../session/channels.js';
@@ -66,7 +67,7 @@ interface Access {
   readonly roster: boolean;
 }
 
-export interface SubscribeDeps extends TurnDeps {
+export interface SubscribeDeps extends TurnDeps, Pick<EnginePorts, 'observer'> {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
   readonly hub: Hub;
@@ -248,7 +249,9 @@ export class Subscribe {
     subscription.begin({ ...plan, resumedAt: resumedAt(plan) });
     subscription.countRetained(attempted.bytes.all);
     session.channels.add(subscription);
-    channel.subscriptions.add(subscription);
+    channel.add(subscription);
+    const { recovery, reason, cause } = plan;
+    this.deps.observer.onSubscribe?.(channel.definition.pattern, recovery, reason ?? cause);
     this.deps.reauthorization.schedule(session, subscription, attempted.access.grant);
     if (presence !== undefined) channel.presence?.follow(subscription, presence);
   }

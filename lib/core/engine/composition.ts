@@ -52,9 +52,10 @@ import { RecentPublishes } from '../log/recent-publishes.js';
 import { FlushPace } from '../outbox/flush-pace.js';
 import { FlushScheduler } from '../outbox/flush-scheduler.js';
 import { ClientBytes } from '../outbox/client-bytes.js';
+import { BlockedOutboxes } from '../outbox/blocked-outboxes.js';
 import { OutboxQueue } from '../outbox/queue.js';
 import { OutboxBudget } from '../outbox/outbox-budget.js';
-import type { EngineOptions, EngineSettings } from '../ports/settings.js';
+import type { EngineOptions } from '../ports/settings.js';
 import { AnswerSizes } from '../session/answers.js';
 import { ConnectionListeners } from '../session/connection-listeners.js';
 import { SessionRegistry } from '../session/registry.js';
@@ -62,7 +63,6 @@ import { CommandWatch } from '../session/command-watch.js';
 import type { SessionDeps } from '../session/session.js';
 import { FrameReader } from '../session/frame-reader.js';
 import { RelayedAnswers } from '../session/relayed-answers.js';
-import { UnfinishedMessages } from '../session/unfinished-messages.js';
 import { AbuseBans } from './abuse-bans.js';
 import { WaitingBytes } from '../session/waiting-bytes.js';
 import { Admission } from './admission.js';
@@ -78,10 +78,13 @@ import { EraseApplier } from './erase-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
 import { inboundLimits } from './inbound-limits.js';
 import { keeperOwner } from './keeper-owner.js';
+import { NodeCounts } from './node-counts.js';
 import { nodeLinkOf } from './node-link.js';
 import { combineObservers } from './observers.js';
 import { RestrictionApplier } from './restriction-applier.js';
 import { spamGuardOf } from './spam-steps.js';
+import { granularityOf } from './timer-granularity.js';
+import { unfinishedMessages } from './unfinished.js';
 import { unwritableLog } from './unwritable-log.js';
 import { userChannelDefinition } from './user-channel.js';
 
@@ -138,11 +141,13 @@ export function composeEngine(options: EngineOptions) {
     sessions,
     circuits: new Circuits({ ...ports, journal }),
   });
-  const appends = new AppendQueue(ports, turns);
+  const measured = new NodeCounts(observer, clock, () => hub);
+  const appends = new AppendQueue(ports, turns, measured.onAppend);
   const presence = new PresenceTracker(ports);
   const queued = new ClientBytes();
   const retained = new ClientBytes();
   const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
+  const blocked = new BlockedOutboxes(budget);
   const answers = new AnswerSizes({ settings, clock, notices: journal });
   const planner = new SubscribePlanner(ports, calls, journal);
   const pump = (subscription: Subscription): void => catchUp.pump(subscription);
@@ -158,11 +163,12 @@ export function composeEngine(options: EngineOptions) {
   const { maxServedChannels } = limits;
   const ringBudget = new RingBudget(settings.ringBytesPerNode);
   const onUnwritable = unwritableLog(journal);
-  const rings = { ringSize, ringBytes, ringBudget };
+  const { channels: counts, sample } = measured;
+  const served = { ringSize, ringBytes, ringBudget, counts, sample };
   const hub: Hub = new Hub(
     {
       ...ports,
-      ...rings,
+      ...served,
       scheduler,
       retries,
       access,
@@ -295,14 +301,8 @@ export function composeEngine(options: EngineOptions) {
     eraser: new EraseApplier({ erasures, hub, catchUp, sessions, unsubscribe, clock }),
   });
 
-  const unfinished = new UnfinishedMessages(limits.maxUnfinishedBytes, (network) =>
-    journal.warn(
-      'unfinished_messages',
-      () =>
-        `A connection of address ${network} was closed with overloaded: clients have sent more of messages that do not end, or ` +
-        `before welcome, than limits.maxUnfinishedBytes allows (${limits.maxUnfinishedBytes} bytes)`,
-    ),
-  );
+  const unfinished = unfinishedMessages(limits, journal);
+  const waiting = new WaitingBytes(limits.maxWaitingCommandBytes);
   const sessionDeps: SessionDeps = {
     ...ports,
     watch:
@@ -324,6 +324,7 @@ export function composeEngine(options: EngineOptions) {
     wheel,
     answers,
     retained,
+    states: measured.states,
     sessions,
     listeners,
     banForAbuse: new AbuseBans({ applier: controlApplier, bus, clock, journal }).ban,
@@ -331,6 +332,8 @@ export function composeEngine(options: EngineOptions) {
     outboxes: {
       limits: settings.outbox,
       budget,
+      traffic: measured.traffic,
+      blocked,
       queued,
       nothing: new OutboxQueue(budget),
       scheduler,
@@ -341,7 +344,7 @@ export function composeEngine(options: EngineOptions) {
     },
     turns,
     stalls,
-    waiting: new WaitingBytes(limits.maxWaitingCommandBytes),
+    waiting,
     frames: new FrameReader({ ...ports, wheel, turns, journal, unfinished }),
     ...inboundLimits(settings),
     journal,
@@ -391,11 +394,14 @@ export function composeEngine(options: EngineOptions) {
     budget,
     appends,
     ringBudget,
+    measured,
+    blocked,
+    bans,
+    addressBans,
+    nodeConnects,
+    recentPublishes,
+    waiting,
+    unfinished,
+    turns,
   };
-}
-
-/** Fine enough that no timer of a session is late by more than a twentieth of it. */
-function granularityOf({ heartbeat, helloTimeoutMs }: EngineSettings): number {
-  const shortest = Math.min(heartbeat.intervalMs, heartbeat.timeoutMs, helloTimeoutMs);
-  return Math.min(250, Math.max(5, Math.floor(shortest / 20)));
 }

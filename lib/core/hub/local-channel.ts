@@ -12,6 +12,8 @@ import type { AccessGuard } from '../access/access-guard.js';
 import { encodedOnce, EventBatch, type OnUnwritable } from '../outbox/encoder.js';
 import { EventRing, type RingBudget } from '../log/event-ring.js';
 import type { FlushableChannel, FlushScheduler } from '../outbox/flush-scheduler.js';
+import type { PublishSample } from '../log/publish-sample.js';
+import type { ChannelCounts, PatternCounts } from './channel-counts.js';
 import { PresenceFeed } from './presence-feed.js';
 import type { Subscriber } from './subscriber.js';
 
@@ -28,6 +30,8 @@ export interface LocalChannelDeps<S extends Subscriber> extends Pick<EnginePorts
   readonly ringSize: number;
   readonly ringBytes: number;
   readonly ringBudget: RingBudget;
+  readonly counts: ChannelCounts;
+  readonly sample: PublishSample;
   readonly scheduler: FlushScheduler;
   readonly access: Pick<AccessGuard, 'isFrozen'>;
   /** Called with a live subscription that missed events: it catches up from the log. */
@@ -44,7 +48,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   tip: Position = { epoch: '', seq: 0 };
   readonly ring: EventRing;
   /** All subscriptions, catching up or live. */
-  readonly subscriptions = new Set<S>();
+  private readonly subscribed = new Set<S>();
   /** Reads that prove positions, by epoch or position; each is kept until the end of the turn of its answer. */
   readonly proofs = new Map<string, Promise<ReadResult>>();
   /** `undefined` where the channel keeps no presence. */
@@ -53,9 +57,12 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   readonly isGuarded: boolean;
   /** The snapshot that is being made, with the tip at its start (P26). */
   private snapshotRun: SnapshotRun | undefined;
+  private readonly counts: PatternCounts;
   private readonly live: S[] = [];
   private pending: ChannelEvent[] = [];
   private pendingBytes = 0;
+  /** When the first of them came, where somebody wants to know. */
+  private pendingSince = 0;
 
   constructor(
     readonly name: string,
@@ -64,6 +71,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   ) {
     this.ring = new EventRing(options.ringSize, options.ringBytes, options.ringBudget);
     this.isGuarded = isGuarded(definition);
+    this.counts = options.counts.of(definition.pattern);
+    this.counts.channels++;
     const { presence } = definition.policy;
     if (presence !== false) this.presence = new PresenceFeed(this, presence.maxMembers, options);
   }
@@ -82,10 +91,16 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.tip = event;
     this.ring.push(event);
     if (this.live.length === 0) return;
-    if (this.pending.length === 0) this.options.scheduler.channel(this);
+    if (this.pending.length === 0) this.begin();
     this.pending.push(event);
     this.pendingBytes += event.size;
     if (this.pendingBytes >= MAX_PENDING_BYTES) this.flush();
+  }
+
+  private begin(): void {
+    const { scheduler, observer, clock } = this.options;
+    scheduler.channel(this);
+    if (observer.onDeliveryEnd !== undefined) this.pendingSince = clock.monotonic();
   }
 
   /** Continues with another epoch of the log. Pending events belong to the one before and are delivered first. */
@@ -100,6 +115,20 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.flush();
     this.tip = { epoch: this.tip.epoch, seq };
     this.ring.clear();
+  }
+
+  get subscriptions(): ReadonlySet<S> {
+    return this.subscribed;
+  }
+
+  /** Whether what is published is delivered to somebody here. */
+  get isHeard(): boolean {
+    return this.live.length > 0;
+  }
+
+  add(subscription: S): void {
+    this.subscribed.add(subscription);
+    this.counts.subscriptions++;
   }
 
   goLive(subscription: S): void {
@@ -155,11 +184,12 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   close(): void {
     this.ring.clear();
     this.presence?.close();
+    this.counts.channels--;
   }
 
   remove(subscription: S): void {
     this.stopLive(subscription);
-    this.subscriptions.delete(subscription);
+    if (this.subscribed.delete(subscription)) this.counts.subscriptions--;
     this.presence?.remove(subscription);
   }
 
@@ -180,20 +210,35 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
       const subscription = this.live[index];
       if (subscription !== undefined) this.deliver(subscription, batch, shareable);
     }
+    this.delivered(batch);
+  }
+
+  private delivered({ events }: EventBatch): void {
+    const { observer, clock, sample } = this.options;
+    const { pattern } = this.definition;
+    observer.onDeliveryEnd?.(pattern, clock.monotonic() - this.pendingSince);
+    if (observer.onPublishDelivered === undefined || !sample.isOf(this.name)) return;
+    const durationMs = sample.end(events, clock.monotonic());
+    if (durationMs !== undefined) observer.onPublishDelivered(pattern, durationMs);
   }
 
   /** Sends an ephemeral message: encoded once per variant, dropped where a queue is full. */
   signal(signal: SignalMessage): void {
     if (this.isFrozen) return;
-    const { clock, onUnwritable } = this.options;
+    const { clock, onUnwritable, observer } = this.options;
+    let sent = 0;
+    let dropped = 0;
     const envelope = { type: 'signal', channel: this.name, ts: clock.now(), ...signal };
     const encode = encodedOnce(envelope, onUnwritable);
     for (const subscription of this.subscriptions) {
       if (subscription.isWithheld) continue;
       const { outbox } = subscription;
       const bytes = encode(outbox.connection.variant);
-      if (bytes !== undefined) outbox.pushDroppable(bytes, subscription);
+      if (bytes === undefined) continue;
+      if (outbox.pushDroppable(bytes, subscription)) sent++;
+      else dropped++;
     }
+    observer.onSignal?.(this.definition.pattern, sent, dropped);
   }
 
   /** Reads the clock only where an event has a `ttl`. */

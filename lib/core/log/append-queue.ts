@@ -28,6 +28,8 @@ export class AppendQueue {
   constructor(
     private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'entropy' | 'observer' | 'settings'>,
     private readonly turns: Pick<Turns, 'afterwards'>,
+    /** Called with each append of which somebody wants to know when it is delivered. */
+    private readonly onAppend?: (channel: string, id: string) => void,
   ) {}
 
   /** Bytes of events that the broker has not answered. */
@@ -53,6 +55,7 @@ export class AppendQueue {
         ),
       );
     this.bytes += bytes;
+    this.onAppend?.(request.channel, request.event.id);
     return new Promise((resolve, reject) => {
       if (this.waiting.length === 0) this.turns.afterwards(this.flush);
       this.waiting.push({ request, pattern, resolve, reject });

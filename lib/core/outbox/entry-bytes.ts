@@ -31,7 +31,8 @@ export function encodeEntry(entry: QueueEntry, now: number, codec: Codec, ports:
 
 function encodeGap(flow: Flow, gap: Readonly<GapEntry>, codec: Codec, { observer }: Observed): Buffer {
   const { epoch, partial, dropped, ...range } = gap;
-  observer.onGap?.(flow.definition.pattern, gap.reason, dropped);
+  const { pattern, policy } = flow.definition;
+  observer.onGap?.(pattern, gap.reason, dropped, policy.overflow);
   const payload = partial ? { ...range, partial } : range;
   return encodeEnvelope({ type: 'gap', channel: flow.name, epoch, payload }, codec);
 }

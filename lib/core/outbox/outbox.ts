@@ -12,6 +12,7 @@ import { plainGap, type Flow, type QueueEntry, type QueuedMessage } from './entr
 import { SHARE_BYTES, type BudgetedOutbox } from './outbox-budget.js';
 import type { OutboxSession, OutboxShared } from './outbox-shared.js';
 import { OutboxQueue } from './queue.js';
+import type { TrafficCounts } from './traffic.js';
 
 export type { OutboxSession, OutboxShared } from './outbox-shared.js';
 
@@ -36,6 +37,8 @@ const DROPPED_TAILS = 16;
  */
 export class Outbox implements Flushable, BudgetedOutbox {
   private busy = 0;
+  /** Of all connections like this one. */
+  readonly traffic: TrafficCounts;
   /** {@link TimerWheel.stamp} of the last frame. */
   sentStamp: number;
   private scheduled = false;
@@ -51,8 +54,6 @@ export class Outbox implements Flushable, BudgetedOutbox {
   private reportedBytes = 0;
   /** What was counted for the client last. */
   private chargedBytes = 0;
-  /** The frame that the socket holds back. */
-  private heldFrame: Buffer | undefined;
 
   constructor(
     readonly connection: Connection,
@@ -60,6 +61,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
     private readonly shared: OutboxShared,
   ) {
     this.sentStamp = shared.wheel.stamp;
+    this.traffic = shared.traffic.of(connection);
   }
 
   private get queue(): OutboxQueue {
@@ -339,7 +341,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
   /** The socket takes bytes again. */
   onDrain(): void {
     this.busy &= ~BLOCKED;
-    this.releaseFrame();
+    this.shared.blocked.free(this);
     this.flush();
   }
 
@@ -360,12 +362,12 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.roomWaiters = undefined;
     this.droppedTails = undefined;
     this.report();
-    if (this.heldFrame !== undefined) this.shared.budget.closes(this);
+    if (this.shared.blocked.has(this)) this.shared.budget.closes(this);
   }
 
   /** The socket is gone, and what it held. */
   gone(): void {
-    this.releaseFrame();
+    this.shared.blocked.free(this);
     this.shared.budget.gone(this);
   }
 
@@ -450,20 +452,15 @@ export class Outbox implements Flushable, BudgetedOutbox {
 
   private write(frame: Buffer): void {
     this.sentStamp = this.shared.wheel.stamp;
+    this.traffic.framesOut++;
+    this.traffic.bytesOut += frame.length;
     // A frame above the socket's high-water mark answers `false` even when the kernel took all of it.
     if (this.connection.write(frame) || this.connection.bufferedBytes === 0) return;
     this.busy |= BLOCKED;
-    this.releaseFrame();
     // Found by the object: one of its own is counted by itself, however many were given the same bytes.
-    this.heldFrame = this.connection.copiesFrames === true ? frame.subarray() : frame;
-    this.shared.budget.hold(this.heldFrame);
+    const held = this.connection.copiesFrames === true ? frame.subarray() : frame;
+    this.shared.blocked.block(this, held, this.shared.clock.monotonic());
     this.report();
-  }
-
-  private releaseFrame(): void {
-    if (this.heldFrame === undefined) return;
-    this.shared.budget.release(this.heldFrame);
-    this.heldFrame = undefined;
   }
 
   private countControl(bytes: number): void {

@@ -13,6 +13,7 @@ import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
+import type { Observer } from '../../core/ports/observer.js';
 import type { SseTransport } from '../../transports/sse/index.js';
 import { compileTrust } from '../../transports/http/client-address.js';
 import { sharedConnectionOf } from '../adapter/shared-connection.js';
@@ -48,6 +49,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   readonly audit: Audit;
   private running: RealtimeEngine | undefined;
   private stopped = false;
+  private readonly observers: Observer[] = [];
   private readonly logger = new NestEngineLogger();
   private readonly mapper = new ErrorMapper(this.logger, systemEntropy);
 
@@ -82,6 +84,11 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   /** @internal The engine, `undefined` before it starts: an application can be closed after a failed start. */
   get engineIfAny(): RealtimeEngine | undefined {
     return this.running;
+  }
+
+  /** @internal Adds an observer: from a constructor, as later the engine has been made. */
+  observe(observer: Observer): void {
+    this.observers.push(observer);
   }
 
   async onModuleInit(): Promise<void> {
@@ -127,7 +134,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       requests: new Map([...requests, ...gateways.requests]),
       ...(onConnect === undefined ? {} : { onConnect }),
       limitsForUser: this.config.limitsForUser,
-      observers: [this.audit.observer, ...this.config.observers],
+      observers: [this.audit.observer, ...this.config.observers, ...this.observers],
       isExempt: this.config.isExempt,
       spam: this.config.spam,
       // A class of the application may recognise clients without a token, so it is always called.

@@ -31,7 +31,7 @@ export const READINGS = {
   memory_limit_bytes: ({ memory }) =>
     Object.entries(memory).map(([name, { maxBytes }]): Reading => [maxBytes, name]),
   broker_up: ({ broker }) => [[broker === 'up' ? 1 : 0]],
-  bans: ({ bans }) => entries({ user: bans.users, address: bans.addresses }),
+  abuse_bans: ({ abuseBans }) => entries({ user: abuseBans.users, address: abuseBans.addresses }),
   restrictions: (stats) => entries(stats.restrictions),
   draining: ({ draining }) => [[Number(draining)]],
   withholding: ({ withholding }) => [[Number(withholding)]],

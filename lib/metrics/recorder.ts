@@ -17,6 +17,20 @@ const CLOSE_REASONS: ReadonlyMap<number, string> = new Map([
 /** Outcomes beside the error codes. */
 const OUTCOMES: ReadonlySet<string> = new Set(['ok', 'duplicate', 'closed']);
 
+/** Acts and results of which alerts are made. */
+const ACTS = [
+  'disconnect',
+  'disconnect_sessions',
+  'revoke',
+  'revoke_pattern',
+  'reauthorize',
+  'ban',
+  'restrict_ban',
+  'restrict_mute',
+  'erase',
+];
+const RESULTS = ['applied', 'partial', 'failed'];
+
 type OfType<Type> = {
   [Name in MetricName]: (typeof METRICS)[Name]['type'] extends Type ? Name : never;
 }[MetricName];
@@ -43,6 +57,8 @@ export class Recorder {
 
   private ofConnections(): Observer {
     const disconnects = this.count('disconnects_total');
+    // There from the start: what appears with its first value has no increase.
+    for (const name of Object.keys(CLOSE_CODES)) disconnects.at(name, 'node');
     const refusals = this.count('refusals_total');
     const limited = this.count('rate_limited_total');
     const changes = this.count('broker_changes_total');
@@ -143,6 +159,7 @@ export class Recorder {
 
   private ofActs(): Observer {
     const acts = this.count('acts_total');
+    for (const name of ACTS) for (const result of RESULTS) acts.at(name, result);
     const durations = this.distribution('act_duration_seconds');
     const spam = this.count('spam_refusals_total');
     const circuits = this.count('circuits_total');

@@ -28,7 +28,8 @@ export interface EngineStats {
   readonly waiting: Readonly<Record<'address_rate' | 'node_rate' | 'verification' | 'turn', number>>;
   /** Credentials that are being verified. */
   readonly verifying: number;
-  readonly bans: { readonly users: number; readonly addresses: number };
+  /** Who is refused for abuse. */
+  readonly abuseBans: { readonly users: number; readonly addresses: number };
   readonly restrictions: Readonly<Record<RestrictedAct, number>>;
   /** Publishes that this node knew as sent before. */
   readonly retries: number;
@@ -65,7 +66,7 @@ export function engineStats(
       turn: parts.turns.size,
     },
     verifying: verifications.size,
-    bans: { users: parts.bans.size, addresses: parts.addressBans.size },
+    abuseBans: { users: parts.bans.size, addresses: parts.addressBans.size },
     restrictions: {
       ban: restrictions.countOf('ban'),
       mute: restrictions.countOf('mute'),

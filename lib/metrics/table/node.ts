@@ -72,18 +72,19 @@ export const NODE_METRICS = {
       'Circuits of handlers that opened, were tried again (`half_open`) or closed; of `all` clients, or of `one`.',
     advice: '`open` of `all`: the handler fails for everybody. Its error is in the log.',
   },
-  bans: {
+  abuse_bans: {
     type: 'gauge',
     unit: 'connections',
     labels: ['of'],
-    meaning: 'Users and addresses that this node refuses; ended ones count until they come again.',
+    meaning:
+      'Users and addresses that this node refuses as they kept exceeding their rates; ended ones count until they come again.',
     advice: 'Grows: an attack, or `abuse` is too strict.',
   },
   restrictions: {
     type: 'gauge',
     unit: 'connections',
     labels: ['act'],
-    meaning: 'Bans in channels, mutes and slow modes that are in force.',
+    meaning: 'Bans, mutes and slow modes of the application that are in force.',
     advice: NORMAL,
   },
   draining: {

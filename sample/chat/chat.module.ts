@@ -7,6 +7,7 @@ import { LOCAL_HOSTS, TOKEN_LIFETIME, type ChatConfig } from './chat.config.js';
 import { HealthModule } from './health/health.module.js';
 import { LobbyGateway } from './lobby/lobby.gateway.js';
 import { LoginController } from './login/login.controller.js';
+import { MetricsModule } from './metrics/metrics.module.js';
 import { PageController } from './page/page.controller.js';
 import { MemoryRooms } from './rooms/memory-rooms.repository.js';
 import { RedisRooms } from './rooms/redis-rooms.repository.js';
@@ -36,6 +37,7 @@ export class ChatModule {
     return {
       module: ChatModule,
       imports: [
+        MetricsModule.register(),
         JwtModule.register({ secret: jwtSecret, signOptions: { expiresIn: TOKEN_LIFETIME } }),
         RealtimeModule.forRoot({
           auth: { jwt: { secret: jwtSecret } },

@@ -26,6 +26,7 @@ export const ROOMS = {
   moderation: EDGE,
   metrics: EDGE,
   admin: EDGE,
+  hooks: EDGE,
   // A sink of it keeps entries in Redis.
   audit: { ours: ['protocol', 'core', 'nest'] },
   asyncapi: EDGE,

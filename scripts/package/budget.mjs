@@ -15,6 +15,7 @@ export const budget = {
     './client/http': 0,
     './client/msgpack': 0,
     './health': 0,
+    './hooks': 0,
     './metrics': 0,
     './moderation': 0,
     './platform-ws': 0,

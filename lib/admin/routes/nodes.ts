@@ -1,6 +1,6 @@
 import { MAX_NODES_PAGE } from '../../core/engine/cluster/cluster-nodes.js';
 import { route, type AdminRoute } from '../route.js';
-import { list, object, record, text } from '../schema.js';
+import { described, list, object, record, text } from '../schema.js';
 import { count, missing, more, node, page } from './answers.js';
 
 export const NODE_ROUTES: readonly AdminRoute[] = [
@@ -20,17 +20,34 @@ export const NODE_ROUTES: readonly AdminRoute[] = [
     method: 'GET',
     path: 'limits',
     authority: 'read',
-    summary: 'The limits of the node that answers, and how much of it is used',
+    summary:
+      'The limits of the node that answers, how much of it is used, and how often it refused since it started',
     input: object({}, {}),
     answer: object(
-      { node: text(512), limits: record, outbox: record, abuse: record, sessions: count, channels: count },
+      {
+        node: text(512),
+        limits: record,
+        outbox: record,
+        abuse: record,
+        sessions: count,
+        channels: count,
+        refusals: described(record, 'how often, by kind'),
+      },
       {},
     ),
     example: {},
-    run: async ({ engine, settings }) => {
+    run: async ({ engine, settings, refusals }) => {
       const { limits, outbox, abuse, nodeId } = settings;
       const { sessions, channels } = engine.status;
-      return Promise.resolve({ node: nodeId, limits, outbox, abuse, sessions, channels });
+      return Promise.resolve({
+        node: nodeId,
+        limits,
+        outbox,
+        abuse,
+        sessions,
+        channels,
+        refusals: refusals.read(),
+      });
     },
   }),
 ];

@@ -28,6 +28,7 @@ import { RedisPresence } from './presence.js';
 import { checkServer } from './server-check.js';
 import { redisSettings, type RedisSettings } from './settings.js';
 import { RedisTipCheck } from './tip-check.js';
+import { RedisTransitions } from './transitions.js';
 
 /**
  * A broker on Redis ≥ 7: logs, dedupe, presence and control records, shared by any number of nodes. An acknowledged event
@@ -47,6 +48,8 @@ export class RedisBroker implements Broker {
   readonly presence: BrokerPresence;
   /** Control records, to every node (G11), and messages to one of them. */
   readonly bus: BrokerBus;
+  /** Which channels are held by a node, and which members by a device (G19). */
+  readonly transitions: RedisTransitions;
   private readonly settings: RedisSettings;
   private readonly keys: RedisKeys;
   private readonly target: RedisTarget;
@@ -126,6 +129,7 @@ export class RedisBroker implements Broker {
     );
     this.log = this.events = log;
     this.presence = this.members = new RedisPresence(commands, keys, settings);
+    this.transitions = new RedisTransitions(commands, keys, settings);
     this.control = new RedisControl(commands, keys, log, settings);
     this.messages = new NodeMessages(commands, keys, settings);
     this.tipCheck = new RedisTipCheck(this.feeds, log, settings);
@@ -185,7 +189,9 @@ export class RedisBroker implements Broker {
     await this.subscriptionsReady();
     await this.heartbeat.start(nodeId);
     await this.events.start();
-    const probes = new Probes(`${PROBE_CHANNELS}${nodeId}`, this.log, settings.clock, settings.entropy);
+    const { clock, entropy } = settings;
+    const why = (): string | undefined => commands.trouble ?? this.appends.failure;
+    const probes = new Probes(`${PROBE_CHANNELS}${nodeId}`, this.log, clock, entropy, why);
     this.probes = probes;
     this.answers = keys.answersTo(nodeId);
     this.messages.start(nodeId, listener);
@@ -211,7 +217,7 @@ export class RedisBroker implements Broker {
     this.tipCheck.close();
     this.members.close();
     this.feeds.closeAll();
-    await Promise.all([this.appends.close(), this.messages.close()]);
+    await Promise.all([this.appends.close(), this.messages.close(), this.transitions.close()]);
     if (this.connected) await this.heartbeat.stop().catch(() => undefined);
     this.probes?.close(notRunning());
     this.control.close();

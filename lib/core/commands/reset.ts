@@ -55,8 +55,10 @@ export class Resetter {
   private async move(subscription: Subscription): Promise<void> {
     const { planner, clock, observer, answers } = this.deps;
     const since = { epoch: subscription.epoch, seq: subscription.cursor };
-    const { plan, snapshot } = await planner.plan(subscription, since);
+    const found = await planner.plan(subscription, since);
     if (subscription.ended || subscription.isFrozen) return;
+    planner.requireUnerased(subscription.name, found);
+    const { plan, snapshot } = found;
     const { outbox, name } = subscription;
     const bytes = outbox.encode({
       type: 'reset',
@@ -66,7 +68,7 @@ export class Resetter {
     });
     if (snapshot !== undefined)
       answers.require(bytes.length, `the snapshot handler of ${subscription.definition.source}`);
-    outbox.pushReset(bytes, subscription);
+    outbox.pushReset(bytes, subscription, snapshot !== undefined);
     if (subscription.ended) return;
     observer.onReset?.(subscription.definition.pattern, plan.recovery);
     subscription.begin({ ...plan, resumedAt: resumedAt(plan) });

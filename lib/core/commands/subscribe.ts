@@ -239,10 +239,13 @@ export class Subscribe {
     const { command, pending } = attempted;
     const { plan, snapshot } = found;
     this.requireAllowed(session, channel, attempted);
+    this.deps.planner.requireUnerased(channel.name, found);
     const members = presence && channel.presence?.answer(subscription, presence);
     const handler =
       snapshot === undefined ? undefined : `the snapshot handler of ${channel.definition.source}`;
-    const bytes = session.replyRead(command.id, toResult(plan, snapshot, members), subscription, handler);
+    const result = toResult(plan, snapshot, members);
+    const holds = snapshot === undefined ? undefined : 'start';
+    const bytes = session.replyRead(command.id, result, subscription, handler, holds);
     if (snapshot !== undefined || members !== undefined) session.chargeAnswer(bytes);
     // Sending the answer can end a session that is too slow for it.
     refuseIfOver(session, pending);

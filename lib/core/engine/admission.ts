@@ -4,6 +4,7 @@ import type { NodeConnects } from '../access/node-connects.js';
 import type { TurnClient } from '../async/turns.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
+import type { ErasedListener, Erasures } from '../log/erasures.js';
 import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
 import type { Verifications } from '../access/verifications.js';
@@ -28,6 +29,7 @@ export interface AdmissionDeps {
   readonly sessionDeps: SessionDeps;
   readonly unfinished: TransportHost['unfinished'];
   readonly relayed: TransportHost['relayed'];
+  readonly erasures: Pick<Erasures, 'listen'>;
   readonly connects: Pick<ConnectRate, 'enter' | 'enterAtOnce' | 'leave'>;
   readonly nodeConnects: Pick<NodeConnects, 'enter' | 'leave'>;
   readonly clock: Pick<Clock, 'monotonic'>;
@@ -71,6 +73,10 @@ export class Admission implements TransportHost {
 
   get relayed(): TransportHost['relayed'] {
     return this.deps.relayed;
+  }
+
+  onErased(listener: ErasedListener): void {
+    this.deps.erasures.listen(listener);
   }
 
   get nodes(): TransportHost['nodes'] {

@@ -2,7 +2,7 @@ import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import type { HistoryResult, PresencePage, PublishResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { fromWireValue } from '../../protocol/wire-value.js';
-import type { ChannelMatch, ChannelRegistry } from '../channel/registry.js';
+import type { ChannelRegistry } from '../channel/registry.js';
 import { readHistory, type HistoryQuery } from '../commands/history.js';
 import type { Hub } from '../hub/hub.js';
 import { readMembers } from '../hub/member-pages.js';
@@ -70,7 +70,7 @@ export class ApplicationLog {
   /** Sends a message that is never stored to the subscribers of this moment. */
   async signal(channel: string, event: string, payload: unknown, user?: string): Promise<void> {
     const { channels, broker, settings } = this.deps;
-    resolve(channels, channel);
+    channels.require(channel);
     requireFree(event);
     const { value, json } = contentOf(payload);
     sizeOf({ event, user }, json, '', settings.limits.maxEventBytes);
@@ -80,7 +80,7 @@ export class ApplicationLog {
   /** Reads a page of the log. */
   async history(channel: string, query: HistoryQuery = {}): Promise<HistoryResult> {
     const { channels, broker, clock, settings, erasures } = this.deps;
-    resolve(channels, channel);
+    channels.require(channel);
     const { maxPageBytes } = settings.limits;
     const page = await readHistory(
       { log: broker.log, erasures },
@@ -96,7 +96,7 @@ export class ApplicationLog {
   /** Reads a page of the members. */
   async members(channel: string, page: { cursor?: string; limit?: number } = {}): Promise<PresencePage> {
     const { channels, broker, settings } = this.deps;
-    const { definition } = resolve(channels, channel);
+    const { definition } = channels.require(channel);
     if (definition.policy.presence === false)
       throw new RealtimeError(
         'bad_request',
@@ -119,7 +119,7 @@ export class ApplicationLog {
     options: ApplicationPublishOptions,
   ): Promise<PublishResult> {
     const { channels, entropy, appends, hub, settings } = this.deps;
-    const { policy, pattern } = (hub.find(channel) ?? resolve(channels, channel)).definition;
+    const { policy, pattern } = (hub.find(channel) ?? channels.require(channel)).definition;
     const { log } = policy;
     const id = options.id ?? entropy.id();
     if (id.length < 1 || id.length > MAX_ID_LENGTH) {
@@ -169,15 +169,5 @@ function requireFree(event: string): void {
   throw new RealtimeError(
     'bad_request',
     `The name of an event may not begin with "$", as ${JSON.stringify(event)} does: such events are the library's. Choose another name`,
-  );
-}
-
-/** @throws RealtimeError `unknown_channel`, which names the channel: the application gave it, and no client reads it. */
-function resolve(channels: ChannelRegistry, channel: string): ChannelMatch {
-  const match = channels.find(channel);
-  if (match !== undefined) return match;
-  throw new RealtimeError(
-    'unknown_channel',
-    `No @Channel matches ${JSON.stringify(channel)}. Check the name`,
   );
 }

@@ -52,7 +52,6 @@ import { RecentPublishes } from '../log/recent-publishes.js';
 import { FlushPace } from '../outbox/flush-pace.js';
 import { FlushScheduler } from '../outbox/flush-scheduler.js';
 import { ClientBytes } from '../outbox/client-bytes.js';
-import { BlockedOutboxes } from '../outbox/blocked-outboxes.js';
 import { OutboxQueue } from '../outbox/queue.js';
 import { OutboxBudget } from '../outbox/outbox-budget.js';
 import type { EngineOptions } from '../ports/settings.js';
@@ -70,20 +69,25 @@ import { ApplicationLog } from './application-log.js';
 import { ClusterChannels } from './cluster/cluster-channels.js';
 import { ClusterSessions } from './cluster/cluster-sessions.js';
 import { LocalChannels } from './cluster/local-channels.js';
+import { UsersOnline } from './cluster/online-users.js';
 import { LocalSessions } from './cluster/local-sessions.js';
 import { NodeQuestions } from './cluster/node-questions.js';
+import { PathCheck } from './cluster/path-check.js';
 import { UserConnections } from './cluster/user-connections.js';
 import { ControlApplier } from './control-applier.js';
 import { EraseApplier } from './erase-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
+import { holdsOf } from './holds.js';
+import { granularityOf } from './granularity.js';
 import { inboundLimits } from './inbound-limits.js';
 import { keeperOwner } from './keeper-owner.js';
 import { NodeCounts } from './node-counts.js';
 import { nodeLinkOf } from './node-link.js';
 import { combineObservers } from './observers.js';
+import { overloadParts } from './overload/overload-parts.js';
+import { Rotation } from './rotation.js';
 import { RestrictionApplier } from './restriction-applier.js';
 import { spamGuardOf } from './spam-steps.js';
-import { granularityOf } from './timer-granularity.js';
 import { unfinishedMessages } from './unfinished.js';
 import { unwritableLog } from './unwritable-log.js';
 import { userChannelDefinition } from './user-channel.js';
@@ -96,9 +100,13 @@ export function composeEngine(options: EngineOptions) {
   const { broker, settings, clock, entropy, logger, onConnect } = options;
   const { limits } = settings;
   const observer = combineObservers(options.observers ?? [], logger);
-  const { log, bus, presence: members } = broker;
+  const { log, bus } = broker;
   const journal = new ThrottledLog(logger, clock);
   const authenticator = new TimedVerifier(options.authenticator, clock, journal);
+  const retries = new RetryQueue(clock);
+  const { presenceLeaseMs: leaseMs } = settings;
+  const holds = holdsOf(options.holds, broker, { clock, entropy, retries, journal, leaseMs });
+  const members = holds?.members ?? broker.presence;
   const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   assertCapabilities(options.channels, broker);
   const listeners = new ConnectionListeners(logger);
@@ -108,11 +116,12 @@ export function composeEngine(options: EngineOptions) {
   const drain = new DrainSwitch();
   const stalls = new Stalls(clock);
   const wheel = new TimerWheel(clock, granularityOf(settings), stalls);
-  const retries = new RetryQueue(clock);
   const turns = new Turns(clock);
   const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
     logger.error('Flushing queues failed', error),
   );
+  const shedding = overloadParts(options, { scheduler, turns, observer, journal });
+  const { overload } = shedding;
 
   const bans = new BanList();
   const addressBans = new BanList();
@@ -134,37 +143,29 @@ export function composeEngine(options: EngineOptions) {
   const allowances = new Allowances({ limitsForUser: options.limitsForUser, settings, journal });
   const connects = new ConnectRate(ports);
   const tickets = new TicketSigner(settings.ticketSecret);
-  const nodeConnects = new NodeConnects({ ...ports, tickets });
+  const nodeConnects = new NodeConnects({ ...ports, tickets, overload });
   const calls = new ApplicationCalls({
     ...ports,
     journal,
     sessions,
     circuits: new Circuits({ ...ports, journal }),
   });
-  const measured = new NodeCounts(observer, clock, () => hub);
+  const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
+  const measured = new NodeCounts(observer, clock, () => hub, budget);
   const appends = new AppendQueue(ports, turns, measured.onAppend);
   const presence = new PresenceTracker(ports);
   const queued = new ClientBytes();
   const retained = new ClientBytes();
-  const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
-  const blocked = new BlockedOutboxes(budget);
   const answers = new AnswerSizes({ settings, clock, notices: journal });
-  const planner = new SubscribePlanner(ports, calls, journal);
-  const pump = (subscription: Subscription): void => catchUp.pump(subscription);
-  const resetter: Resetter = new Resetter({
-    ...ports,
-    planner,
-    retries,
-    answers,
-    pump,
-  });
   const erasures = new Erasures(clock, journal);
+  const planner = new SubscribePlanner(ports, calls, journal, erasures);
+  const pump = (subscription: Subscription): void => catchUp.pump(subscription);
+  const resetter: Resetter = new Resetter({ ...ports, planner, retries, answers, pump });
   const { lingerMs, ringSize, ringBytes } = settings;
   const { maxServedChannels } = limits;
   const ringBudget = new RingBudget(settings.ringBytesPerNode);
   const onUnwritable = unwritableLog(journal);
-  const { channels: counts, sample } = measured;
-  const served = { ringSize, ringBytes, ringBudget, counts, sample };
+  const served = { ringSize, ringBytes, ringBudget, counts: measured.channels, sample: measured.sample };
   const hub: Hub = new Hub(
     {
       ...ports,
@@ -177,6 +178,8 @@ export function composeEngine(options: EngineOptions) {
       onBehind: pump,
       erasures,
       onUnwritable,
+      ...shedding,
+      occupancy: holds,
     },
     keeperOwner(resetter),
   );
@@ -267,6 +270,7 @@ export function composeEngine(options: EngineOptions) {
     },
     drain,
     clock,
+    overload,
   );
   const recentLineages = new RecentLineages(
     limits.maxRateBuckets,
@@ -291,6 +295,7 @@ export function composeEngine(options: EngineOptions) {
     verifications,
     calls,
     allowances,
+    overload,
   });
   const acts = { sessions, bans, addressBans, revocations, unsubscribe, clock };
   const controlApplier: ControlApplier = new ControlApplier({
@@ -303,8 +308,10 @@ export function composeEngine(options: EngineOptions) {
 
   const unfinished = unfinishedMessages(limits, journal);
   const waiting = new WaitingBytes(limits.maxWaitingCommandBytes);
+  const rotation = new Rotation({ ...ports, wheel, sessions, drain });
   const sessionDeps: SessionDeps = {
     ...ports,
+    rotation,
     watch:
       observer.onCommandStart === undefined && observer.onCommandEnd === undefined
         ? undefined
@@ -333,7 +340,7 @@ export function composeEngine(options: EngineOptions) {
       limits: settings.outbox,
       budget,
       traffic: measured.traffic,
-      blocked,
+      blocked: measured.blocked,
       queued,
       nothing: new OutboxQueue(budget),
       scheduler,
@@ -353,7 +360,9 @@ export function composeEngine(options: EngineOptions) {
   return {
     observer,
     questions,
+    pathCheck: new PathCheck({ questions, clock, probe: (timeoutMs) => broker.probe(timeoutMs) }),
     clusterSessions: new ClusterSessions(questions, localSessions, entropy),
+    usersOnline: new UsersOnline(questions, sessions),
     clusterChannels: new ClusterChannels(questions, new LocalChannels(hub, clock)),
     nodes,
     admission: new Admission({
@@ -367,6 +376,7 @@ export function composeEngine(options: EngineOptions) {
       sessionDeps,
       unfinished,
       relayed: new RelayedAnswers({ limits: settings.outbox, budget, journal }),
+      erasures,
       drain,
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends, erasures }),
@@ -381,6 +391,7 @@ export function composeEngine(options: EngineOptions) {
     channels,
     sessions,
     hub,
+    holds,
     presence,
     catchUp,
     freshness,
@@ -388,20 +399,14 @@ export function composeEngine(options: EngineOptions) {
     scheduler,
     wheel,
     drain,
+    ...shedding,
+    rotation,
     listeners,
     queued,
     retained,
     budget,
     appends,
     ringBudget,
-    measured,
-    blocked,
-    bans,
-    addressBans,
-    nodeConnects,
-    recentPublishes,
-    waiting,
-    unfinished,
-    turns,
+    ...{ measured, recentPublishes, waiting, unfinished, turns, bans, addressBans, nodeConnects },
   };
 }

@@ -44,8 +44,9 @@ export function engineStats(
   { settings, clock }: EngineOptions,
   broker: BrokerState,
 ): EngineStats {
+  const { blocked } = parts.measured;
   const { limits, outbox, ringBytesPerNode } = settings;
-  const { blocked, budget, restrictions, recentPublishes, verifications } = parts;
+  const { budget, restrictions, recentPublishes, verifications } = parts;
   return {
     traffic: parts.measured.traffic.list(),
     sessions: parts.measured.states.list(),

@@ -9,20 +9,34 @@ import {
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { AccessGuard } from '../access/access-guard.js';
+import type { OverloadSwitch } from '../access/overload-switch.js';
+import { partialGap } from '../outbox/entry.js';
 import { encodedOnce, EventBatch, type OnUnwritable } from '../outbox/encoder.js';
 import { EventRing, type RingBudget } from '../log/event-ring.js';
 import type { FlushableChannel, FlushScheduler } from '../outbox/flush-scheduler.js';
 import type { PublishSample } from '../log/publish-sample.js';
 import type { ChannelCounts, PatternCounts } from './channel-counts.js';
 import { PresenceFeed } from './presence-feed.js';
+import type { LowPriority } from './low-priority.js';
 import type { Subscriber } from './subscriber.js';
+import { thinOut, type Missing } from './thinned-events.js';
 
 /** Bytes of a batch at which it is delivered before the end of the turn. */
 const MAX_PENDING_BYTES = 1024 * 1024;
+/** Events that wait at most while the channel is thinned out, before those that newer ones replace go. Half of both may stay. */
+const MAX_HELD = 1_024;
 
 interface SnapshotRun extends Position {
   readonly handler: SnapshotHandler;
   readonly result: Promise<SnapshotState>;
+}
+
+/** Follows which channels have subscribers on this node. */
+export interface Occupancy {
+  /** A channel got its first. */
+  begin(channel: string): void;
+  /** It lost its last. */
+  end(channel: string): void;
 }
 
 /** What the channels of one node share. */
@@ -34,9 +48,12 @@ export interface LocalChannelDeps<S extends Subscriber> extends Pick<EnginePorts
   readonly sample: PublishSample;
   readonly scheduler: FlushScheduler;
   readonly access: Pick<AccessGuard, 'isFrozen'>;
+  readonly overload: Pick<OverloadSwitch, 'isOn'>;
+  readonly lowPriority: LowPriority;
   /** Called with a live subscription that missed events: it catches up from the log. */
   readonly onBehind: (subscription: S) => void;
   readonly onUnwritable: OnUnwritable;
+  readonly occupancy?: Occupancy | undefined;
 }
 
 /**
@@ -63,6 +80,10 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   private pendingBytes = 0;
   /** When the first of them came, where somebody wants to know. */
   private pendingSince = 0;
+  /** What was left out of {@link pending}, while the node sheds load. */
+  private missing: Missing | undefined;
+  /** Where its priority is low. */
+  private readonly low: LowPriority | undefined;
 
   constructor(
     readonly name: string,
@@ -73,7 +94,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.isGuarded = isGuarded(definition);
     this.counts = options.counts.of(definition.pattern);
     this.counts.channels++;
-    const { presence } = definition.policy;
+    const { presence, priority } = definition.policy;
+    if (priority === 'low') this.low = options.lowPriority;
     if (presence !== false) this.presence = new PresenceFeed(this, presence.maxMembers, options);
   }
 
@@ -91,15 +113,19 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.tip = event;
     this.ring.push(event);
     if (this.live.length === 0) return;
-    if (this.pending.length === 0) this.begin();
+    const isHeld = this.low?.isHolding === true;
+    if (this.pending.length === 0) this.begin(isHeld);
     this.pending.push(event);
     this.pendingBytes += event.size;
-    if (this.pendingBytes >= MAX_PENDING_BYTES) this.flush();
+    if (isHeld) {
+      if (this.pending.length >= MAX_HELD || this.pendingBytes >= MAX_PENDING_BYTES) this.thinOut();
+    } else if (this.pendingBytes >= MAX_PENDING_BYTES) this.flush();
   }
 
-  private begin(): void {
+  private begin(isHeld: boolean): void {
     const { scheduler, observer, clock } = this.options;
-    scheduler.channel(this);
+    if (isHeld) this.low?.hold(this);
+    else scheduler.channel(this);
     if (observer.onDeliveryEnd !== undefined) this.pendingSince = clock.monotonic();
   }
 
@@ -129,6 +155,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   add(subscription: S): void {
     this.subscribed.add(subscription);
     this.counts.subscriptions++;
+    if (this.subscribed.size === 1) this.options.occupancy?.begin(this.name);
   }
 
   goLive(subscription: S): void {
@@ -180,8 +207,15 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.snapshotRun = undefined;
   }
 
+  /** Holds nothing of the log any more, and stays where it is. */
+  forgetEvents(): void {
+    this.skipTo(this.tip.seq);
+    this.snapshotRun = undefined;
+  }
+
   /** The node no longer serves the channel. */
   close(): void {
+    this.low?.forget(this);
     this.ring.clear();
     this.presence?.close();
     this.counts.channels--;
@@ -189,20 +223,27 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
 
   remove(subscription: S): void {
     this.stopLive(subscription);
-    if (this.subscribed.delete(subscription)) this.counts.subscriptions--;
+    if (this.subscribed.delete(subscription)) {
+      this.counts.subscriptions--;
+      if (this.subscribed.size === 0) this.options.occupancy?.end(this.name);
+    }
     this.presence?.remove(subscription);
   }
 
   /** Hands the turn's events to the live subscriptions. */
   flush(): void {
     if (this.pending.length === 0) return;
-    const { pending } = this;
+    if (this.low?.isHolding === true) this.thinOut();
+    const { pending, missing } = this;
     this.pending = [];
     this.pendingBytes = 0;
+    this.missing = undefined;
     // Checked once per batch, not per subscription: when it is frozen no subscription is live, and the log has the events.
     if (this.isFrozen) return;
     const { observer, onUnwritable } = this.options;
-    const batch = new EventBatch(pending, onUnwritable);
+    const { retain } = this.definition.policy.log;
+    const gap = missing && { ...missing, recoverable: retain };
+    const batch = new EventBatch(pending, onUnwritable, gap);
     const shareable = !this.hasExpired(batch.events);
     observer.onDelivery?.(this.definition.pattern, pending.length, this.live.length);
     // Counted down: a session that is closed for being slow removes itself from the list.
@@ -224,8 +265,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
 
   /** Sends an ephemeral message: encoded once per variant, dropped where a queue is full. */
   signal(signal: SignalMessage): void {
-    if (this.isFrozen) return;
-    const { clock, onUnwritable, observer } = this.options;
+    const { clock, onUnwritable, observer, overload } = this.options;
+    if (this.isFrozen || overload.isOn('presence')) return;
     let sent = 0;
     let dropped = 0;
     const envelope = { type: 'signal', channel: this.name, ts: clock.now(), ...signal };
@@ -239,6 +280,20 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
       else dropped++;
     }
     observer.onSignal?.(this.definition.pattern, sent, dropped);
+  }
+
+  /** Keeps what is newest of the events that wait. */
+  private thinOut(): void {
+    const most = { events: MAX_HELD / 2, bytes: MAX_PENDING_BYTES / 2 };
+    const { events, missing } = thinOut(this.pending, this.missing, most);
+    this.pending = [...events];
+    this.pendingBytes = events.reduce((sum, { size }) => sum + size, 0);
+    this.missing = missing;
+  }
+
+  private noteGap(events: number): void {
+    const { pattern, policy } = this.definition;
+    this.options.observer.onGap?.(pattern, 'conflated', events, policy.overflow);
   }
 
   /** Reads the clock only where an event has a `ttl`. */
@@ -255,6 +310,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
       if (frame !== undefined && outbox.takes(batch, frame)) {
         subscription.advance(batch.last);
         outbox.writeShared(frame);
+        if (batch.gap !== undefined) this.noteGap(batch.gap.count);
         return;
       }
     }
@@ -262,8 +318,21 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
       this.stopLive(subscription);
       return this.options.onBehind(subscription);
     }
+    let { gap } = batch;
+    // Who reads slowly is not sent more announcements than it reads: it continues from the log when it does.
+    if (gap !== undefined && !outbox.hasRoom) {
+      this.stopLive(subscription);
+      return this.options.onBehind(subscription);
+    }
     for (const event of batch.events) {
       if (event.seq <= subscription.cursor) continue;
+      if (gap !== undefined && event.seq > gap.from) {
+        const from = Math.max(gap.from, subscription.cursor + 1);
+        const { to, count, recoverable } = gap;
+        if (from <= to)
+          outbox.pushGap(subscription, partialGap(from, to, recoverable, subscription.epoch, count));
+        gap = undefined;
+      }
       subscription.advance(event.seq);
       outbox.pushEvent(subscription, event);
       if (subscription.ended) return;

@@ -1,14 +1,21 @@
 import type { Envelope } from '../../protocol/envelope.js';
-import type { GapReason, Position } from '../../protocol/position.js';
+import type { Position } from '../../protocol/position.js';
 import { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
 import { encodeEnvelope, type EventBatch } from './encoder.js';
-import { encodeEntry, entryOf } from './entry-bytes.js';
+import { entryOf, takeEntries } from './entry-bytes.js';
 import type { Flushable } from './flush-scheduler.js';
 import type { TurnClient } from '../async/turns.js';
 import type { Connection } from '../ports/connection.js';
 import { DroppedTails, type DroppedRange } from './dropped-tails.js';
-import { plainGap, type Flow, type QueueEntry, type QueuedMessage } from './entry.js';
+import {
+  plainGap,
+  type Flow,
+  type GapEntry,
+  type Holding,
+  type QueueEntry,
+  type QueuedMessage,
+} from './entry.js';
 import { SHARE_BYTES, type BudgetedOutbox } from './outbox-budget.js';
 import type { OutboxSession, OutboxShared } from './outbox-shared.js';
 import { OutboxQueue } from './queue.js';
@@ -16,8 +23,6 @@ import type { TrafficCounts } from './traffic.js';
 
 export type { OutboxSession, OutboxShared } from './outbox-shared.js';
 
-/** Most bytes of one frame that the outbox assembles; the rest goes into the next. */
-const MAX_FRAME_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 /** Share of the limits below which a replay may add more. */
 const ROOM = 0.25;
@@ -164,10 +169,10 @@ export class Outbox implements Flushable, BudgetedOutbox {
   /**
    * The same for bytes that were encoded already.
    *
-   * @param isPage whether events of a log are in it.
+   * @param holds what they have that can be erased.
    * @returns `false` where there is no room for them; nothing was queued then.
    */
-  pushAnswer(bytes: Buffer, ref: string | undefined, flow: Flow | undefined, isPage = false): boolean {
+  pushAnswer(bytes: Buffer, ref: string | undefined, flow: Flow | undefined, holds?: Holding): boolean {
     if (this.isClosed || bytes.length === 0) return true;
     // Only what this client does not read counts: an idle connection takes it, whatever waits for others of the account.
     if (this.isFull(bytes.length)) {
@@ -177,14 +182,14 @@ export class Outbox implements Flushable, BudgetedOutbox {
     }
     // Before the message, which may be a `reset`: the gap belongs to the epoch before it.
     if (flow !== undefined) this.announceDroppedTail(flow);
-    this.append({ bytes, flow, ref, isPage });
+    this.append({ bytes, flow, ref, holds });
     return true;
   }
 
   /** Queues the `reset` of a subscription. Where the channel drops events, those of the log before make room for it. */
-  pushReset(bytes: Buffer, flow: Flow): void {
+  pushReset(bytes: Buffer, flow: Flow, hasState: boolean): void {
     const drops = flow.definition.policy.overflow !== 'disconnect';
-    while (!this.pushAnswer(bytes, undefined, flow))
+    while (!this.pushAnswer(bytes, undefined, flow, hasState ? 'start' : undefined))
       if (!drops || !this.queue.dropOldest(flow)) return this.session.close('slow_consumer');
   }
 
@@ -235,10 +240,11 @@ export class Outbox implements Flushable, BudgetedOutbox {
     if (!this.isClosed) this.append({ bytes: this.encode(envelope), flow });
   }
 
-  /** Queues the announcement of a range that is missing (P25). */
-  pushGap(flow: Flow, from: number, to: number, reason: GapReason, recoverable: boolean): void {
+  /** Queues the announcement of a range that is missing, or of a partial one, behind what was dropped before it (P25). */
+  pushGap(flow: Flow, gap: GapEntry): void {
     if (this.isClosed) return;
-    this.append({ flow, gap: plainGap(from, to, reason, recoverable, flow.epoch) });
+    this.announceDroppedTail(flow);
+    this.append({ flow, gap });
   }
 
   /**
@@ -297,13 +303,18 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.report();
   }
 
+  /** Whether the state of a channel waits that a subscription begins with: it may have events that were erased. */
+  holdsStart(channel: string): boolean {
+    return this.queue.holdsStart(channel);
+  }
+
   /**
-   * Removes answers with events of a channel's log, some of which were erased.
+   * Removes answers with events of a channel's log, or with its state, some of which were erased.
    *
    * @returns the commands whose answers they were; the caller answers them with an error.
    */
-  withdrawPages(channel: string): readonly string[] {
-    const refs = this.queue.withdrawPages(channel);
+  withdrawCopies(channel: string): readonly string[] {
+    const refs = this.queue.withdrawCopies(channel);
     this.noteQueue();
     this.report();
     return refs;
@@ -387,7 +398,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
       this.control = undefined;
       this.countControl(-this.controlBytes);
       this.busy &= ~CONTROL;
-      this.takeData(envelopes);
+      takeEntries(this.queue, envelopes, this.connection.variant.codec, this.shared);
       this.noteQueue();
       if (envelopes.length === 0) continue;
       this.write(this.connection.frame?.(envelopes) ?? this.connection.variant.frame(envelopes));
@@ -422,21 +433,6 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.staged = undefined;
     this.stagedBytes = 0;
     this.write(frame);
-  }
-
-  private takeData(into: Buffer[]): void {
-    let bytes = 0;
-    // Most answers ask for no time.
-    let now: number | undefined;
-    while (bytes < MAX_FRAME_BYTES) {
-      const entry = this.queue.shift();
-      if (entry === undefined) return;
-      if (entry.event !== undefined) now ??= this.shared.clock.monotonic();
-      const encoded = encodeEntry(entry, now ?? 0, this.connection.variant.codec, this.shared);
-      entry.release();
-      into.push(encoded);
-      bytes += encoded.length;
-    }
   }
 
   private entryOf(flow: Flow, event: ChannelEvent): QueueEntry {
@@ -544,7 +540,9 @@ export class Outbox implements Flushable, BudgetedOutbox {
   private announceDroppedTail(flow: Flow): void {
     const dropped = this.forgetDroppedTail(flow);
     if (dropped === undefined) return;
-    this.pushGap(flow, dropped.from, dropped.to, 'overflow', flow.definition.policy.log.retain);
+    const { from, to } = dropped;
+    const { retain } = flow.definition.policy.log;
+    this.append({ flow, gap: plainGap(from, to, 'overflow', retain, flow.epoch) });
   }
 
   private forgetDroppedTail(flow: Flow): DroppedRange | undefined {

@@ -5,6 +5,8 @@ import type { ChannelEvent, EventDraft } from './channel-event.js';
 import type { ControlMessage, ControlReceipt } from './control.js';
 import type { EraseRequest } from './erasure.js';
 import type { MaybePromise } from './maybe-promise.js';
+import type { RestrictionName } from './moderation.js';
+import type { BrokerTransitions } from './transitions.js';
 
 /** How far an acknowledged event survives (G1). */
 export type Durability = 'process' | 'broker' | 'replicated';
@@ -249,6 +251,12 @@ export interface BrokerListener {
    */
   onControlLost(): MaybePromise<void>;
   /**
+   * Called before `onControlLost` where only records are lost, and not what the broker stores of them: all bans of users and
+   * restrictions that hold. What else the node has of them was lifted by a record that it missed. Optional: without it that stays
+   * in force on this node.
+   */
+  onRestrictions?(kept: readonly RestrictionName[]): void;
+  /**
    * Called with bytes that a node sent to this one ({@link BrokerBus.send}), which are the listener's own. Optional: without it
    * they are dropped.
    *
@@ -284,6 +292,8 @@ export interface Broker {
   readonly presence: BrokerPresence;
   /** Control records, and messages between nodes. */
   readonly bus: BrokerBus;
+  /** Transitions over the whole cluster, which channels are held, and which members. Optional. */
+  readonly transitions?: BrokerTransitions;
   /**
    * Resolves once the broker was reached. Before that the listener is notified of `up`, and of the bans that hold, also those
    * for abuse, as records of `control`: they may be older than this node.

@@ -7,7 +7,7 @@ import type { CommandValidation } from '../../protocol/validation/validate-comma
 import { NO_ALLOWANCE, type Allowance } from '../access/allowances.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import { Outbox, type OutboxSession, type OutboxShared } from '../outbox/outbox.js';
-import type { Flow } from '../outbox/entry.js';
+import type { Flow, Holding } from '../outbox/entry.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import {
   ACCEPTED,
@@ -71,6 +71,10 @@ export interface SessionDeps extends InboundDeps, CommandFlowDeps, Pick<Retained
   readonly frames: FrameReader;
   readonly states: Pick<SessionStates, 'move'>;
   readonly sessions: { remove(session: Session): void };
+  readonly rotation: {
+    begin(session: Session): Scheduled | undefined;
+    end(session: Session): void;
+  };
   readonly listeners: ConnectionListener;
   /** Called before queued bytes are written: a proof of the revokes that has expired must be noticed first (G11). */
   readonly beforeWrite: () => void;
@@ -121,7 +125,8 @@ export class Session
   /** Bytes that the node keeps for it for as long as it lives. */
   private retained = 0;
   private closeCode: number | undefined;
-  private helloTimer: Scheduled | undefined;
+  /** Until `welcome` that of `hello`, then that of its age, where connections have a longest one. */
+  private lifeTimer: Scheduled | undefined;
   private publishLanes: PublishLanes | undefined;
 
   constructor(
@@ -144,7 +149,7 @@ export class Session
     this.flow = new CommandFlow(deps, this, this.inbound);
     this.tokenWatch = new TokenWatch(deps, this);
     this.heartbeat = new Heartbeat(wheel, settings.heartbeat, this);
-    this.helloTimer = wheel.schedule(settings.helloTimeoutMs, this);
+    this.lifeTimer = wheel.schedule(settings.helloTimeoutMs, this);
   }
 
   /** Who the client was verified to be; `undefined` for an anonymous one. */
@@ -309,7 +314,7 @@ export class Session
     this.enter('closed');
     this.outbox.traffic.open--;
     this.closeCode = code;
-    this.helloTimer?.cancel();
+    this.lifeTimer?.cancel();
     this.heartbeat.stop();
     this.tokenWatch.stop();
     this.reading.stop();
@@ -330,9 +335,10 @@ export class Session
     this.outbox.pushControl({ type: 'ping', id: entropy.id(), ts: clock.now() });
   }
 
-  /** The time for `hello` has passed. */
+  /** The time for `hello` has passed, or it is old. */
   onTimer(): void {
-    if (this.state === 'hello') this.close('protocol_error');
+    if (this.isLive) this.deps.rotation.end(this);
+    else if (this.state === 'hello') this.close('protocol_error');
     else if (this.state === 'authenticating') this.close('internal');
   }
 
@@ -359,13 +365,19 @@ export class Session
    * Answers a command that only reads, and can be sent again.
    *
    * @param flow the subscription that it is dropped with.
-   * @param isPage whether events of a log are in it.
+   * @param holds what it has that can be erased.
    * @throws RealtimeError as {@link reply}, and `rate_limited` where so much waits for the client already that there is no room
    * for it; nothing was queued then.
    */
-  replyRead(ref: string, payload: unknown, flow: Flow | undefined, handler?: string, isPage = false): number {
+  replyRead(
+    ref: string,
+    payload: unknown,
+    flow: Flow | undefined,
+    handler?: string,
+    holds?: Holding,
+  ): number {
     const bytes = this.deps.answers.encode(this.outbox, ref, payload, handler);
-    if (!this.outbox.pushAnswer(bytes, ref, flow, isPage)) throw noRoom();
+    if (!this.outbox.pushAnswer(bytes, ref, flow, holds)) throw noRoom();
     this.answered(ref, 'ok');
     return bytes.length;
   }
@@ -389,8 +401,8 @@ export class Session
   /** Called after `welcome`. */
   goLive(): void {
     this.enter('live');
-    this.helloTimer?.cancel();
-    this.helloTimer = undefined;
+    this.lifeTimer?.cancel();
+    this.lifeTimer = this.deps.rotation.begin(this);
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
     this.deps.listeners.opened(this.view);
     this.deps.frames.welcome(this);

@@ -1,6 +1,13 @@
 import type { Server } from 'node:http';
 import { Server as TlsServer } from 'node:tls';
-import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+  type OnModuleInit,
+} from '@nestjs/common';
 import {
   ApplicationConfig,
   DiscoveryService,
@@ -8,11 +15,13 @@ import {
   HttpAdapterHost,
   ModuleRef,
 } from '@nestjs/core';
+import { OwnProcess } from '../../core/engine/overload/process-sampler.js';
 import { Audit } from '../../core/engine/audit/audit.js';
 import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
+import type { EngineOptions } from '../../core/ports/settings.js';
 import type { Observer } from '../../core/ports/observer.js';
 import type { SseTransport } from '../../transports/sse/index.js';
 import { compileTrust } from '../../transports/http/client-address.js';
@@ -24,10 +33,12 @@ import { GatewayExplorer, type BridgedGateways } from '../discovery/gateway-expl
 import { HandlerCompiler } from '../enhancers/handler-compiler.js';
 import { ErrorMapper } from '../errors/error-mapper.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
+import type { HooksRun } from '../hooks.js';
 import { isBroker, REALTIME_CONFIG, type RealtimeConfig } from '../options/resolve-options.js';
 import { reportBoot } from './boot-report.js';
 import { compileConnect, ConnectGate } from './connect-gate.js';
 import { NestEngineLogger } from './engine-logger.js';
+import { openHooks } from './open-hooks.js';
 
 /** Least time that the broker has for closing, in milliseconds. */
 const LEAST_STOP_MS = 1_000;
@@ -38,7 +49,9 @@ const LEAST_STOP_MS = 1_000;
  * the first hook to the last.
  */
 @Injectable()
-export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
+export class RealtimeRuntime
+  implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown
+{
   /** Whether clients connect to this application at all; a publisher has none. */
   attaches = false;
   /** Whether transports are attached now. */
@@ -47,6 +60,8 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   feeds: SseTransport | undefined;
   /** @internal Works from the constructor on, so that what happens at boot can be recorded. */
   readonly audit: Audit;
+  /** @internal `undefined` without the option, and while they do not run. */
+  hooks: HooksRun | undefined;
   private running: RealtimeEngine | undefined;
   private stopped = false;
   private readonly observers: Observer[] = [];
@@ -125,6 +140,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       { compiler, discovery, moduleRef, gate },
       problems,
     );
+    const hooks = this.openHooks(broker, problems);
     problems.throwIfAny();
 
     const engine = new RealtimeEngine({
@@ -137,6 +153,8 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       observers: [this.audit.observer, ...this.config.observers, ...this.observers],
       isExempt: this.config.isExempt,
       spam: this.config.spam,
+      shedding: this.shedding,
+      holds: this.config.hooks?.policy.channels.length ? this.config.hooks.policy : undefined,
       // A class of the application may recognise clients without a token, so it is always called.
       settings: auth.mode === 'custom' ? { ...settings, anonymous: true } : settings,
       clock: systemClock,
@@ -147,7 +165,20 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     // Before the start, so that a broker that fails to start is closed with the application.
     this.running = engine;
     await engine.start();
+    this.hooks = hooks;
     reportBoot(this.config, broker, channels, this.attaches, this.logger);
+  }
+
+  /** Their providers are ready only now. */
+  onApplicationBootstrap(): void {
+    this.hooks?.start();
+  }
+
+  /** While their providers can still be called. */
+  async onModuleDestroy(): Promise<void> {
+    const { hooks } = this;
+    this.hooks = undefined;
+    await hooks?.close();
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -164,6 +195,27 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     const closed = await endsWithin(deadlineMs, engine.stop());
     if (!closed)
       this.logger.warn(`The broker did not close within ${deadlineMs} ms; the shutdown continues without it`);
+  }
+
+  /** A publisher has no clients whom it could refuse anything. */
+  private get shedding(): EngineOptions['shedding'] {
+    const { shedding } = this.config;
+    if (shedding === undefined || !this.attaches) return undefined;
+    return { policy: shedding.policy, sampler: new OwnProcess(shedding.memoryLimit) };
+  }
+
+  private openHooks(broker: Broker, problems: BootProblems): HooksRun | undefined {
+    const { hooks } = this.config;
+    if (hooks === undefined) return undefined;
+    return openHooks(hooks, {
+      broker,
+      moduleRef: this.moduleRef,
+      problems,
+      online: (users) => this.engine.usersOnline.find(users),
+      clock: systemClock,
+      entropy: systemEntropy,
+      logger: this.logger,
+    });
   }
 
   private checkSetUp(problems: BootProblems): void {

@@ -7,9 +7,11 @@ import type { LimitsForUser } from '../../core/ports/user-limits.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
 import type { EngineSettings, InboundLimits } from '../../core/ports/settings.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
+import type { RealtimeHooks } from '../hooks.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
 import { resolveAudit, resolveObservers, type AuditConfig } from './audit-options.js';
 import { resolveAuth, type AuthConfig } from './auth-options.js';
+import { resolveShedding, type SheddingConfig } from './shedding-options.js';
 import { resolveModeration, type ModerationConfig } from './moderation-options.js';
 import { reportTooOften } from './recheck.js';
 import { OptionReader } from './option-reader.js';
@@ -32,12 +34,15 @@ export interface RealtimeConfig extends ModerationConfig {
   readonly audit: AuditConfig;
   /** Those of the application. */
   readonly observers: readonly Observer[];
+  readonly hooks: RealtimeHooks | undefined;
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
   /** Whether the application's global guards, interceptors and pipes run on channels and at connect. */
   readonly globalEnhancers: boolean;
   readonly connect: Type<RealtimeConnectHook> | undefined;
   readonly drainDeadlineMs: number;
+  /** `undefined` where this node sheds no load. */
+  readonly shedding: SheddingConfig | undefined;
   /** Whether this process made the ticket secret itself. */
   readonly randomTicketSecret: boolean;
 }
@@ -57,6 +62,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     proxyIdleTimeout: _proxy,
     limits: _limits,
     moderation: _moderation,
+    shedding: _shedding,
     ...plain
   } = MODULE_TABLE;
   const {
@@ -90,6 +96,12 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     limitsForUser: limits.forUser,
     audit: resolveAudit(reader),
     observers: resolveObservers(reader),
+    hooks: reader.checked(
+      'hooks',
+      isHooks,
+      'is not what realtimeHooks() makes.',
+      'Give realtimeHooks({ … }) of nestjs-realtime/hooks.',
+    ),
     ...resolveModeration(reader.object('moderation')),
     broker: resolveBroker(reader),
     publisherOnly,
@@ -101,6 +113,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
       'Give a class that implements RealtimeConnectHook.',
     ),
     drainDeadlineMs: drain.deadlineMs,
+    shedding: resolveShedding(reader),
     randomTicketSecret: ticketSecret === undefined,
   };
   checkTogether(reader, config.settings);
@@ -164,6 +177,10 @@ function isBrokerOption(value: unknown): value is Broker | (() => Broker) {
 
 function isLimitsForUser(value: unknown): value is LimitsForUser {
   return typeof value === 'function';
+}
+
+function isHooks(value: unknown): value is RealtimeHooks {
+  return typeof (value as Partial<RealtimeHooks> | null | undefined)?.open === 'function';
 }
 
 function isConnectHook(value: unknown): value is Type<RealtimeConnectHook> {

@@ -87,6 +87,8 @@ export const tokenAuthenticator: Authenticator = {
 export class EngineHarness {
   readonly clock: ManualClock;
   readonly errors: unknown[] = [];
+  /** What it logged in passing. */
+  readonly logs: string[] = [];
   readonly engine: RealtimeEngine;
   readonly broker: Broker;
   private readonly variant: WireVariant;
@@ -115,7 +117,15 @@ export class EngineHarness {
     } & Partial<
       Pick<
         EngineOptions,
-        'authenticator' | 'requests' | 'onConnect' | 'observers' | 'limitsForUser' | 'isExempt' | 'spam'
+        | 'authenticator'
+        | 'requests'
+        | 'onConnect'
+        | 'observers'
+        | 'limitsForUser'
+        | 'isExempt'
+        | 'spam'
+        | 'shedding'
+        | 'holds'
       >
     > = {},
   ) {
@@ -131,13 +141,15 @@ export class EngineHarness {
       limitsForUser: options.limitsForUser,
       isExempt: options.isExempt,
       spam: options.spam,
+      shedding: options.shedding,
+      holds: options.holds,
       observers: options.observers ?? [],
       settings: settingsWith(settings),
       clock: this.clock,
       entropy,
       logger: {
         debug: (message) => void hints.push(message),
-        log: () => undefined,
+        log: (message) => void this.logs.push(message),
         warn: (message) => void warnings.push(message),
         error: (message, error) => void this.errors.push(error ?? message),
       },

@@ -1,7 +1,5 @@
 import { areNear, SKETCH_BYTES, type Sketch } from './sketch.js';
 
-/** Texts that are remembered of one client. */
-const MAX_TEXTS = 24;
 /** What a client takes beside its name and its texts. */
 const CLIENT_BYTES = 256;
 
@@ -17,6 +15,9 @@ export class RecentTexts {
   readonly fullAt: number[] = [];
   private readonly texts: Seen[] = [];
 
+  /** @param capacity texts that are remembered; the oldest are forgotten. */
+  constructor(private readonly capacity: number) {}
+
   /** Bytes that it counts as. */
   get bytes(): number {
     return CLIENT_BYTES + this.texts.length * (SKETCH_BYTES + 64);
@@ -31,7 +32,7 @@ export class RecentTexts {
     for (const seen of this.texts)
       if (seen.kind === kind && now - seen.at <= windowMs && areNear(seen.sketch, sketch)) count++;
     this.texts.push({ sketch, kind, at: now });
-    if (this.texts.length > MAX_TEXTS) this.texts.shift();
+    if (this.texts.length > this.capacity) this.texts.shift();
     return count;
   }
 }

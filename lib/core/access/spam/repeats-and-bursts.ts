@@ -10,6 +10,10 @@ import { textOf } from './text-of.js';
 const SHORT = 12;
 /** Anonymous clients of one address are many people, perhaps: so many times as much is theirs together. */
 const PEOPLE_OF_ADDRESS = 5;
+/** Texts that are remembered of a client, and as many as a limit counts where that is more. */
+const MIN_TEXTS = 24;
+/** Greatest `count` of near-equal texts: each text is compared with all of those that are remembered. */
+const MAX_REPEATS = 100;
 /** Bytes beside a name and its texts. */
 const KEY_BYTES = 64;
 
@@ -47,7 +51,7 @@ export interface RepeatsAndBurstsOptions {
  * of links. A user counts once, whatever sessions there are; an anonymous client by its session, and five times as much by its
  * address. It keeps fingerprints, no texts, of this node.
  *
- * @throws RangeError for a number that is none above 0.
+ * @throws RangeError for a number that is none above 0, and for more than 100 near-equal texts.
  * @example forRoot({ moderation: { spam: { detector: repeatsAndBursts() } } })
  * @publicApi
  */
@@ -64,6 +68,7 @@ class RepeatsAndBursts implements SpamDetector {
   private bytes = 0;
   private readonly repeats: Record<(typeof KINDS)[number], Allowed>;
   private readonly rates: readonly RateLimit[];
+  private readonly remembered: number;
   private readonly maxClients: number;
   private readonly maxBytes: number;
   private readonly textOf: (context: SpamContext) => string;
@@ -86,6 +91,10 @@ class RepeatsAndBursts implements SpamDetector {
     requirePositive('maxClients', maxClients);
     requirePositive('maxBytes', maxBytes);
     this.repeats = { texts, shortTexts, links };
+    for (const [name, { count }] of Object.entries(this.repeats))
+      if (count > MAX_REPEATS)
+        throw new RangeError(`repeatsAndBursts: ${name}.count must be at most ${MAX_REPEATS}`);
+    this.remembered = Math.max(MIN_TEXTS, texts.count, shortTexts.count, links.count);
     this.rates = [burst, sustained].map(
       ({ count, withinMs }) => new RateLimit((count * 1_000) / withinMs, count),
     );
@@ -115,7 +124,7 @@ class RepeatsAndBursts implements SpamDetector {
 
   /** Counts a publish. @returns whether the client has exceeded a limit with it. */
   private exceeds(key: string, plain: PlainText, people: number, now: number): boolean {
-    const client = this.clientOf(key);
+    const client = this.clientOf(key, people);
     const before = client.bytes;
     let isOver = false;
     this.rates.forEach((rate, index) => {
@@ -135,14 +144,14 @@ class RepeatsAndBursts implements SpamDetector {
     return isOver;
   }
 
-  private clientOf(key: string): RecentTexts {
+  private clientOf(key: string, people: number): RecentTexts {
     const known = this.clients.get(key);
     if (known !== undefined) {
       this.clients.delete(key);
       this.clients.set(key, known);
       return known;
     }
-    const client = new RecentTexts();
+    const client = new RecentTexts(this.remembered * people);
     this.clients.set(key, client);
     this.bytes += client.bytes + KEY_BYTES + 2 * key.length;
     return client;

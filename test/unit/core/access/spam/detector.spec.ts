@@ -50,6 +50,29 @@ describe('limits of the detector', () => {
     expect(judge('ok', 60_000)).toBe('allow');
   });
 
+  it('count as many texts as they say, above those that are remembered by default', () => {
+    const { judge } = judgeWith({ ...CALM, texts: { count: 30, withinMs: 300_000 } });
+    const found = Array.from({ length: 31 }, (_, index) => judge(TEXT, index));
+    expect(found.slice(0, 30)).not.toContain('escalate');
+    expect(found[30]).toBe('escalate');
+    expect(() => repeatsAndBursts({ links: { count: 101, withinMs: 1 } })).toThrow(
+      'repeatsAndBursts: links.count must be at most 100',
+    );
+    expect(() => repeatsAndBursts({ links: { count: 100, withinMs: 1 } })).not.toThrow();
+  });
+
+  it.each([
+    ['short texts', 'ok', 40],
+    ['links', 'https://win.example/a', 25],
+  ])('reach the anonymous clients of one address together: %s', (_, text, allowed) => {
+    const { judge } = judgeWith(CALM);
+    const found = Array.from({ length: allowed + 1 }, (_unused, index) =>
+      judge(text, index, { user: undefined, session: `s${index}` }),
+    );
+    expect(found.slice(0, allowed)).not.toContain('escalate');
+    expect(found[allowed]).toBe('escalate');
+  });
+
   it('allow five links to one host in a minute, whatever their paths', () => {
     const { judge } = judgeWith(CALM);
     const found = Array.from({ length: 6 }, (_, index) =>

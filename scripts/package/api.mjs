@@ -26,6 +26,7 @@ const documents = [
   'docs/scaling.md',
   'docs/protocol.md',
   'docs/audit.md',
+  'docs/metrics.md',
   'docs/admin-api.md',
   'docs/moderation.md',
   'docs/tracing.md',

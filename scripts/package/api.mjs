@@ -26,6 +26,7 @@ const documents = [
   'docs/scaling.md',
   'docs/protocol.md',
   'docs/audit.md',
+  'docs/doctor.md',
   'docs/admin-api.md',
   'docs/moderation.md',
   'docs/hooks.md',

@@ -36,6 +36,7 @@ const base = {
     '^nestjs-realtime/hooks$': '<rootDir>/lib/hooks/index.ts',
     '^nestjs-realtime/platform-ws$': '<rootDir>/lib/nest/adapter/realtime-ws.adapter.ts',
     '^nestjs-realtime/redis$': '<rootDir>/lib/brokers/redis/index.ts',
+    '^nestjs-realtime/tracing$': '<rootDir>/lib/tracing/index.ts',
     '^nestjs-realtime/package.json$': '<rootDir>/package.json',
   },
   modulePathIgnorePatterns: ['<rootDir>/test-artifacts/'],

@@ -21,7 +21,7 @@ export const ROOMS = {
   transports: { ours: ['core/ports', 'core/async', 'protocol'], forbid: [...NO_NEST, 'ioredis'] },
   brokers: { ours: ['core/ports', 'core/async', 'protocol'], forbid: [...NO_NEST, 'ws'] },
   nest: { ours: NEST_ROOMS, forbid: ['ioredis', '@nestjs/swagger', '@nestjs/terminus'] },
-  telemetry: EDGE,
+  tracing: EDGE,
   health: EDGE,
   moderation: EDGE,
   hooks: EDGE,

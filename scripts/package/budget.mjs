@@ -20,6 +20,7 @@ export const budget = {
     './moderation': 0,
     './platform-ws': 0,
     './redis': 0,
+    './tracing': 0,
   },
   /** Files and bytes of a tarball, packed and unpacked. */
   tarballs: {

@@ -5,6 +5,7 @@ import type { GapReason, Recovery } from '../../protocol/position.js';
 import type { BrokerState } from './broker.js';
 import type { ChannelAction, HandlerCall } from './channel-definition.js';
 import type { ControlMessage, ControlReceipt } from './control.js';
+import type { SheddingStep } from './overload.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 import type { ObservedSpam } from './spam.js';
 import type { Refusal } from './transport-host.js';
@@ -23,8 +24,12 @@ export interface ObservedCommand {
   readonly id: string;
   /** Name of the channel, where the command has one. */
   readonly channel: string | undefined;
+  /** Pattern of the channel's definition; `undefined` without a channel, and for a name that no `@Channel` matches. */
+  readonly pattern: string | undefined;
   /** Name of the event of a `publish`, `signal` or `request`. */
   readonly event: string | undefined;
+  /** W3C `traceparent` as the client sent it: any text of at most 256 characters. */
+  readonly trace: string | undefined;
 }
 
 /** An act of the application against a user: a control record. */
@@ -111,6 +116,12 @@ export interface Observer {
   onReset?(pattern: string, recovery: Recovery): void;
   /** The broker can be reached again, or no longer. */
   onBrokerState?(state: BrokerState, reason: string | undefined): void;
+  /**
+   * This node is overloaded and takes a step (`on`), or undoes it (G33). `reason` is the load in words: event loop, memory, queue.
+   */
+  onOverload?(step: SheddingStep, on: boolean, reason: string): void;
+  /** A drain begins, continues (once in 2 s) or ends: so many of `total` connections are left (G18). */
+  onDrain?(left: number, total: number): void;
   /**
    * An administrative act, or a step against abuse. `receipt` names the nodes that applied it, of a step against abuse this node:
    * the others are notified of a ban and not waited for. `undefined` when the broker rejected the record with `error`.

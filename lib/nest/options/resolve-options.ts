@@ -3,6 +3,7 @@ import type { Type } from '@nestjs/common';
 import { memoryBroker } from '../../brokers/memory/index.js';
 import type { Broker } from '../../core/ports/broker.js';
 import type { Observer } from '../../core/ports/observer.js';
+import type { RealtimeTracing } from '../../core/ports/tracer.js';
 import type { LimitsForUser } from '../../core/ports/user-limits.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
 import type { EngineSettings, InboundLimits } from '../../core/ports/settings.js';
@@ -11,6 +12,7 @@ import type { RealtimeHooks } from '../hooks.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
 import { resolveAudit, resolveObservers, type AuditConfig } from './audit-options.js';
 import { resolveAuth, type AuthConfig } from './auth-options.js';
+import { resolveShedding, type SheddingConfig } from './shedding-options.js';
 import { resolveModeration, type ModerationConfig } from './moderation-options.js';
 import { reportTooOften } from './recheck.js';
 import { OptionReader } from './option-reader.js';
@@ -33,6 +35,7 @@ export interface RealtimeConfig extends ModerationConfig {
   readonly audit: AuditConfig;
   /** Those of the application. */
   readonly observers: readonly Observer[];
+  readonly tracing: RealtimeTracing | undefined;
   readonly hooks: RealtimeHooks | undefined;
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
@@ -40,6 +43,8 @@ export interface RealtimeConfig extends ModerationConfig {
   readonly globalEnhancers: boolean;
   readonly connect: Type<RealtimeConnectHook> | undefined;
   readonly drainDeadlineMs: number;
+  /** `undefined` where this node sheds no load. */
+  readonly shedding: SheddingConfig | undefined;
   /** Silence after which a proxy cuts; `false` where the application says that there is none. */
   readonly proxyIdleMs: number | false;
   /** Whether this process made the ticket secret itself. */
@@ -61,6 +66,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     proxyIdleTimeout: _proxy,
     limits: _limits,
     moderation: _moderation,
+    shedding: _shedding,
     ...plain
   } = MODULE_TABLE;
   const {
@@ -101,6 +107,12 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
       'Give realtimeHooks({ … }) of nestjs-realtime/hooks.',
     ),
     ...resolveModeration(reader.object('moderation')),
+    tracing: reader.checked(
+      'tracing',
+      isTracing,
+      'cannot trace.',
+      'Give openTelemetry() of nestjs-realtime/tracing, or leave it out.',
+    ),
     broker: resolveBroker(reader),
     publisherOnly,
     globalEnhancers,
@@ -111,6 +123,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
       'Give a class that implements RealtimeConnectHook.',
     ),
     drainDeadlineMs: drain.deadlineMs,
+    shedding: resolveShedding(reader),
     proxyIdleMs: resolveProxyIdle(reader),
     randomTicketSecret: ticketSecret === undefined,
   };
@@ -178,6 +191,10 @@ export function isBroker(value: unknown): value is Broker {
 
 function isBrokerOption(value: unknown): value is Broker | (() => Broker) {
   return typeof value === 'function' || isBroker(value);
+}
+
+function isTracing(value: unknown): value is RealtimeTracing {
+  return typeof (value as Partial<RealtimeTracing> | null | undefined)?.start === 'function';
 }
 
 function isLimitsForUser(value: unknown): value is LimitsForUser {

@@ -397,7 +397,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
       if (envelopes.length === 0) continue;
       this.write(this.connection.frame?.(envelopes) ?? this.connection.variant.frame(envelopes));
     }
-    if (this.queue.isEmpty) this.announceDroppedTails();
+    if (this.queue.isEmpty) for (const flow of this.droppedTails?.flows ?? []) this.announceDroppedTail(flow);
     this.report();
     if (this.roomWaiters !== undefined && this.hasRoom && !this.isClosed) {
       const waiters = this.roomWaiters;
@@ -539,10 +539,6 @@ export class Outbox implements Flushable, BudgetedOutbox {
     (this.droppedTails ??= new DroppedTails()).note(flow, seq);
     this.busy |= DROPPED_TAILS;
     this.schedule();
-  }
-
-  private announceDroppedTails(): void {
-    for (const flow of this.droppedTails?.flows ?? []) this.announceDroppedTail(flow);
   }
 
   private announceDroppedTail(flow: Flow): void {

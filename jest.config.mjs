@@ -31,6 +31,7 @@ const base = {
     '^nestjs-realtime/client/http$': '<rootDir>/lib/client/http.ts',
     '^nestjs-realtime/client/msgpack$': '<rootDir>/lib/client/msgpack.ts',
     '^nestjs-realtime/audit$': '<rootDir>/lib/audit/index.ts',
+    '^nestjs-realtime/doctor$': '<rootDir>/lib/doctor/index.ts',
     '^nestjs-realtime/health$': '<rootDir>/lib/health/index.ts',
     '^nestjs-realtime/hooks$': '<rootDir>/lib/hooks/index.ts',
     '^nestjs-realtime/platform-ws$': '<rootDir>/lib/nest/adapter/realtime-ws.adapter.ts',

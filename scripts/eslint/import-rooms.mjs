@@ -29,6 +29,11 @@ export const ROOMS = {
   hooks: EDGE,
   // A sink of it keeps entries in Redis.
   audit: { ours: ['protocol', 'core', 'nest'] },
+  // Looks at what all of the others are set to; none of them imports it.
+  doctor: {
+    ours: ['protocol', 'core', 'transports', 'nest', 'admin'],
+    forbid: ['ioredis', '@nestjs/swagger', '@nestjs/terminus'],
+  },
   asyncapi: EDGE,
   testing: EDGE,
   // lib/index.ts: the main entry needs none of the edges' dependencies.

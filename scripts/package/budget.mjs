@@ -14,6 +14,7 @@ export const budget = {
     './client': 0,
     './client/http': 0,
     './client/msgpack': 0,
+    './doctor': 0,
     './health': 0,
     './hooks': 0,
     './moderation': 0,

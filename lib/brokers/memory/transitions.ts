@@ -153,8 +153,9 @@ export class MemoryTransitions {
 
   private record(name: string, held: boolean): void {
     this.written += 1;
-    // The wall clock may be set back.
-    this.lastAt = Math.max(this.lastAt, this.store.clock.now());
+    const ts = this.store.clock.now();
+    // It may be set back.
+    this.lastAt = Math.max(this.lastAt, ts);
     const id = `${this.token}-${this.written}`;
     this.records.set(id, { ...readThing(name), id, held, at: this.lastAt });
     this.ledger.charge(recordBytes(name));

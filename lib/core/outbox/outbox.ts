@@ -1,5 +1,5 @@
 import type { Envelope } from '../../protocol/envelope.js';
-import type { GapReason, Position } from '../../protocol/position.js';
+import type { Position } from '../../protocol/position.js';
 import { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
 import { encodeEnvelope, type EventBatch } from './encoder.js';
@@ -7,11 +7,12 @@ import { encodeEntry, entryOf } from './entry-bytes.js';
 import type { Flushable } from './flush-scheduler.js';
 import type { TurnClient } from '../async/turns.js';
 import type { Connection } from '../ports/connection.js';
-import { DroppedTails, type DroppedRange } from './dropped-tails.js';
-import { plainGap, type Flow, type Holding, type QueueEntry, type QueuedMessage } from './entry.js';
+import { DroppedTails, tailGap, type DroppedRange } from './dropped-tails.js';
+import type { Flow, Holding, QueueEntry, QueuedMessage } from './entry.js';
 import { SHARE_BYTES, type BudgetedOutbox } from './outbox-budget.js';
 import type { OutboxSession, OutboxShared } from './outbox-shared.js';
 import { OutboxQueue } from './queue.js';
+import { callWhile } from './call-while.js';
 
 export type { OutboxSession, OutboxShared } from './outbox-shared.js';
 
@@ -233,10 +234,11 @@ export class Outbox implements Flushable, BudgetedOutbox {
     if (!this.isClosed) this.append({ bytes: this.encode(envelope), flow });
   }
 
-  /** Queues the announcement of a range that is missing (P25). */
-  pushGap(flow: Flow, from: number, to: number, reason: GapReason, recoverable: boolean): void {
+  /** Queues the announcement of a range that is missing, or of a partial one, behind what was dropped before it (P25). */
+  pushGap(flow: Flow, gap: NonNullable<QueuedMessage['gap']>): void {
     if (this.isClosed) return;
-    this.append({ flow, gap: plainGap(from, to, reason, recoverable, flow.epoch) });
+    this.announceDroppedTail(flow);
+    this.append({ flow, gap });
   }
 
   /**
@@ -395,20 +397,14 @@ export class Outbox implements Flushable, BudgetedOutbox {
       if (envelopes.length === 0) continue;
       this.write(this.connection.frame?.(envelopes) ?? this.connection.variant.frame(envelopes));
     }
-    if (this.queue.isEmpty) this.announceDroppedTails();
+    if (this.queue.isEmpty) for (const flow of this.droppedTails?.flows ?? []) this.announceDroppedTail(flow);
     this.report();
     if (this.roomWaiters !== undefined && this.hasRoom && !this.isClosed) {
       const waiters = this.roomWaiters;
       this.roomWaiters = undefined;
-      let next = 0;
-      // The first may take all the room that there is: the others keep their place.
-      while (next < waiters.length && this.hasRoom && !this.isClosed) waiters[next++]?.();
-      if (next < waiters.length && !this.isClosed) this.keepWaiting(waiters.slice(next));
+      const left = callWhile(waiters, () => this.hasRoom && !this.isClosed);
+      if (left.length > 0 && !this.isClosed) this.roomWaiters = [...left, ...(this.roomWaiters ?? [])];
     }
-  }
-
-  private keepWaiting(first: (() => void)[]): void {
-    this.roomWaiters = [...first, ...(this.roomWaiters ?? [])];
   }
 
   private stage(frame: Buffer): void {
@@ -545,14 +541,9 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.schedule();
   }
 
-  private announceDroppedTails(): void {
-    for (const flow of this.droppedTails?.flows ?? []) this.announceDroppedTail(flow);
-  }
-
   private announceDroppedTail(flow: Flow): void {
     const dropped = this.forgetDroppedTail(flow);
-    if (dropped === undefined) return;
-    this.pushGap(flow, dropped.from, dropped.to, 'overflow', flow.definition.policy.log.retain);
+    if (dropped !== undefined) this.append({ flow, gap: tailGap(flow, dropped) });
   }
 
   private forgetDroppedTail(flow: Flow): DroppedRange | undefined {

@@ -12,6 +12,7 @@ import type { RealtimeHooks } from '../hooks.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
 import { resolveAudit, resolveObservers, type AuditConfig } from './audit-options.js';
 import { resolveAuth, type AuthConfig } from './auth-options.js';
+import { resolveShedding, type SheddingConfig } from './shedding-options.js';
 import { resolveModeration, type ModerationConfig } from './moderation-options.js';
 import { reportTooOften } from './recheck.js';
 import { OptionReader } from './option-reader.js';
@@ -42,6 +43,10 @@ export interface RealtimeConfig extends ModerationConfig {
   readonly globalEnhancers: boolean;
   readonly connect: Type<RealtimeConnectHook> | undefined;
   readonly drainDeadlineMs: number;
+  /** `undefined` where this node sheds no load. */
+  readonly shedding: SheddingConfig | undefined;
+  /** Silence after which a proxy cuts; `false` where the application says that there is none. */
+  readonly proxyIdleMs: number | false;
   /** Whether this process made the ticket secret itself. */
   readonly randomTicketSecret: boolean;
 }
@@ -61,6 +66,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     proxyIdleTimeout: _proxy,
     limits: _limits,
     moderation: _moderation,
+    shedding: _shedding,
     ...plain
   } = MODULE_TABLE;
   const {
@@ -117,9 +123,11 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
       'Give a class that implements RealtimeConnectHook.',
     ),
     drainDeadlineMs: drain.deadlineMs,
+    shedding: resolveShedding(reader),
+    proxyIdleMs: resolveProxyIdle(reader),
     randomTicketSecret: ticketSecret === undefined,
   };
-  checkTogether(reader, config.settings);
+  checkTogether(reader, config.settings, config.proxyIdleMs);
   reportTooOften(reader, config.settings.recheckMs);
   reader.end();
   problems.throwIfAny();
@@ -154,6 +162,13 @@ function resolveDrain(reader: OptionReader): { readonly deadlineMs: number; read
   }
   reader.end();
   return { deadlineMs, spreadMs };
+}
+
+function resolveProxyIdle(reader: OptionReader): number | false {
+  return (
+    reader.value('proxyIdleTimeout') !== false &&
+    reader.one('proxyIdleTimeout', MODULE_TABLE.proxyIdleTimeout)
+  );
 }
 
 function resolveBroker(reader: OptionReader): () => Broker {
@@ -199,6 +214,7 @@ function isConnectHook(value: unknown): value is Type<RealtimeConnectHook> {
 function checkTogether(
   reader: OptionReader,
   { limits, retry, heartbeat, circuits, abuse }: EngineSettings,
+  idleMs: number | false,
 ): void {
   if (abuse.authHoldMs > abuse.authHoldMaxMs)
     reader.report('abuse.authHold', 'is longer than abuse.authHoldMax.', 'It grows from one to the other.');
@@ -232,8 +248,7 @@ function checkTogether(
   }
   if (retry.baseMs > retry.maxMs)
     reader.report('retry.base', 'is longer than retry.max.', 'Backoff grows from base to max.');
-  if (reader.value('proxyIdleTimeout') === false) return;
-  const idleMs = reader.one('proxyIdleTimeout', MODULE_TABLE.proxyIdleTimeout);
+  if (idleMs === false) return;
   // A ping may be on its way for as long as the heartbeat's timeout; until it arrives, the proxy sees an idle connection.
   // Plain streams are silent for less: they are sent a comment after the interval, and nothing is waited for.
   const silenceMs = heartbeat.intervalMs + heartbeat.timeoutMs;

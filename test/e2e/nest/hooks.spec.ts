@@ -186,11 +186,21 @@ describe('hooks that cannot work are found at boot (G26)', () => {
   });
 
   it('names a broker that records nothing', async () => {
-    const broker = alteredBroker(memoryBroker(), { transitions: undefined as never });
+    const broker = alteredBroker(memoryBroker(), { transitions: undefined });
     expect(await bootProblems(() => ({ broker, hooks: realtimeHooks(hooks) }))).toEqual([
       'hooks.channels asks when channels are occupied, which the broker "memory" does not record. ' +
         'Use redisBroker() or memoryBroker(), or leave channels out.',
     ]);
+  });
+
+  it('takes such a broker where no channels are followed', async () => {
+    const broker = alteredBroker(memoryBroker(), { transitions: undefined });
+    const offline = { provide: 'offline', useValue: { onOffline: () => undefined } };
+    const problems = await bootProblems(
+      () => ({ broker, hooks: realtimeHooks({ providers: ['offline'] }) }),
+      { providers: [Rooms, offline] },
+    );
+    expect(problems).toEqual([]);
   });
 
   it('names targets for channels where no channels are followed', async () => {

@@ -88,6 +88,8 @@ export const tokenAuthenticator: Authenticator = {
 export class EngineHarness {
   readonly clock: ManualClock;
   readonly errors: unknown[] = [];
+  /** What it logged in passing. */
+  readonly logs: string[] = [];
   readonly engine: RealtimeEngine;
   readonly broker: Broker;
   private readonly variant: WireVariant;
@@ -123,6 +125,7 @@ export class EngineHarness {
         | 'limitsForUser'
         | 'isExempt'
         | 'spam'
+        | 'shedding'
         | 'holds'
       >
     > & {
@@ -144,6 +147,7 @@ export class EngineHarness {
       limitsForUser: options.limitsForUser,
       isExempt: options.isExempt,
       spam: options.spam,
+      shedding: options.shedding,
       tracer: options.tracing?.start({ nodeId, clock, logger: { warn } }),
       holds: options.holds,
       observers: options.observers ?? [],
@@ -152,8 +156,8 @@ export class EngineHarness {
       entropy,
       logger: {
         debug: (message) => void hints.push(message),
-        log: () => undefined,
-        warn,
+          log: (message) => void this.logs.push(message),
+          warn,
         error: (message, error) => void this.errors.push(error ?? message),
       },
     });

@@ -141,7 +141,7 @@ describe('channels that are held in the cluster (G32)', () => {
   });
 
   it('are refused at the start where the broker records no transitions', () => {
-    const broker = alteredBroker(memoryBroker({ store }), { transitions: undefined as never });
+    const broker = alteredBroker(memoryBroker({ store }), { transitions: undefined });
     const holds = { channels: ['rooms.:room'], vacatedAfterMs: 0 };
     expect(() => new EngineHarness([], { broker, holds })).toThrow(
       'The broker records no transitions, which `holds` needs. Use another broker',

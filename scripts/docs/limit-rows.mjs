@@ -433,6 +433,28 @@ export const MODULE = {
   ),
   presenceLease: time('membership of a node that died', 'the channel', 'its members leave'),
   'drain.deadline': time('a drain', 'the node', 'closes what is left'),
+  maxConnectionAge: time(
+    'one connection, where it is not 0',
+    'the connection',
+    '`bye` up to a fifth earlier, a few at a time, then 4002: the client resumes',
+  ),
+  'shedding.memoryLimit': bytes(
+    'what the process holds, in the percent of `shedding.memory`',
+    'the node',
+    'sheds load, step by step (G33)',
+  ),
+  'shedding.loopDelay': time('how late the event loop is', 'the node', 'sheds load, step by step (G33)'),
+  'shedding.queueAge': time(
+    'the wait of work for its turn, of a client for whom nothing else waits',
+    'the node',
+    'sheds load, step by step (G33)',
+  ),
+  'shedding.raiseAfter': time('an overload before each step against it', 'the node', 'takes the next step'),
+  'shedding.lowerAfter': time(
+    'the time after an overload before each step is undone',
+    'the node',
+    'undoes the last step',
+  ),
   'compression.concurrency': count(
     'client frames that are inflated at once',
     'the node',
@@ -557,6 +579,18 @@ export const MODULE_GROUPS = [
       'auth.jwt.jwksCache.maxBytes',
       'auth.jwt.jwksCache.maxKeys',
       'drain.deadline',
+      'maxConnectionAge',
+    ],
+  },
+  {
+    title: 'An overload of the node',
+    says: 'When a node gives up what it can spare (G33).',
+    options: [
+      'shedding.loopDelay',
+      'shedding.memoryLimit',
+      'shedding.queueAge',
+      'shedding.raiseAfter',
+      'shedding.lowerAfter',
     ],
   },
   {
@@ -1170,6 +1204,43 @@ export const FIXED = {
     'events that arrive before the tip of a channel is known',
     'the channel',
     'reads the others from the log',
+  ),
+  'lib/core/hub/local-channel.ts#MAX_HELD': count(
+    'events of a channel of low priority that wait while the node is overloaded',
+    'the channel',
+    'keeps the newest of each key, at most half as many; the others are announced as missing',
+    '`lib/core/hub/local-channel.ts#MAX_PENDING_BYTES`',
+  ),
+  'lib/core/hub/low-priority.ts#HELD_MS': time(
+    'how long they wait',
+    'the channel',
+    'writes them, behind what is missing',
+  ),
+  'lib/core/engine/overload/overload-steps.ts#MAX_HELD_MS': time(
+    'what one reading of the load stands for',
+    'the node',
+    'counts no more: while the process stands still, nothing is known of its load',
+  ),
+  'lib/core/engine/rotation.ts#LEAVE_MS': time(
+    'what is under way and queued of a connection that has become old',
+    'the connection',
+    'closes it with 4002',
+  ),
+  'lib/core/engine/realtime-engine.ts#HAND_OVER_MS': time(
+    'the answer of the broker to the last leaves of a node that stops',
+    'the broker',
+    'closes it; their members leave with their leases',
+  ),
+  'lib/core/engine/cluster/path-check.ts#PEER_PROBE_MS': time(
+    'the probe of a node that another one asks, and how long it counts',
+    'the node that is asked',
+    'answers that events do not return',
+  ),
+  'lib/core/engine/cluster/path-check.ts#MAX_PEERS': count(
+    'nodes that are asked whether events reach them',
+    'the health check',
+    'asks no more',
+    'none: a question has some fifty bytes',
   ),
   'lib/core/hub/local-channel.ts#MAX_PENDING_BYTES': bytes(
     'events of one turn that wait to share a write',
@@ -2341,6 +2412,8 @@ export const OTHER_NUMBERS = {
     'module:retry.firstSpread',
     'module:retry.stable',
     'module:drain.spread',
+    'lib/core/access/overload-switch.ts#RETRY_AFTER_MS',
+    'lib/core/engine/rotation.ts#SPREAD_MS',
     'lib/core/engine/admission.ts#RETRY_AFTER_MS',
     'lib/core/commands/hello.ts#USER_FULL_MS',
     'lib/core/ports/entropy.ts#MIN_SPREAD_MS',
@@ -2389,6 +2462,7 @@ export const OTHER_NUMBERS = {
     'lib/client/http/climb.ts#MAX_COSTLY_DOUBLINGS',
   ],
   'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],
+  'a share of the memory': ['module:shedding.memory'],
   'a quantity that is demanded, not bounded': ['redis:durability.replicas'],
   'the size below which a frame is not compressed': ['module:compression.threshold'],
   'as the module has them': [
@@ -2411,6 +2485,10 @@ export const OTHER_NUMBERS = {
     'redis:sweepMs',
     'redis:heartbeatMs',
     'lib/core/engine/drain.ts#STEP_MS',
+    'lib/core/engine/drain.ts#PROGRESS_MS',
+    'lib/core/engine/rotation.ts#STEP_MS',
+    'lib/core/engine/overload/overload-watch.ts#EVERY_MS',
+    'lib/core/engine/overload/process-sampler.ts#RESOLUTION_MS',
     'lib/transports/http-session/relay.ts#LOOK_MS',
     'lib/core/engine/cluster/node-questions.ts#HEARD_MS',
     'lib/core/engine/cluster/node-questions.ts#LEAVE_MS',
@@ -2436,6 +2514,7 @@ export const OTHER_NUMBERS = {
   ],
   'what spam looks like': ['lib/core/access/spam/plain-text.ts#MAX_EMOJI'],
   'lower ends': [
+    'lib/core/engine/cluster/path-check.ts#LEAST_PEERS_MS',
     'lib/hooks/webhooks/secrets.ts#MIN_BYTES',
     'lib/protocol/envelope.ts#MIN_ENVELOPES_PER_FRAME',
     'lib/nest/lifecycle/boot-report.ts#LEAST_SECRET_BYTES',

@@ -189,7 +189,9 @@ export class RedisBroker implements Broker {
     await this.subscriptionsReady();
     await this.heartbeat.start(nodeId);
     await this.events.start();
-    const probes = new Probes(`${PROBE_CHANNELS}${nodeId}`, this.log, settings.clock, settings.entropy);
+    const { clock, entropy } = settings;
+    const why = (): string | undefined => commands.trouble ?? this.appends.failure;
+    const probes = new Probes(`${PROBE_CHANNELS}${nodeId}`, this.log, clock, entropy, why);
     this.probes = probes;
     this.answers = keys.answersTo(nodeId);
     this.messages.start(nodeId, listener);

@@ -7,6 +7,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { Allowances } from '../access/allowances.js';
 import { leftMs } from '../access/access-guard.js';
 import type { BanList } from '../access/ban-list.js';
+import type { OverloadSwitch } from '../access/overload-switch.js';
 import type { Restrictions } from '../access/restrictions.js';
 import type { Verifications } from '../access/verifications.js';
 import type { TicketSigner } from '../access/ticket.js';
@@ -78,6 +79,7 @@ export interface HelloDeps extends Pick<
   readonly sessions: SessionRegistry;
   readonly journal: ThrottledLog;
   readonly allowances: Allowances;
+  readonly overload: Pick<OverloadSwitch, 'advice'>;
   readonly tickets: TicketSigner;
 }
 
@@ -231,7 +233,7 @@ export class Hello {
   }
 
   private welcome({ userId, lineage, generation, features, tokenWatch, allowance }: Session): WelcomePayload {
-    const { settings, tickets, clock } = this.deps;
+    const { settings, tickets, clock, overload } = this.deps;
     const { nodeId, heartbeat, limits, retry } = settings;
     // Also what the ticket says: when it was given.
     // eslint-disable-next-line no-restricted-syntax -- a timestamp that goes out as it is
@@ -246,7 +248,7 @@ export class Hello {
       features,
       heartbeat,
       limits: { maxMessageBytes, maxFrameBytes, maxChannels, maxEnvelopesPerFrame, ratePerSecond, dedupeMs },
-      retry,
+      retry: overload.advice(retry),
       tokenExpiresInMs: tokenWatch.expiresInMs,
       serverTime,
     };

@@ -73,15 +73,19 @@ import { LocalChannels } from './cluster/local-channels.js';
 import { UsersOnline } from './cluster/online-users.js';
 import { LocalSessions } from './cluster/local-sessions.js';
 import { NodeQuestions } from './cluster/node-questions.js';
+import { PathCheck } from './cluster/path-check.js';
 import { UserConnections } from './cluster/user-connections.js';
 import { ControlApplier } from './control-applier.js';
 import { EraseApplier } from './erase-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
 import { holdsOf } from './holds.js';
+import { granularityOf } from './granularity.js';
 import { inboundLimits } from './inbound-limits.js';
 import { keeperOwner } from './keeper-owner.js';
 import { nodeLinkOf } from './node-link.js';
 import { combineObservers } from './observers.js';
+import { overloadParts } from './overload/overload-parts.js';
+import { Rotation } from './rotation.js';
 import { RestrictionApplier } from './restriction-applier.js';
 import { spamGuardOf } from './spam-steps.js';
 import { unwritableLog } from './unwritable-log.js';
@@ -115,6 +119,8 @@ export function composeEngine(options: EngineOptions) {
   const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
     logger.error('Flushing queues failed', error),
   );
+  const shedding = overloadParts(options, { scheduler, turns, observer, journal });
+  const { overload } = shedding;
 
   const bans = new BanList();
   const addressBans = new BanList();
@@ -136,7 +142,7 @@ export function composeEngine(options: EngineOptions) {
   const allowances = new Allowances({ limitsForUser: options.limitsForUser, settings, journal });
   const connects = new ConnectRate(ports);
   const tickets = new TicketSigner(settings.ticketSecret);
-  const nodeConnects = new NodeConnects({ ...ports, tickets });
+  const nodeConnects = new NodeConnects({ ...ports, tickets, overload });
   const calls = new ApplicationCalls({
     ...ports,
     journal,
@@ -170,6 +176,7 @@ export function composeEngine(options: EngineOptions) {
       onBehind: pump,
       erasures,
       onUnwritable,
+      ...shedding,
       occupancy: holds,
     },
     keeperOwner(resetter),
@@ -261,6 +268,7 @@ export function composeEngine(options: EngineOptions) {
     },
     drain,
     clock,
+    overload,
   );
   const recentLineages = new RecentLineages(
     limits.maxRateBuckets,
@@ -285,6 +293,7 @@ export function composeEngine(options: EngineOptions) {
     verifications,
     calls,
     allowances,
+    overload,
   });
   const acts = { sessions, bans, addressBans, revocations, unsubscribe, clock };
   const controlApplier: ControlApplier = new ControlApplier({
@@ -303,8 +312,10 @@ export function composeEngine(options: EngineOptions) {
         `before welcome, than limits.maxUnfinishedBytes allows (${limits.maxUnfinishedBytes} bytes)`,
     ),
   );
+  const rotation = new Rotation({ ...ports, wheel, sessions, drain });
   const sessionDeps: SessionDeps = {
     ...ports,
+    rotation,
     watch:
       observer.onCommandStart === undefined && observer.onCommandEnd === undefined
         ? undefined
@@ -350,6 +361,7 @@ export function composeEngine(options: EngineOptions) {
   return {
     observer,
     questions,
+    pathCheck: new PathCheck({ questions, clock, probe: (timeoutMs) => broker.probe(timeoutMs) }),
     clusterSessions: new ClusterSessions(questions, localSessions, entropy),
     usersOnline: new UsersOnline(questions, sessions),
     clusterChannels: new ClusterChannels(questions, new LocalChannels(hub, clock)),
@@ -388,6 +400,8 @@ export function composeEngine(options: EngineOptions) {
     scheduler,
     wheel,
     drain,
+    ...shedding,
+    rotation,
     listeners,
     queued,
     retained,
@@ -395,10 +409,4 @@ export function composeEngine(options: EngineOptions) {
     appends,
     ringBudget,
   };
-}
-
-/** Fine enough that no timer of a session is late by more than a twentieth of it. */
-function granularityOf({ heartbeat, helloTimeoutMs }: EngineSettings): number {
-  const shortest = Math.min(heartbeat.intervalMs, heartbeat.timeoutMs, helloTimeoutMs);
-  return Math.min(250, Math.max(5, Math.floor(shortest / 20)));
 }

@@ -21,6 +21,8 @@ const METHODS: Readonly<Record<keyof Observer, true>> = {
   onHeal: true,
   onReset: true,
   onBrokerState: true,
+  onOverload: true,
+  onDrain: true,
   onAct: true,
 };
 

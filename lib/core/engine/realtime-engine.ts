@@ -1,5 +1,6 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { RestrictionFilter, RestrictionPage } from '../access/restrictions.js';
+import { withTimeout } from '../async/with-timeout.js';
 import { channelsIn, type ChannelSet } from '../channel/channel-set.js';
 import { VERSION } from '../ports/version.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
@@ -7,6 +8,7 @@ import type { ControlReceipt, DisconnectRecord, Why } from '../ports/control.js'
 import type { RealtimeIdentity } from '../ports/identity.js';
 import type { Restriction, RestrictionName } from '../ports/moderation.js';
 import type { AdministrativeAct } from '../ports/observer.js';
+import type { SheddingStep } from '../ports/overload.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
 import type { TransportHost } from '../ports/transport-host.js';
@@ -14,10 +16,14 @@ import type { ApplicationLog } from './application-log.js';
 import type { ClusterChannels } from './cluster/cluster-channels.js';
 import { ClusterNodes } from './cluster/cluster-nodes.js';
 import type { ClusterSessions } from './cluster/cluster-sessions.js';
+import type { PathReport } from './cluster/path-check.js';
 import type { UsersOnline } from './cluster/online-users.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { Erasure, type ErasedEvents, type EraseReceipt } from './erasure.js';
 import { drainSessions } from './drain.js';
+
+/** How long a node that stops waits until the broker has what becomes of its members, in milliseconds. */
+const HAND_OVER_MS = 2_000;
 
 /** One live connection of this node, as {@link RealtimeEngine.sessionsOf} lists it. */
 export interface LocalSession {
@@ -35,8 +41,12 @@ export interface EngineStatus {
   readonly started: boolean;
   readonly draining: boolean;
   readonly broker: 'up' | 'down';
+  /** Why it is down; `undefined` while it is up, or where the broker gives no reason. */
+  readonly brokerReason: string | undefined;
   /** Whether events of channels that are not public are withheld, as a revoke may not be known here yet (G11). */
   readonly withholding: boolean;
+  /** The last step that is taken against an overload (G33); `undefined` for none. */
+  readonly shedding: SheddingStep | undefined;
   readonly sessions: number;
   readonly channels: number;
 }
@@ -60,6 +70,7 @@ export class RealtimeEngine {
   private opened = false;
   private stopping: Promise<void> | undefined;
   private broker: BrokerState = 'up';
+  private brokerReason: string | undefined;
 
   constructor(private readonly options: EngineOptions) {
     this.parts = composeEngine(options);
@@ -112,6 +123,7 @@ export class RealtimeEngine {
     if (this.stopping !== undefined) return;
     this.parts.holds?.start();
     presence.start();
+    this.parts.watch?.start();
     admission.start();
   }
 
@@ -133,12 +145,14 @@ export class RealtimeEngine {
   }
 
   get status(): EngineStatus {
-    const { sessions, hub, freshness, drain, admission } = this.parts;
+    const { sessions, hub, freshness, drain, admission, overload } = this.parts;
     return {
       started: admission.isOpen,
       draining: drain.isDraining,
       broker: this.broker,
+      brokerReason: this.brokerReason,
       withholding: freshness.isStale,
+      shedding: overload.step,
       sessions: sessions.size,
       channels: hub.size,
     };
@@ -147,6 +161,11 @@ export class RealtimeEngine {
   /** Round trip of a probe through the normal publish path, in milliseconds (G20). */
   probe(timeoutMs: number): Promise<number> {
     return this.options.broker.probe(timeoutMs);
+  }
+
+  /** The same; where the probe does not return in time, with what other nodes say of theirs (G20). Never rejects. */
+  checkPath(timeoutMs: number): Promise<PathReport> {
+    return this.parts.pathCheck.run(timeoutMs);
   }
 
   /** Connections of a user on this node. */
@@ -289,11 +308,20 @@ export class RealtimeEngine {
   private onBrokerState(state: BrokerState, reason: string | undefined): void {
     if (state === this.broker) return;
     this.broker = state;
+    this.brokerReason = state === 'down' ? reason : undefined;
     this.parts.observer.onBrokerState?.(state, reason);
     if (state === 'down') this.options.logger.warn(`The broker is away: ${reason ?? 'it gives no reason'}`);
     else {
       this.options.logger.log('The broker is back');
       this.parts.retries.wake();
+    }
+  }
+
+  private async handOver(): Promise<void> {
+    try {
+      await withTimeout(this.parts.presence.settled(), HAND_OVER_MS, this.options.clock);
+    } catch {
+      // A broker that does not answer holds nobody up.
     }
   }
 
@@ -309,7 +337,12 @@ export class RealtimeEngine {
     freshness.close();
     catchUp.close();
     verifications.close();
+    this.parts.watch?.close();
+    this.parts.rotation.close();
+    this.parts.lowPriority.close();
     wheel.stop();
+    // The other nodes have the members from here on; what does not get there ends with its lease.
+    await this.handOver();
     // While it can still be sent.
     if (this.opened) await questions.close();
     if (this.opened) await this.options.broker.close();

@@ -9,14 +9,20 @@ import {
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { AccessGuard } from '../access/access-guard.js';
+import type { OverloadSwitch } from '../access/overload-switch.js';
+import { partialGap } from '../outbox/entry.js';
 import { encodedOnce, EventBatch, type OnUnwritable } from '../outbox/encoder.js';
 import { EventRing, type RingBudget } from '../log/event-ring.js';
 import type { FlushableChannel, FlushScheduler } from '../outbox/flush-scheduler.js';
 import { PresenceFeed } from './presence-feed.js';
+import type { LowPriority } from './low-priority.js';
 import type { Subscriber } from './subscriber.js';
+import { thinOut, type Missing } from './thinned-events.js';
 
 /** Bytes of a batch at which it is delivered before the end of the turn. */
 const MAX_PENDING_BYTES = 1024 * 1024;
+/** Events that wait at most while the channel is thinned out, before those that newer ones replace go. Half of both may stay. */
+const MAX_HELD = 1_024;
 
 interface SnapshotRun extends Position {
   readonly handler: SnapshotHandler;
@@ -38,6 +44,8 @@ export interface LocalChannelDeps<S extends Subscriber> extends Pick<EnginePorts
   readonly ringBudget: RingBudget;
   readonly scheduler: FlushScheduler;
   readonly access: Pick<AccessGuard, 'isFrozen'>;
+  readonly overload: Pick<OverloadSwitch, 'isOn'>;
+  readonly lowPriority: LowPriority;
   /** Called with a live subscription that missed events: it catches up from the log. */
   readonly onBehind: (subscription: S) => void;
   readonly onUnwritable: OnUnwritable;
@@ -65,6 +73,10 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   private readonly live: S[] = [];
   private pending: ChannelEvent[] = [];
   private pendingBytes = 0;
+  /** What was left out of {@link pending}, while the node sheds load. */
+  private missing: Missing | undefined;
+  /** Where its priority is low. */
+  private readonly low: LowPriority | undefined;
 
   constructor(
     readonly name: string,
@@ -73,7 +85,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   ) {
     this.ring = new EventRing(options.ringSize, options.ringBytes, options.ringBudget);
     this.isGuarded = isGuarded(definition);
-    const { presence } = definition.policy;
+    const { presence, priority } = definition.policy;
+    if (priority === 'low') this.low = options.lowPriority;
     if (presence !== false) this.presence = new PresenceFeed(this, presence.maxMembers, options);
   }
 
@@ -91,10 +104,16 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.tip = event;
     this.ring.push(event);
     if (this.live.length === 0) return;
-    if (this.pending.length === 0) this.options.scheduler.channel(this);
+    const isHeld = this.low?.isHolding === true;
+    if (this.pending.length === 0) {
+      if (isHeld) this.low?.hold(this);
+      else this.options.scheduler.channel(this);
+    }
     this.pending.push(event);
     this.pendingBytes += event.size;
-    if (this.pendingBytes >= MAX_PENDING_BYTES) this.flush();
+    if (isHeld) {
+      if (this.pending.length >= MAX_HELD || this.pendingBytes >= MAX_PENDING_BYTES) this.thinOut();
+    } else if (this.pendingBytes >= MAX_PENDING_BYTES) this.flush();
   }
 
   /** Continues with another epoch of the log. Pending events belong to the one before and are delivered first. */
@@ -168,6 +187,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
 
   /** The node no longer serves the channel. */
   close(): void {
+    this.low?.forget(this);
     this.ring.clear();
     this.presence?.close();
   }
@@ -187,13 +207,17 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   /** Hands the turn's events to the live subscriptions. */
   flush(): void {
     if (this.pending.length === 0) return;
-    const { pending } = this;
+    if (this.low?.isHolding === true) this.thinOut();
+    const { pending, missing } = this;
     this.pending = [];
     this.pendingBytes = 0;
+    this.missing = undefined;
     // Checked once per batch, not per subscription: when it is frozen no subscription is live, and the log has the events.
     if (this.isFrozen) return;
     const { observer, onUnwritable } = this.options;
-    const batch = new EventBatch(pending, onUnwritable);
+    const { retain } = this.definition.policy.log;
+    const gap = missing && { ...missing, recoverable: retain };
+    const batch = new EventBatch(pending, onUnwritable, gap);
     const shareable = !this.hasExpired(batch.events);
     observer.onDelivery?.(this.definition.pattern, pending.length, this.live.length);
     // Counted down: a session that is closed for being slow removes itself from the list.
@@ -205,8 +229,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
 
   /** Sends an ephemeral message: encoded once per variant, dropped where a queue is full. */
   signal(signal: SignalMessage): void {
-    if (this.isFrozen) return;
-    const { clock, onUnwritable } = this.options;
+    const { clock, onUnwritable, overload } = this.options;
+    if (this.isFrozen || overload.isOn('presence')) return;
     const envelope = { type: 'signal', channel: this.name, ts: clock.now(), ...signal };
     const encode = encodedOnce(envelope, onUnwritable);
     for (const subscription of this.subscriptions) {
@@ -215,6 +239,19 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
       const bytes = encode(outbox.connection.variant);
       if (bytes !== undefined) outbox.pushDroppable(bytes, subscription);
     }
+  }
+
+  /** Keeps what is newest of the events that wait. */
+  private thinOut(): void {
+    const most = { events: MAX_HELD / 2, bytes: MAX_PENDING_BYTES / 2 };
+    const { events, missing } = thinOut(this.pending, this.missing, most);
+    this.pending = [...events];
+    this.pendingBytes = events.reduce((sum, { size }) => sum + size, 0);
+    this.missing = missing;
+  }
+
+  private noteGap(events: number): void {
+    this.options.observer.onGap?.(this.definition.pattern, 'conflated', events);
   }
 
   /** Reads the clock only where an event has a `ttl`. */
@@ -231,6 +268,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
       if (frame !== undefined && outbox.takes(batch, frame)) {
         subscription.advance(batch.last);
         outbox.writeShared(frame);
+        if (batch.gap !== undefined) this.noteGap(batch.gap.count);
         return;
       }
     }
@@ -238,8 +276,21 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
       this.stopLive(subscription);
       return this.options.onBehind(subscription);
     }
+    let { gap } = batch;
+    // Who reads slowly is not sent more announcements than it reads: it continues from the log when it does.
+    if (gap !== undefined && !outbox.hasRoom) {
+      this.stopLive(subscription);
+      return this.options.onBehind(subscription);
+    }
     for (const event of batch.events) {
       if (event.seq <= subscription.cursor) continue;
+      if (gap !== undefined && event.seq > gap.from) {
+        const from = Math.max(gap.from, subscription.cursor + 1);
+        const { to, count, recoverable } = gap;
+        if (from <= to)
+          outbox.pushGap(subscription, partialGap(from, to, recoverable, subscription.epoch, count));
+        gap = undefined;
+      }
       subscription.advance(event.seq);
       outbox.pushEvent(subscription, event);
       if (subscription.ended) return;

@@ -36,6 +36,17 @@ export function plainGap(
   return { from, to, reason, partial: false, recoverable, epoch, dropped: to - from + 1 };
 }
 
+/** A range of which some events are sent. @param dropped how many are not. */
+export function partialGap(
+  from: number,
+  to: number,
+  recoverable: boolean,
+  epoch: string,
+  dropped: number,
+): GapEntry {
+  return { from, to, reason: 'conflated', partial: true, recoverable, epoch, dropped };
+}
+
 /**
  * What an answer has that can be erased: a `copy` of events, or of the state, that can be asked for again; or the state that a
  * subscription begins with (`start`).

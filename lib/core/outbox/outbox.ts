@@ -1,5 +1,5 @@
 import type { Envelope } from '../../protocol/envelope.js';
-import type { GapReason, Position } from '../../protocol/position.js';
+import type { Position } from '../../protocol/position.js';
 import { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
 import { encodeEnvelope, type EventBatch } from './encoder.js';
@@ -8,7 +8,14 @@ import type { Flushable } from './flush-scheduler.js';
 import type { TurnClient } from '../async/turns.js';
 import type { Connection } from '../ports/connection.js';
 import { DroppedTails, type DroppedRange } from './dropped-tails.js';
-import { plainGap, type Flow, type Holding, type QueueEntry, type QueuedMessage } from './entry.js';
+import {
+  plainGap,
+  type Flow,
+  type GapEntry,
+  type Holding,
+  type QueueEntry,
+  type QueuedMessage,
+} from './entry.js';
 import { SHARE_BYTES, type BudgetedOutbox } from './outbox-budget.js';
 import type { OutboxSession, OutboxShared } from './outbox-shared.js';
 import { OutboxQueue } from './queue.js';
@@ -233,10 +240,11 @@ export class Outbox implements Flushable, BudgetedOutbox {
     if (!this.isClosed) this.append({ bytes: this.encode(envelope), flow });
   }
 
-  /** Queues the announcement of a range that is missing (P25). */
-  pushGap(flow: Flow, from: number, to: number, reason: GapReason, recoverable: boolean): void {
+  /** Queues the announcement of a range that is missing, or of a partial one, behind what was dropped before it (P25). */
+  pushGap(flow: Flow, gap: GapEntry): void {
     if (this.isClosed) return;
-    this.append({ flow, gap: plainGap(from, to, reason, recoverable, flow.epoch) });
+    this.announceDroppedTail(flow);
+    this.append({ flow, gap });
   }
 
   /**
@@ -552,7 +560,9 @@ export class Outbox implements Flushable, BudgetedOutbox {
   private announceDroppedTail(flow: Flow): void {
     const dropped = this.forgetDroppedTail(flow);
     if (dropped === undefined) return;
-    this.pushGap(flow, dropped.from, dropped.to, 'overflow', flow.definition.policy.log.retain);
+    const { from, to } = dropped;
+    const { retain } = flow.definition.policy.log;
+    this.append({ flow, gap: plainGap(from, to, 'overflow', retain, flow.epoch) });
   }
 
   private forgetDroppedTail(flow: Flow): DroppedRange | undefined {

@@ -5,6 +5,7 @@ import type { GapReason, Recovery } from '../../protocol/position.js';
 import type { BrokerState } from './broker.js';
 import type { ChannelAction, HandlerCall } from './channel-definition.js';
 import type { ControlMessage, ControlReceipt } from './control.js';
+import type { SheddingStep } from './overload.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 import type { ObservedSpam } from './spam.js';
 import type { Refusal } from './transport-host.js';
@@ -111,6 +112,12 @@ export interface Observer {
   onReset?(pattern: string, recovery: Recovery): void;
   /** The broker can be reached again, or no longer. */
   onBrokerState?(state: BrokerState, reason: string | undefined): void;
+  /**
+   * This node is overloaded and takes a step (`on`), or undoes it (G33). `reason` is the load in words: event loop, memory, queue.
+   */
+  onOverload?(step: SheddingStep, on: boolean, reason: string): void;
+  /** A drain begins, continues (once in 2 s) or ends: so many of `total` connections are left (G18). */
+  onDrain?(left: number, total: number): void;
   /**
    * An administrative act, or a step against abuse. `receipt` names the nodes that applied it, of a step against abuse this node:
    * the others are notified of a ban and not waited for. `undefined` when the broker rejected the record with `error`.

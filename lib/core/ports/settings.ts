@@ -9,6 +9,7 @@ import type { MaybePromise } from './maybe-promise.js';
 import type { Observer } from './observer.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 import type { Authenticator, RealtimeIdentity, Verifier } from './identity.js';
+import type { ProcessSampler, SheddingPolicy } from './overload.js';
 import type { SpamPolicy } from './spam.js';
 import type { LimitsForUser } from './user-limits.js';
 
@@ -160,6 +161,8 @@ export interface EngineSettings {
   readonly handlerTimeoutMs: number;
   /** Longest time after which the authorization of a subscription is asked again; 0 for never. */
   readonly recheckMs: number;
+  /** Age at which a connection is asked to come back, up to a fifth earlier; 0 for never. */
+  readonly maxConnectionAgeMs: number;
   /** Whether a client without credentials may connect; it then has no user. */
   readonly anonymous: boolean;
   /** How long before a token's expiry `auth_required` is sent (G12). */
@@ -224,6 +227,8 @@ export interface EngineOptions {
   readonly isExempt?: IsExempt | undefined;
   /** What is done against spam. Default: nothing, which costs nothing. */
   readonly spam?: SpamPolicy | undefined;
+  /** When this node gives up what it can spare (G33). Default: never. */
+  readonly shedding?: { readonly policy: SheddingPolicy; readonly sampler: ProcessSampler } | undefined;
   /** For hooks; needs a broker with `transitions`. Default: nothing is held, which costs nothing. */
   readonly holds?: HoldsPolicy | undefined;
   /** Metrics, tracing, an audit. Default: none, which costs nothing. */

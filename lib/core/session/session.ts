@@ -69,6 +69,10 @@ export interface SessionDeps extends InboundDeps, CommandFlowDeps, Pick<Retained
   readonly answers: AnswerSizes;
   readonly frames: FrameReader;
   readonly sessions: { remove(session: Session): void };
+  readonly rotation: {
+    begin(session: Session): Scheduled | undefined;
+    end(session: Session): void;
+  };
   readonly listeners: ConnectionListener;
   /** Called before queued bytes are written: a proof of the revokes that has expired must be noticed first (G11). */
   readonly beforeWrite: () => void;
@@ -121,7 +125,8 @@ export class Session
   /** Bytes that the node keeps for it for as long as it lives. */
   private retained = 0;
   private closeCode: number | undefined;
-  private helloTimer: Scheduled | undefined;
+  /** Until `welcome` that of `hello`, then that of its age, where connections have a longest one. */
+  private lifeTimer: Scheduled | undefined;
   private publishLanes: PublishLanes | undefined;
 
   constructor(
@@ -141,7 +146,7 @@ export class Session
     this.flow = new CommandFlow(deps, this, this.inbound);
     this.tokenWatch = new TokenWatch(deps, this);
     this.heartbeat = new Heartbeat(wheel, settings.heartbeat, this);
-    this.helloTimer = wheel.schedule(settings.helloTimeoutMs, this);
+    this.lifeTimer = wheel.schedule(settings.helloTimeoutMs, this);
   }
 
   /** Who the client was verified to be; `undefined` for an anonymous one. */
@@ -300,7 +305,7 @@ export class Session
     this.retain(-this.retained);
     this.state = 'closed';
     this.closeCode = code;
-    this.helloTimer?.cancel();
+    this.lifeTimer?.cancel();
     this.heartbeat.stop();
     this.tokenWatch.stop();
     this.reading.stop();
@@ -321,9 +326,10 @@ export class Session
     this.outbox.pushControl({ type: 'ping', id: entropy.id(), ts: clock.now() });
   }
 
-  /** The time for `hello` has passed. */
+  /** The time for `hello` has passed, or it is old. */
   onTimer(): void {
-    if (this.state === 'hello') this.close('protocol_error');
+    if (this.isLive) this.deps.rotation.end(this);
+    else if (this.state === 'hello') this.close('protocol_error');
     else if (this.state === 'authenticating') this.close('internal');
   }
 
@@ -386,8 +392,8 @@ export class Session
   /** Called after `welcome`. */
   goLive(): void {
     this.state = 'live';
-    this.helloTimer?.cancel();
-    this.helloTimer = undefined;
+    this.lifeTimer?.cancel();
+    this.lifeTimer = this.deps.rotation.begin(this);
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
     this.deps.listeners.opened(this.view);
     this.deps.frames.welcome(this);

@@ -15,11 +15,13 @@ import {
   HttpAdapterHost,
   ModuleRef,
 } from '@nestjs/core';
+import { OwnProcess } from '../../core/engine/overload/process-sampler.js';
 import { Audit } from '../../core/engine/audit/audit.js';
 import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
+import type { EngineOptions } from '../../core/ports/settings.js';
 import type { Observer } from '../../core/ports/observer.js';
 import type { SseTransport } from '../../transports/sse/index.js';
 import { compileTrust } from '../../transports/http/client-address.js';
@@ -151,6 +153,7 @@ export class RealtimeRuntime
       observers: [this.audit.observer, ...this.config.observers, ...this.observers],
       isExempt: this.config.isExempt,
       spam: this.config.spam,
+      shedding: this.shedding,
       holds: this.config.hooks?.policy.channels.length ? this.config.hooks.policy : undefined,
       // A class of the application may recognise clients without a token, so it is always called.
       settings: auth.mode === 'custom' ? { ...settings, anonymous: true } : settings,
@@ -192,6 +195,13 @@ export class RealtimeRuntime
     const closed = await endsWithin(deadlineMs, engine.stop());
     if (!closed)
       this.logger.warn(`The broker did not close within ${deadlineMs} ms; the shutdown continues without it`);
+  }
+
+  /** A publisher has no clients whom it could refuse anything. */
+  private get shedding(): EngineOptions['shedding'] {
+    const { shedding } = this.config;
+    if (shedding === undefined || !this.attaches) return undefined;
+    return { policy: shedding.policy, sampler: new OwnProcess(shedding.memoryLimit) };
   }
 
   private openHooks(broker: Broker, problems: BootProblems): HooksRun | undefined {

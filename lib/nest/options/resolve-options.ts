@@ -11,6 +11,7 @@ import type { RealtimeHooks } from '../hooks.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
 import { resolveAudit, resolveObservers, type AuditConfig } from './audit-options.js';
 import { resolveAuth, type AuthConfig } from './auth-options.js';
+import { resolveShedding, type SheddingConfig } from './shedding-options.js';
 import { resolveModeration, type ModerationConfig } from './moderation-options.js';
 import { reportTooOften } from './recheck.js';
 import { OptionReader } from './option-reader.js';
@@ -40,6 +41,8 @@ export interface RealtimeConfig extends ModerationConfig {
   readonly globalEnhancers: boolean;
   readonly connect: Type<RealtimeConnectHook> | undefined;
   readonly drainDeadlineMs: number;
+  /** `undefined` where this node sheds no load. */
+  readonly shedding: SheddingConfig | undefined;
   /** Whether this process made the ticket secret itself. */
   readonly randomTicketSecret: boolean;
 }
@@ -59,6 +62,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     proxyIdleTimeout: _proxy,
     limits: _limits,
     moderation: _moderation,
+    shedding: _shedding,
     ...plain
   } = MODULE_TABLE;
   const {
@@ -109,6 +113,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
       'Give a class that implements RealtimeConnectHook.',
     ),
     drainDeadlineMs: drain.deadlineMs,
+    shedding: resolveShedding(reader),
     randomTicketSecret: ticketSecret === undefined,
   };
   checkTogether(reader, config.settings);

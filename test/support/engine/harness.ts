@@ -87,6 +87,8 @@ export const tokenAuthenticator: Authenticator = {
 export class EngineHarness {
   readonly clock: ManualClock;
   readonly errors: unknown[] = [];
+  /** What it logged in passing. */
+  readonly logs: string[] = [];
   readonly engine: RealtimeEngine;
   readonly broker: Broker;
   private readonly variant: WireVariant;
@@ -122,6 +124,7 @@ export class EngineHarness {
         | 'limitsForUser'
         | 'isExempt'
         | 'spam'
+        | 'shedding'
         | 'holds'
       >
     > = {},
@@ -138,6 +141,7 @@ export class EngineHarness {
       limitsForUser: options.limitsForUser,
       isExempt: options.isExempt,
       spam: options.spam,
+      shedding: options.shedding,
       holds: options.holds,
       observers: options.observers ?? [],
       settings: settingsWith(settings),
@@ -145,7 +149,7 @@ export class EngineHarness {
       entropy,
       logger: {
         debug: (message) => void hints.push(message),
-        log: () => undefined,
+        log: (message) => void this.logs.push(message),
         warn: (message) => void warnings.push(message),
         error: (message, error) => void this.errors.push(error ?? message),
       },

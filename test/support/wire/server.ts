@@ -5,7 +5,9 @@ import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { ChannelDefinition, ConnectionRequest } from '../../../lib/core/ports/channel-definition.js';
 import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings-defaults.js';
 import type { EngineOptions, EngineSettings } from '../../../lib/core/ports/settings.js';
+import { Audit } from '../../../lib/core/engine/audit/audit.js';
 import { RealtimeEngine } from '../../../lib/core/engine/realtime-engine.js';
+import type { AuditSink } from '../../../lib/core/ports/audit.js';
 import type { Broker } from '../../../lib/core/ports/broker.js';
 import { systemClock, type Clock } from '../../../lib/core/ports/clock.js';
 import type { Entropy } from '../../../lib/core/ports/entropy.js';
@@ -47,6 +49,9 @@ export interface WireServerOptions {
   /** Default: {@link nameAuthenticator}. */
   readonly authenticator?: Authenticator;
   readonly onConnect?: EngineOptions['onConnect'];
+  /** Is handed the audit entries of acts, those of several nodes one after the other. Default: nobody. */
+  readonly audit?: AuditSink;
+  readonly shedding?: EngineOptions['shedding'];
   /** Default: a memory broker on `clock`. */
   readonly broker?: Broker;
   /** Default: the system's. A `ManualClock` must be advanced by the test; sockets do not wait for it. */
@@ -134,9 +139,27 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     clock,
     entropy,
     logger,
+    shedding: options.shedding,
     ...(options.requests === undefined ? {} : { requests: options.requests }),
     ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
+    ...(options.audit === undefined ? {} : { observers: [auditOf(options.audit).observer] }),
   });
+  function auditOf(sink: AuditSink): Audit {
+    const { nodeId, limits: bounds } = settingsOf(options.settings, clock === systemClock);
+    return new Audit({
+      sinks: [sink],
+      refusals: false,
+      refusalsPerMinute: 60,
+      maxEntries: 1_000,
+      maxBytes: 1024 * 1024,
+      writeTimeoutMs: 1_000,
+      nodeId,
+      ipv6Prefix: bounds.ipv6Prefix,
+      clock,
+      entropy,
+      logger,
+    });
+  }
   const told = {
     clock,
     onError: (error: unknown) => logger.error('transport', error),

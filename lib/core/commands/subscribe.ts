@@ -13,6 +13,7 @@ import { resumedAt, type RecoveryPlan } from '../hub/recovery.js';
 import { Subscription, type ServedChannel } from '../hub/subscription.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
 import { attempt, isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import type { EnginePorts } from '../ports/settings.js';
 import { requireRoom } from '../session/answers.js';
 import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
@@ -66,7 +67,7 @@ interface Access {
   readonly roster: boolean;
 }
 
-export interface SubscribeDeps extends TurnDeps {
+export interface SubscribeDeps extends TurnDeps, Pick<EnginePorts, 'tracer'> {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
   readonly hub: Hub;
@@ -252,6 +253,8 @@ export class Subscribe {
     subscription.countRetained(attempted.bytes.all);
     session.channels.add(subscription);
     channel.add(subscription);
+    const first = this.deps.tracer?.awaitingFirst(channel.definition.pattern);
+    if (first !== undefined) channel.awaitFirst(subscription, first);
     this.deps.reauthorization.schedule(session, subscription, attempted.access.grant);
     if (presence !== undefined) channel.presence?.follow(subscription, presence);
   }

@@ -8,6 +8,7 @@ import {
 } from '../ports/channel-definition.js';
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { EnginePorts } from '../ports/settings.js';
+import type { FirstEventSpan } from '../ports/tracer.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import type { OverloadSwitch } from '../access/overload-switch.js';
 import { partialGap } from '../outbox/entry.js';
@@ -16,6 +17,7 @@ import { EventRing, type RingBudget } from '../log/event-ring.js';
 import type { FlushableChannel, FlushScheduler } from '../outbox/flush-scheduler.js';
 import { PresenceFeed } from './presence-feed.js';
 import type { LowPriority } from './low-priority.js';
+import { FirstEvents } from './first-events.js';
 import type { Subscriber } from './subscriber.js';
 import { thinOut, type Missing } from './thinned-events.js';
 
@@ -38,7 +40,10 @@ export interface Occupancy {
 }
 
 /** What the channels of one node share. */
-export interface LocalChannelDeps<S extends Subscriber> extends Pick<EnginePorts, 'clock' | 'observer'> {
+export interface LocalChannelDeps<S extends Subscriber> extends Pick<
+  EnginePorts,
+  'clock' | 'observer' | 'tracer'
+> {
   readonly ringSize: number;
   readonly ringBytes: number;
   readonly ringBudget: RingBudget;
@@ -77,6 +82,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   private missing: Missing | undefined;
   /** Where its priority is low. */
   private readonly low: LowPriority | undefined;
+  /** Subscriptions whose first event is waited for; `undefined` where none is, as where nothing is traced. */
+  private firsts: FirstEvents<S> | undefined;
 
   constructor(
     readonly name: string,
@@ -119,6 +126,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   /** Continues with another epoch of the log. Pending events belong to the one before and are delivered first. */
   moveTo(tip: Position): void {
     this.flush();
+    // Their next message is `reset`.
+    this.firsts?.abandonAll();
     this.tip = { epoch: tip.epoch, seq: tip.seq };
     this.ring.clear();
   }
@@ -199,6 +208,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
 
   remove(subscription: S): void {
     this.stopLive(subscription);
+    this.firsts?.abandon(subscription);
     const wasThere = this.subscriptions.delete(subscription);
     if (wasThere && this.subscriptions.size === 0) this.options.occupancy?.end(this.name);
     this.presence?.remove(subscription);
@@ -214,17 +224,31 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.missing = undefined;
     // Checked once per batch, not per subscription: when it is frozen no subscription is live, and the log has the events.
     if (this.isFrozen) return;
-    const { observer, onUnwritable } = this.options;
+    const { observer, tracer, onUnwritable } = this.options;
     const { retain } = this.definition.policy.log;
     const gap = missing && { ...missing, recoverable: retain };
     const batch = new EventBatch(pending, onUnwritable, gap);
+    const span = tracer?.delivering(this.definition.pattern, this.name, pending);
+    const sessions = this.live.length;
     const shareable = !this.hasExpired(batch.events);
-    observer.onDelivery?.(this.definition.pattern, pending.length, this.live.length);
+    observer.onDelivery?.(this.definition.pattern, pending.length, sessions);
     // Counted down: a session that is closed for being slow removes itself from the list.
     for (let index = this.live.length - 1; index >= 0; index--) {
       const subscription = this.live[index];
       if (subscription !== undefined) this.deliver(subscription, batch, shareable);
     }
+    this.firsts?.delivered(pending);
+    span?.end(sessions);
+  }
+
+  /** Waits for the first event that a subscription is sent from now on. */
+  awaitFirst(subscription: S, span: FirstEventSpan): void {
+    (this.firsts ??= new FirstEvents()).add(subscription, span);
+  }
+
+  /** A subscription that is behind was sent this event. */
+  replayed(subscription: S, event: ChannelEvent): void {
+    this.firsts?.sent(subscription, event);
   }
 
   /** Sends an ephemeral message: encoded once per variant, dropped where a queue is full. */

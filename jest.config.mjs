@@ -33,6 +33,7 @@ const base = {
     '^nestjs-realtime/audit$': '<rootDir>/lib/audit/index.ts',
     '^nestjs-realtime/doctor$': '<rootDir>/lib/doctor/index.ts',
     '^nestjs-realtime/health$': '<rootDir>/lib/health/index.ts',
+    '^nestjs-realtime/metrics$': '<rootDir>/lib/metrics/index.ts',
     '^nestjs-realtime/hooks$': '<rootDir>/lib/hooks/index.ts',
     '^nestjs-realtime/platform-ws$': '<rootDir>/lib/nest/adapter/realtime-ws.adapter.ts',
     '^nestjs-realtime/redis$': '<rootDir>/lib/brokers/redis/index.ts',

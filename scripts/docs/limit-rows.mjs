@@ -654,7 +654,7 @@ export const FIXED_GROUPS = [
   {
     title: 'The module itself',
     says: 'What it does with the application’s errors, its log and its end.',
-    folders: ['lib/nest', 'lib/health', 'lib/admin', 'lib/audit', 'lib/hooks', 'lib/tracing'],
+    folders: ['lib/nest', 'lib/health', 'lib/admin', 'lib/audit', 'lib/hooks', 'lib/tracing', 'lib/metrics'],
   },
   { title: 'The client itself', says: 'Beside its options.', folders: ['lib/client'] },
 ];
@@ -821,6 +821,22 @@ export const CLIENT = {
 
 /** Bounds without an option: `file#constant`, and after a colon in `then` why it is fixed. */
 export const FIXED = {
+  'lib/core/log/publish-sample.ts#LOST_AFTER_MS': time(
+    'a publish whose delivery is timed and does not come',
+    'the node',
+    'another one is timed in its place',
+  ),
+  'lib/metrics/series.ts#MAX_SERIES': count(
+    'series of one metric',
+    'the node',
+    'what would be more is counted in one series whose labels are `other`',
+    'none: the values of labels are words of the library and patterns of the application',
+  ),
+  'lib/metrics/probes.ts#TIMEOUT_MS': time(
+    'the round trip of a probe of the metrics',
+    'the node',
+    'the probe has failed, and is counted so',
+  ),
   'lib/nest/auth/key-set.ts#MAX_KID_LENGTH': bytes(
     'the `kid` of a key, or of a token that needs one, in characters',
     'the issuer, or the token',
@@ -1729,7 +1745,7 @@ export const FIXED = {
     'the others wait a turn: the event loop must stay free',
     '`outbox.maxBytes`',
   ),
-  'lib/core/outbox/outbox.ts#MAX_FRAME_BYTES': bytes(
+  'lib/core/outbox/entry-bytes.ts#MAX_FRAME_BYTES': bytes(
     'what the outbox puts into one frame, give or take one message',
     'the connection',
     'begins the next: larger ones gain nothing',
@@ -2488,6 +2504,8 @@ export const OTHER_NUMBERS = {
     'websocket:compression.concurrency',
   ],
   'the pace of regular work': [
+    'lib/metrics/options.ts#DEFAULT_PROBE_MS',
+    'lib/metrics/loop-delay.ts#EVERY_MS',
     'lib/core/engine/audit/refusal-samples.ts#WINDOW_MS',
     'lib/core/engine/audit/sink-queue.ts#FIRST_PAUSE_MS',
     'lib/audit/redis-sink.ts#BATCH',
@@ -2531,6 +2549,7 @@ export const OTHER_NUMBERS = {
   ],
   'what spam looks like': ['lib/core/access/spam/plain-text.ts#MAX_EMOJI'],
   'lower ends': [
+    'lib/metrics/options.ts#LEAST_PROBE_MS',
     'lib/core/engine/cluster/path-check.ts#LEAST_PEERS_MS',
     'lib/hooks/webhooks/secrets.ts#MIN_BYTES',
     'lib/protocol/envelope.ts#MIN_ENVELOPES_PER_FRAME',

@@ -26,6 +26,8 @@ const documents = [
   'docs/scaling.md',
   'docs/protocol.md',
   'docs/audit.md',
+  'docs/metrics.md',
+  'docs/doctor.md',
   'docs/admin-api.md',
   'docs/moderation.md',
   'docs/tracing.md',

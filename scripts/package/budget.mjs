@@ -17,6 +17,7 @@ export const budget = {
     './doctor': 0,
     './health': 0,
     './hooks': 0,
+    './metrics': 0,
     './moderation': 0,
     './platform-ws': 0,
     './redis': 0,

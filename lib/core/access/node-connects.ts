@@ -46,6 +46,11 @@ export class NodeConnects {
     this.returns = new SubjectBuckets(new RateLimit(RETURNS_PER_SECOND, RETURNS_AT_ONCE), maxRateBuckets);
   }
 
+  /** How many wait. */
+  get waiting(): number {
+    return (this.newcomers?.waiting ?? 0) + (this.returning?.waiting ?? 0);
+  }
+
   /**
    * Waits until this node has room for a further connection.
    *

@@ -92,6 +92,11 @@ export class Restrictions {
     return this.weight;
   }
 
+  /** How many there are of an act. */
+  countOf(act: RestrictedAct): number {
+    return this.counts[act];
+  }
+
   /** Whether there is any of the act: where there is none, nothing has to be looked up. */
   has(act: RestrictedAct): boolean {
     return this.counts[act] > 0;

@@ -123,6 +123,7 @@ export class Publish {
     access.requireUnrevoked(session, match.channel, revision);
     // Only now: who may not publish is told no more than that.
     if (fingerprint !== attempt.fingerprint) throw new RealtimeError('conflict');
+    this.deps.recentPublishes.noteRetry();
     const read = await log.read({ channel: match.channel, epoch, from: seq + 1, limit: 1 });
     if (!read.continuous) {
       attempt.isLost = true;

@@ -59,7 +59,6 @@ import { CommandWatch } from '../session/command-watch.js';
 import type { SessionDeps } from '../session/session.js';
 import { FrameReader } from '../session/frame-reader.js';
 import { RelayedAnswers } from '../session/relayed-answers.js';
-import { UnfinishedMessages } from '../session/unfinished-messages.js';
 import { AbuseBans } from './abuse-bans.js';
 import { WaitingBytes } from '../session/waiting-bytes.js';
 import { Admission } from './admission.js';
@@ -78,12 +77,14 @@ import { DeliveryFreeze } from './delivery-freeze.js';
 import { granularityOf } from './granularity.js';
 import { inboundLimits } from './inbound-limits.js';
 import { keeperOwner } from './keeper-owner.js';
+import { NodeCounts } from './node-counts.js';
 import { nodeLinkOf } from './node-link.js';
 import { enginePorts } from './engine-ports.js';
 import { overloadParts } from './overload/overload-parts.js';
 import { Rotation } from './rotation.js';
 import { RestrictionApplier } from './restriction-applier.js';
 import { spamGuardOf } from './spam-steps.js';
+import { unfinishedMessages } from './unfinished.js';
 import { unwritableLog } from './unwritable-log.js';
 import { userChannelDefinition } from './user-channel.js';
 
@@ -141,11 +142,12 @@ export function composeEngine(options: EngineOptions) {
     sessions,
     circuits: new Circuits({ ...ports, journal }),
   });
-  const appends = new AppendQueue(ports, turns);
+  const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
+  const measured = new NodeCounts(observer, clock, () => hub, budget);
+  const appends = new AppendQueue(ports, turns, measured.onAppend);
   const presence = new PresenceTracker(ports);
   const queued = new ClientBytes();
   const retained = new ClientBytes();
-  const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
   const answers = new AnswerSizes({ settings, clock, notices: journal });
   const erasures = new Erasures(clock, journal);
   const planner = new SubscribePlanner(ports, calls, journal, erasures);
@@ -156,11 +158,11 @@ export function composeEngine(options: EngineOptions) {
   const ringBudget = new RingBudget(settings.ringBytesPerNode);
   const patternOf = (name: string): string | undefined => channels.find(name)?.definition.pattern;
   const onUnwritable = unwritableLog(journal, patternOf);
-  const rings = { ringSize, ringBytes, ringBudget };
+  const served = { ringSize, ringBytes, ringBudget, counts: measured.channels, sample: measured.sample };
   const hub: Hub = new Hub(
     {
       ...ports,
-      ...rings,
+      ...served,
       scheduler,
       retries,
       access,
@@ -298,14 +300,8 @@ export function composeEngine(options: EngineOptions) {
     eraser: new EraseApplier({ erasures, hub, catchUp, sessions, unsubscribe, clock }),
   });
 
-  const unfinished = new UnfinishedMessages(limits.maxUnfinishedBytes, (network) =>
-    journal.warn(
-      'unfinished_messages',
-      () =>
-        `A connection of address ${network} was closed with overloaded: clients have sent more of messages that do not end, or ` +
-        `before welcome, than limits.maxUnfinishedBytes allows (${limits.maxUnfinishedBytes} bytes)`,
-    ),
-  );
+  const unfinished = unfinishedMessages(limits, journal);
+  const waiting = new WaitingBytes(limits.maxWaitingCommandBytes);
   const rotation = new Rotation({ ...ports, wheel, sessions, drain });
   const sessionDeps: SessionDeps = {
     ...ports,
@@ -329,6 +325,7 @@ export function composeEngine(options: EngineOptions) {
     wheel,
     answers,
     retained,
+    states: measured.states,
     sessions,
     listeners,
     banForAbuse: new AbuseBans({ applier: controlApplier, bus, clock, journal }).ban,
@@ -336,6 +333,8 @@ export function composeEngine(options: EngineOptions) {
     outboxes: {
       limits: settings.outbox,
       budget,
+      traffic: measured.traffic,
+      blocked: measured.blocked,
       queued,
       nothing: new OutboxQueue(budget),
       scheduler,
@@ -346,7 +345,7 @@ export function composeEngine(options: EngineOptions) {
     },
     turns,
     stalls,
-    waiting: new WaitingBytes(limits.maxWaitingCommandBytes),
+    waiting,
     frames: new FrameReader({ ...ports, wheel, turns, journal, unfinished }),
     ...inboundLimits(settings),
     journal,
@@ -402,5 +401,6 @@ export function composeEngine(options: EngineOptions) {
     budget,
     appends,
     ringBudget,
+    ...{ measured, recentPublishes, waiting, unfinished, turns, bans, addressBans, nodeConnects },
   };
 }

@@ -21,6 +21,7 @@ import type { UsersOnline } from './cluster/online-users.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { Erasure, type ErasedEvents, type EraseReceipt } from './erasure.js';
 import { drainSessions } from './drain.js';
+import { engineStats, type EngineStats } from './engine-stats.js';
 
 /** How long a node that stops waits until the broker has what becomes of its members, in milliseconds. */
 const HAND_OVER_MS = 2_000;
@@ -156,6 +157,11 @@ export class RealtimeEngine {
       sessions: sessions.size,
       channels: hub.size,
     };
+  }
+
+  /** What the node counts, at this moment. Costs a look at each count, whatever is connected. */
+  stats(): EngineStats {
+    return engineStats(this.parts, this.options, this.broker);
   }
 
   /** Round trip of a probe through the normal publish path, in milliseconds (G20). */
@@ -294,12 +300,14 @@ export class RealtimeEngine {
       'reason' in message && message.reason !== undefined ? `: ${JSON.stringify(message.reason)}` : '';
     // Quoted: a name with a line break must not forge a line of the log.
     this.options.logger.log(`${kind}${whom}${by}${why}`);
+    const { clock } = this.options;
+    const startedAt = clock.monotonic();
     const sent = this.options.broker.bus.control(message);
     const { observer } = this.parts;
     if (observer.onAct !== undefined) {
       sent.then(
-        (receipt) => observer.onAct?.(message, receipt),
-        (error: unknown) => observer.onAct?.(message, undefined, error),
+        (receipt) => observer.onAct?.(message, receipt, undefined, clock.monotonic() - startedAt),
+        (error: unknown) => observer.onAct?.(message, undefined, error, clock.monotonic() - startedAt),
       );
     }
     return sent;

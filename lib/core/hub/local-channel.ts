@@ -15,6 +15,8 @@ import { partialGap } from '../outbox/entry.js';
 import { encodedOnce, EventBatch, type OnUnwritable } from '../outbox/encoder.js';
 import { EventRing, type RingBudget } from '../log/event-ring.js';
 import type { FlushableChannel, FlushScheduler } from '../outbox/flush-scheduler.js';
+import type { PublishSample } from '../log/publish-sample.js';
+import type { ChannelCounts, PatternCounts } from './channel-counts.js';
 import { PresenceFeed } from './presence-feed.js';
 import type { LowPriority } from './low-priority.js';
 import { FirstEvents } from './first-events.js';
@@ -47,6 +49,8 @@ export interface LocalChannelDeps<S extends Subscriber> extends Pick<
   readonly ringSize: number;
   readonly ringBytes: number;
   readonly ringBudget: RingBudget;
+  readonly counts: ChannelCounts;
+  readonly sample: PublishSample;
   readonly scheduler: FlushScheduler;
   readonly access: Pick<AccessGuard, 'isFrozen'>;
   readonly overload: Pick<OverloadSwitch, 'isOn'>;
@@ -66,7 +70,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   tip: Position = { epoch: '', seq: 0 };
   readonly ring: EventRing;
   /** All subscriptions, catching up or live. */
-  readonly subscriptions = new Set<S>();
+  private readonly subscribed = new Set<S>();
   /** Reads that prove positions, by epoch or position; each is kept until the end of the turn of its answer. */
   readonly proofs = new Map<string, Promise<ReadResult>>();
   /** `undefined` where the channel keeps no presence. */
@@ -75,9 +79,12 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   readonly isGuarded: boolean;
   /** The snapshot that is being made, with the tip at its start (P26). */
   private snapshotRun: SnapshotRun | undefined;
+  private readonly counts: PatternCounts;
   private readonly live: S[] = [];
   private pending: ChannelEvent[] = [];
   private pendingBytes = 0;
+  /** When the first of them came, where somebody wants to know. */
+  private pendingSince = 0;
   /** What was left out of {@link pending}, while the node sheds load. */
   private missing: Missing | undefined;
   /** Where its priority is low. */
@@ -92,6 +99,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   ) {
     this.ring = new EventRing(options.ringSize, options.ringBytes, options.ringBudget);
     this.isGuarded = isGuarded(definition);
+    this.counts = options.counts.of(definition.pattern);
+    this.counts.channels++;
     const { presence, priority } = definition.policy;
     if (priority === 'low') this.low = options.lowPriority;
     if (presence !== false) this.presence = new PresenceFeed(this, presence.maxMembers, options);
@@ -112,15 +121,19 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.ring.push(event);
     if (this.live.length === 0) return;
     const isHeld = this.low?.isHolding === true;
-    if (this.pending.length === 0) {
-      if (isHeld) this.low?.hold(this);
-      else this.options.scheduler.channel(this);
-    }
+    if (this.pending.length === 0) this.begin(isHeld);
     this.pending.push(event);
     this.pendingBytes += event.size;
     if (isHeld) {
       if (this.pending.length >= MAX_HELD || this.pendingBytes >= MAX_PENDING_BYTES) this.thinOut();
     } else if (this.pendingBytes >= MAX_PENDING_BYTES) this.flush();
+  }
+
+  private begin(isHeld: boolean): void {
+    const { scheduler, observer, clock } = this.options;
+    if (isHeld) this.low?.hold(this);
+    else scheduler.channel(this);
+    if (observer.onDeliveryEnd !== undefined) this.pendingSince = clock.monotonic();
   }
 
   /** Continues with another epoch of the log. Pending events belong to the one before and are delivered first. */
@@ -137,6 +150,21 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.flush();
     this.tip = { epoch: this.tip.epoch, seq };
     this.ring.clear();
+  }
+
+  get subscriptions(): ReadonlySet<S> {
+    return this.subscribed;
+  }
+
+  /** Whether what is published is delivered to somebody here. */
+  get isHeard(): boolean {
+    return this.live.length > 0;
+  }
+
+  add(subscription: S): void {
+    this.subscribed.add(subscription);
+    this.counts.subscriptions++;
+    if (this.subscribed.size === 1) this.options.occupancy?.begin(this.name);
   }
 
   goLive(subscription: S): void {
@@ -199,18 +227,16 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.low?.forget(this);
     this.ring.clear();
     this.presence?.close();
-  }
-
-  add(subscription: S): void {
-    this.subscriptions.add(subscription);
-    if (this.subscriptions.size === 1) this.options.occupancy?.begin(this.name);
+    this.counts.channels--;
   }
 
   remove(subscription: S): void {
     this.stopLive(subscription);
     this.firsts?.abandon(subscription);
-    const wasThere = this.subscriptions.delete(subscription);
-    if (wasThere && this.subscriptions.size === 0) this.options.occupancy?.end(this.name);
+    if (this.subscribed.delete(subscription)) {
+      this.counts.subscriptions--;
+      if (this.subscribed.size === 0) this.options.occupancy?.end(this.name);
+    }
     this.presence?.remove(subscription);
   }
 
@@ -239,6 +265,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     }
     this.firsts?.delivered(pending);
     span?.end(sessions);
+    this.delivered(batch);
   }
 
   /** Waits for the first event that a subscription is sent from now on. */
@@ -251,18 +278,32 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.firsts?.sent(subscription, event);
   }
 
+  private delivered({ events }: EventBatch): void {
+    const { observer, clock, sample } = this.options;
+    const { pattern } = this.definition;
+    observer.onDeliveryEnd?.(pattern, clock.monotonic() - this.pendingSince);
+    if (observer.onPublishDelivered === undefined || !sample.isOf(this.name)) return;
+    const durationMs = sample.end(events, clock.monotonic());
+    if (durationMs !== undefined) observer.onPublishDelivered(pattern, durationMs);
+  }
+
   /** Sends an ephemeral message: encoded once per variant, dropped where a queue is full. */
   signal(signal: SignalMessage): void {
-    const { clock, onUnwritable, overload } = this.options;
+    const { clock, onUnwritable, observer, overload } = this.options;
     if (this.isFrozen || overload.isOn('presence')) return;
+    let sent = 0;
+    let dropped = 0;
     const envelope = { type: 'signal', channel: this.name, ts: clock.now(), ...signal };
     const encode = encodedOnce(envelope, onUnwritable);
     for (const subscription of this.subscriptions) {
       if (subscription.isWithheld) continue;
       const { outbox } = subscription;
       const bytes = encode(outbox.connection.variant);
-      if (bytes !== undefined) outbox.pushDroppable(bytes, subscription);
+      if (bytes === undefined) continue;
+      if (outbox.pushDroppable(bytes, subscription)) sent++;
+      else dropped++;
     }
+    observer.onSignal?.(this.definition.pattern, sent, dropped);
   }
 
   /** Keeps what is newest of the events that wait. */
@@ -275,7 +316,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   }
 
   private noteGap(events: number): void {
-    this.options.observer.onGap?.(this.definition.pattern, 'conflated', events);
+    const { pattern, policy } = this.definition;
+    this.options.observer.onGap?.(pattern, 'conflated', events, policy.overflow);
   }
 
   /** Reads the clock only where an event has a `ttl`. */

@@ -34,6 +34,8 @@ export class AppendQueue {
       'log' | 'clock' | 'entropy' | 'observer' | 'settings' | 'tracer'
     >,
     private readonly turns: Pick<Turns, 'afterwards'>,
+    /** Called with each append of which somebody wants to know when it is delivered. */
+    private readonly onAppend?: (channel: string, id: string) => void,
   ) {
     const flush = (): void => this.sendWaiting();
     // What is handed to the broker belongs to all who wait, not to the first of them.
@@ -63,6 +65,7 @@ export class AppendQueue {
         ),
       );
     this.bytes += bytes;
+    this.onAppend?.(request.channel, request.event.id);
     return new Promise((resolve, reject) => {
       if (this.waiting.length === 0) this.turns.afterwards(this.flush);
       const span = this.ports.tracer?.appending(pattern);

@@ -3,7 +3,7 @@ import type { Position } from '../../protocol/position.js';
 import { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
 import { encodeEnvelope, type EventBatch } from './encoder.js';
-import { encodeEntry, entryOf } from './entry-bytes.js';
+import { entryOf, takeEntries } from './entry-bytes.js';
 import type { Flushable } from './flush-scheduler.js';
 import type { TurnClient } from '../async/turns.js';
 import type { Connection } from '../ports/connection.js';
@@ -13,11 +13,10 @@ import { SHARE_BYTES, type BudgetedOutbox } from './outbox-budget.js';
 import type { OutboxSession, OutboxShared } from './outbox-shared.js';
 import { OutboxQueue } from './queue.js';
 import { callWhile } from './call-while.js';
+import type { TrafficCounts } from './traffic.js';
 
 export type { OutboxSession, OutboxShared } from './outbox-shared.js';
 
-/** Most bytes of one frame that the outbox assembles; the rest goes into the next. */
-const MAX_FRAME_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 /** Share of the limits below which a replay may add more. */
 const ROOM = 0.25;
@@ -37,6 +36,8 @@ const DROPPED_TAILS = 16;
  */
 export class Outbox implements Flushable, BudgetedOutbox {
   private busy = 0;
+  /** Of all connections like this one. */
+  readonly traffic: TrafficCounts;
   /** {@link TimerWheel.stamp} of the last frame. */
   sentStamp: number;
   private scheduled = false;
@@ -52,8 +53,6 @@ export class Outbox implements Flushable, BudgetedOutbox {
   private reportedBytes = 0;
   /** What was counted for the client last. */
   private chargedBytes = 0;
-  /** The frame that the socket holds back. */
-  private heldFrame: Buffer | undefined;
 
   constructor(
     readonly connection: Connection,
@@ -61,6 +60,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
     private readonly shared: OutboxShared,
   ) {
     this.sentStamp = shared.wheel.stamp;
+    this.traffic = shared.traffic.of(connection);
   }
 
   private get queue(): OutboxQueue {
@@ -346,7 +346,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
   /** The socket takes bytes again. */
   onDrain(): void {
     this.busy &= ~BLOCKED;
-    this.releaseFrame();
+    this.shared.blocked.free(this);
     this.flush();
   }
 
@@ -367,12 +367,12 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.roomWaiters = undefined;
     this.droppedTails = undefined;
     this.report();
-    if (this.heldFrame !== undefined) this.shared.budget.closes(this);
+    if (this.shared.blocked.has(this)) this.shared.budget.closes(this);
   }
 
   /** The socket is gone, and what it held. */
   gone(): void {
-    this.releaseFrame();
+    this.shared.blocked.free(this);
     this.shared.budget.gone(this);
   }
 
@@ -392,7 +392,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
       this.control = undefined;
       this.countControl(-this.controlBytes);
       this.busy &= ~CONTROL;
-      this.takeData(envelopes);
+      takeEntries(this.queue, envelopes, this.connection.variant.codec, this.shared);
       this.noteQueue();
       if (envelopes.length === 0) continue;
       this.write(this.connection.frame?.(envelopes) ?? this.connection.variant.frame(envelopes));
@@ -423,21 +423,6 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.write(frame);
   }
 
-  private takeData(into: Buffer[]): void {
-    let bytes = 0;
-    // Most answers ask for no time.
-    let now: number | undefined;
-    while (bytes < MAX_FRAME_BYTES) {
-      const entry = this.queue.shift();
-      if (entry === undefined) return;
-      if (entry.event !== undefined) now ??= this.shared.clock.monotonic();
-      const encoded = encodeEntry(entry, now ?? 0, this.connection.variant.codec, this.shared);
-      entry.release();
-      into.push(encoded);
-      bytes += encoded.length;
-    }
-  }
-
   private entryOf(flow: Flow, event: ChannelEvent): QueueEntry {
     return entryOf(flow, event, this.connection.variant, this.shared.onUnwritable);
   }
@@ -451,20 +436,15 @@ export class Outbox implements Flushable, BudgetedOutbox {
 
   private write(frame: Buffer): void {
     this.sentStamp = this.shared.wheel.stamp;
+    this.traffic.framesOut++;
+    this.traffic.bytesOut += frame.length;
     // A frame above the socket's high-water mark answers `false` even when the kernel took all of it.
     if (this.connection.write(frame) || this.connection.bufferedBytes === 0) return;
     this.busy |= BLOCKED;
-    this.releaseFrame();
     // Found by the object: one of its own is counted by itself, however many were given the same bytes.
-    this.heldFrame = this.connection.copiesFrames === true ? frame.subarray() : frame;
-    this.shared.budget.hold(this.heldFrame);
+    const held = this.connection.copiesFrames === true ? frame.subarray() : frame;
+    this.shared.blocked.block(this, held, this.shared.clock.monotonic());
     this.report();
-  }
-
-  private releaseFrame(): void {
-    if (this.heldFrame === undefined) return;
-    this.shared.budget.release(this.heldFrame);
-    this.heldFrame = undefined;
   }
 
   private countControl(bytes: number): void {

@@ -363,7 +363,7 @@ export class InboundLimiter {
   }
 
   private notify(act: AbuseAct): void {
-    this.deps.observer.onAct?.(act, { confirmed: [this.deps.settings.nodeId], missing: [] });
+    this.deps.observer.onAct?.(act, { confirmed: [this.deps.settings.nodeId], missing: [] }, undefined, 0);
   }
 }
 

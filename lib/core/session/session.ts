@@ -36,6 +36,7 @@ import { requireRetainable, type RetainedMemoryDeps } from './memory.js';
 import { PublishLanes } from './publish-lanes.js';
 import { ReadingPause } from './reading-pause.js';
 import { TokenWatch, type TokenSession } from './token-watch.js';
+import type { SessionState, SessionStates } from './session-states.js';
 import type { Standing } from './standing.js';
 import type { UnparsedFrames } from './unparsed-frames.js';
 
@@ -68,6 +69,7 @@ export interface SessionDeps extends InboundDeps, CommandFlowDeps, Pick<Retained
   readonly outboxes: OutboxShared;
   readonly answers: AnswerSizes;
   readonly frames: FrameReader;
+  readonly states: Pick<SessionStates, 'move'>;
   readonly sessions: { remove(session: Session): void };
   readonly rotation: {
     begin(session: Session): Scheduled | undefined;
@@ -77,8 +79,6 @@ export interface SessionDeps extends InboundDeps, CommandFlowDeps, Pick<Retained
   /** Called before queued bytes are written: a proof of the revokes that has expired must be noticed first (G11). */
   readonly beforeWrite: () => void;
 }
-
-type State = 'hello' | 'authenticating' | 'live' | 'closed';
 
 /**
  * One client: who it is, what it may do, how much it can take. A state machine from `hello` over `live` to closed;
@@ -109,7 +109,7 @@ export class Session
   unparsed: UnparsedFrames | undefined;
   /** Where the limit of connections of its user has it; `undefined` where nothing was asked. */
   standing: Standing | undefined;
-  private state: State = 'hello';
+  private state: SessionState = 'hello';
   private identity: RealtimeIdentity | undefined;
   private verifiedId: string | undefined;
   /** What came with the handshake, until it is verified: an idle session keeps no more than it must. */
@@ -141,6 +141,9 @@ export class Session
     this.network = connection.handshake.network;
     this.view = new RealtimeConnection(this.id, connection.handshake, this);
     this.outbox = new Outbox(connection, this, outboxes);
+    this.outbox.traffic.opened++;
+    this.outbox.traffic.open++;
+    deps.states.move(undefined, 'hello');
     this.inbound = new InboundLimiter(deps);
     this.reading = new ReadingPause(connection, deps);
     this.flow = new CommandFlow(deps, this, this.inbound);
@@ -295,15 +298,21 @@ export class Session
 
   /** Ends the session on this side, whichever side closed. */
   onClose(code: number): void {
-    if (!this.isClosed) this.end(code);
+    if (!this.isClosed) this.end(code, 'client');
     this.outbox.gone();
   }
 
-  private end(code: number): void {
+  private enter(state: SessionState): void {
+    this.deps.states.move(this.state, state);
+    this.state = state;
+  }
+
+  private end(code: number, by: 'node' | 'client'): void {
     const wasLive = this.isLive;
     // What is given back later was given back here.
     this.retain(-this.retained);
-    this.state = 'closed';
+    this.enter('closed');
+    this.outbox.traffic.open--;
     this.closeCode = code;
     this.lifeTimer?.cancel();
     this.heartbeat.stop();
@@ -316,7 +325,7 @@ export class Session
     this.deps.sessions.remove(this);
     this.deps.commands.leave(this, code);
     this.deps.watch?.closed(this.view);
-    this.deps.observer.onConnectionClose?.(this.view, code);
+    this.deps.observer.onConnectionClose?.(this.view, code, by);
     if (wasLive) this.deps.listeners.closed(this.view, code);
   }
 
@@ -391,7 +400,7 @@ export class Session
 
   /** Called after `welcome`. */
   goLive(): void {
-    this.state = 'live';
+    this.enter('live');
     this.lifeTimer?.cancel();
     this.lifeTimer = this.deps.rotation.begin(this);
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
@@ -454,7 +463,7 @@ export class Session
     this.outbox.flush();
     this.connection.onEnding?.();
     const { code } = CLOSE_CODES[name];
-    this.end(code);
+    this.end(code, 'node');
     this.connection.close(code, closeReason(name, retryAfterMs));
   }
 
@@ -463,7 +472,7 @@ export class Session
     if (!('command' in first) || first.command.type !== 'hello') return this.close('protocol_error');
     const { command } = first;
     const { turns, watch, commands } = this.deps;
-    this.state = 'authenticating';
+    this.enter('authenticating');
     this.deps.frames.defer(this);
     const observed = watch?.start(this.view, command);
     const greet = (): MaybePromise<void> => commands.greet(this, command);

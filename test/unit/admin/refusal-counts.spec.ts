@@ -13,9 +13,9 @@ describe('counts of what a node refused', () => {
     const fresh = new RefusalCounts();
     fresh.observer.onCommandEnd?.(connection, command, 'ok', 1);
     fresh.observer.onCommandEnd?.(connection, command, 'closed', 1);
-    fresh.observer.onConnectionClose?.(connection, CLOSE_CODES.normal.code);
-    fresh.observer.onConnectionClose?.(connection, 1006);
-    fresh.observer.onAct?.({ kind: 'disconnect', user: 'ada' }, undefined);
+    fresh.observer.onConnectionClose?.(connection, CLOSE_CODES.normal.code, 'node');
+    fresh.observer.onConnectionClose?.(connection, 1006, 'node');
+    fresh.observer.onAct?.({ kind: 'disconnect', user: 'ada' }, undefined, undefined, 0);
     expect(fresh.read()).toEqual({});
   });
 
@@ -29,12 +29,12 @@ describe('counts of what a node refused', () => {
     observer.onCommandEnd?.(connection, command, 'too_many_channels', 1);
     for (let n = 0; n < 3; n++) observer.onRateLimit?.(connection);
     observer.onSpam?.({} as ObservedSpam);
-    observer.onConnectionClose?.(connection, CLOSE_CODES.slow_consumer.code);
-    observer.onConnectionClose?.(connection, CLOSE_CODES.rate_abuse.code);
-    observer.onGap?.('rooms.:room', 'overflow', 7);
-    observer.onGap?.('rooms.:room', 'overflow', 3);
+    observer.onConnectionClose?.(connection, CLOSE_CODES.slow_consumer.code, 'node');
+    observer.onConnectionClose?.(connection, CLOSE_CODES.rate_abuse.code, 'node');
+    observer.onGap?.('rooms.:room', 'overflow', 7, 'drop-oldest');
+    observer.onGap?.('rooms.:room', 'overflow', 3, 'drop-oldest');
     for (const kind of ['throttle', 'close'] as const)
-      observer.onAct?.({ kind, connection, banMs: 0 } satisfies AbuseAct, undefined);
+      observer.onAct?.({ kind, connection, banMs: 0 } satisfies AbuseAct, undefined, undefined, 0);
     expect(Object.entries(counts.read())).toEqual([
       ['abuse.close', 1],
       ['abuse.throttle', 1],

@@ -34,6 +34,7 @@ export type {
   ReadRequest,
   ReadResult,
   SignalMessage,
+  StorageWeakness,
 } from '../core/ports/broker.js';
 export type { BrokerTransitions, HeldThing, Hold, Transition } from '../core/ports/transitions.js';
 export { ChannelEvent, type ChannelEventFields, type EventDraft } from '../core/ports/channel-event.js';

@@ -6,6 +6,7 @@ import type { RealtimeConnection } from '../core/ports/realtime-connection.js';
 import type { Authenticator, RealtimeIdentity } from '../core/ports/identity.js';
 import type { Observer } from '../core/ports/observer.js';
 import type { SpamDetector } from '../core/ports/spam.js';
+import type { RealtimeTracing } from '../core/ports/tracer.js';
 import type { LimitsForUser } from '../core/ports/user-limits.js';
 import type { Codec } from '../protocol/codecs/codec.js';
 import type { CompressionOptions, OriginRule, TrustProxy } from '../transports/websocket/index.js';
@@ -661,6 +662,11 @@ export interface RealtimeModuleOptions {
    * methods are called on the hot path, synchronously. Default: none, which costs nothing.
    */
   readonly observers?: readonly Observer[];
+  /**
+   * Traces connections, commands, publishes and deliveries: `openTelemetry()` of `nestjs-realtime/tracing`. Default: nothing is traced,
+   * which costs nothing.
+   */
+  readonly tracing?: RealtimeTracing;
   /** Name of this node in tickets, receipts and logs. Default: random. */
   readonly nodeId?: string | undefined;
   /** Producer name of what the application itself publishes (P15). Default `'application'`. */

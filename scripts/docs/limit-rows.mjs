@@ -654,7 +654,7 @@ export const FIXED_GROUPS = [
   {
     title: 'The module itself',
     says: 'What it does with the application’s errors, its log and its end.',
-    folders: ['lib/nest', 'lib/health', 'lib/admin', 'lib/audit', 'lib/hooks', 'lib/metrics'],
+    folders: ['lib/nest', 'lib/health', 'lib/admin', 'lib/audit', 'lib/hooks', 'lib/metrics', 'lib/tracing'],
   },
   { title: 'The client itself', says: 'Beside its options.', folders: ['lib/client'] },
 ];
@@ -1012,6 +1012,23 @@ export const FIXED = {
     'interval of slow mode',
     'the application',
     'a `RangeError`',
+  ),
+  'lib/tracing/connects.ts#START_MS': time(
+    'commands whose spans belong to the trace of their connect',
+    'the node',
+    'a trace of its own, with a link to the connect',
+  ),
+  'lib/tracing/open-telemetry-tracer.ts#MAX_LINKS': count(
+    'publishes that the span of a delivery links to, beside its parent',
+    'the node',
+    'names no more of them',
+    'none: a link is two ids',
+  ),
+  'lib/tracing/open-telemetry-tracer.ts#MAX_FIRSTS': count(
+    'subscriptions whose first event is traced, at the same time',
+    'the node',
+    'the oldest has no span of its first event',
+    'none: a span of a pattern and two ids',
   ),
   'lib/client/errors.ts#SHORT_BAN_MS': time(
     'a ban from a channel that the client waits for',
@@ -2617,5 +2634,16 @@ export const OTHER_NUMBERS = {
     'lib/client/connection/heartbeat-watch.ts#TICK_MS',
     'lib/client/token.ts#STALE_MS',
     'lib/transports/http-session/transport.ts#FOREIGN_AFTER_MS',
+  ],
+  'of the doctor, which runs beside no client': [
+    'lib/doctor/checks/operations.ts#SLACK_MS',
+    'lib/doctor/checks/transport.ts#USUAL_IDLE_MS',
+    'lib/doctor/diagnose.ts#DEFAULT_GRACE_MS',
+    'lib/doctor/diagnose.ts#DEFAULT_TIMEOUT_MS',
+    'lib/doctor/open.ts#MOST_BOOT_MS',
+    'lib/doctor/open.ts#MOST_CLOSE_MS',
+    'lib/doctor/secrets.ts#LEAST_SECRET_BYTES',
+    'lib/doctor/secrets.ts#LEAST_DIFFERENT',
+    'lib/doctor/storage.ts#SLACK_MS',
   ],
 };

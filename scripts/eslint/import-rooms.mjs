@@ -21,7 +21,7 @@ export const ROOMS = {
   transports: { ours: ['core/ports', 'core/async', 'protocol'], forbid: [...NO_NEST, 'ioredis'] },
   brokers: { ours: ['core/ports', 'core/async', 'protocol'], forbid: [...NO_NEST, 'ws'] },
   nest: { ours: NEST_ROOMS, forbid: ['ioredis', '@nestjs/swagger', '@nestjs/terminus', 'prom-client'] },
-  telemetry: EDGE,
+  tracing: EDGE,
   health: EDGE,
   moderation: EDGE,
   metrics: EDGE,
@@ -29,6 +29,11 @@ export const ROOMS = {
   hooks: EDGE,
   // A sink of it keeps entries in Redis.
   audit: { ours: ['protocol', 'core', 'nest'] },
+  // Looks at what all of the others are set to; none of them imports it.
+  doctor: {
+    ours: ['protocol', 'core', 'transports', 'nest', 'admin'],
+    forbid: ['ioredis', '@nestjs/swagger', '@nestjs/terminus'],
+  },
   asyncapi: EDGE,
   testing: EDGE,
   // lib/index.ts: the main entry needs none of the edges' dependencies.

@@ -29,6 +29,7 @@ const documents = [
   'docs/metrics.md',
   'docs/admin-api.md',
   'docs/moderation.md',
+  'docs/tracing.md',
   'docs/hooks.md',
 ];
 const texts = new Map(documents.map((file) => [file, readFileSync(join(root, file), 'utf8')]));

@@ -45,7 +45,7 @@ const shown = (client: WireClient) =>
       seq,
       id,
       event,
-      payload: payload as unknown,
+      payload: payload,
     }));
 
 /** Everything that a node replays to somebody who has nothing. */

@@ -7,6 +7,7 @@ import type {
   BrokerLog,
   BrokerPresence,
   BrokerState,
+  StorageWeakness,
 } from '../../core/ports/broker.js';
 import { guarded } from '../common/listeners.js';
 import { Probes } from '../common/probes.js';
@@ -25,7 +26,7 @@ import { NodeMessages } from './messages/node-messages.js';
 import { NodeHeartbeat } from './node-heartbeat.js';
 import type { RedisBrokerOptions } from './options.js';
 import { RedisPresence } from './presence.js';
-import { checkServer } from './server-check.js';
+import { checkServer, weaknessesOf } from './server-check.js';
 import { redisSettings, type RedisSettings } from './settings.js';
 import { RedisTipCheck } from './tip-check.js';
 import { RedisTransitions } from './transitions.js';
@@ -163,6 +164,26 @@ export class RedisBroker implements Broker {
   /** Publishes through the normal path. Resolves to the milliseconds until it came back; rejects after `timeoutMs` (G20). */
   probe(timeoutMs: number): Promise<number> {
     return this.probes?.run(timeoutMs) ?? Promise.reject(notRunning());
+  }
+
+  /**
+   * Looks at the server, over a connection of its own that ends with it: whether it drops keys, writes to its disk, and has the
+   * replicas that are waited for. For the doctor. Rejects as `start` does.
+   */
+  async inspect(timeoutMs: number): Promise<readonly StorageWeakness[]> {
+    const { target } = this;
+    const settings = {
+      ...this.settings,
+      connectTimeoutMs: Math.min(this.settings.connectTimeoutMs, timeoutMs),
+    };
+    await target.load();
+    const commands = new RedisCommands(target, settings, this.keys, 'doctor', () => undefined);
+    try {
+      await commands.connect();
+      return await weaknessesOf(commands, settings.replicated?.replicas ?? 0);
+    } finally {
+      commands.close();
+    }
   }
 
   /** Flushes what was accepted, and closes every connection. Idempotent; never rejects (G18). */

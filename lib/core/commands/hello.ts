@@ -142,6 +142,7 @@ export class Hello {
       () =>
         `User ${JSON.stringify(session.userId)} has ${maxConnectionsPerUser} connections, as many as limits.maxConnectionsPerUser ` +
         'allows: another was refused',
+      session.view.about,
     );
     const retryAfterMs = spreadWait(USER_FULL_MS, entropy);
     const message = `The user has ${maxConnectionsPerUser} connections, as many as may be. Close one of them`;
@@ -218,7 +219,7 @@ export class Hello {
     return ticket !== undefined && ticket.user === user ? ticket.lineage : '';
   }
 
-  private refuseIfBanned(user: string | undefined, { network }: Session, lineage: string): void {
+  private refuseIfBanned(user: string | undefined, { network, view }: Session, lineage: string): void {
     const { restrictions, bans, addressBans, clock, journal } = this.deps;
     const now = clock.monotonic();
     const put = restrictions.find('ban', { userId: user, lineage, network }, undefined, now);
@@ -228,7 +229,8 @@ export class Hello {
     if (ban === undefined) return;
     const whom =
       user === undefined ? `An anonymous client of the address ${network}` : `User ${JSON.stringify(user)}`;
-    journal.warn('banned', () => `${whom} came back while banned (${ban.reason ?? 'no reason given'})`);
+    const reason = ban.reason ?? 'no reason given';
+    journal.warn('banned', () => `${whom} came back while banned (${reason})`, view.about);
     throw new RealtimeError('banned', undefined, { retryAfterMs: leftMs(ban, now) });
   }
 

@@ -38,8 +38,9 @@ export class Resetter {
 
   private onFailure(subscription: Subscription, error: unknown): void {
     const { logger, retries } = this.deps;
+    const { about } = subscription.call.connection;
     if (error instanceof RealtimeError && error.retryable) {
-      logger.debug(`A reset failed and is tried again: ${error.message}`);
+      logger.debug(`A reset failed and is tried again: ${error.message}`, about);
       retries.later(() => {
         subscription.stopMoving();
         this.reset(subscription);
@@ -48,7 +49,7 @@ export class Resetter {
     }
     // The application's snapshot failed: the client reconnects with its positions and asks again.
     subscription.stopMoving();
-    logger.error(`A reset failed on connection ${subscription.call.connection.id}`, error);
+    logger.error(`A reset failed on connection ${about.connection}`, error, about);
     subscription.outbox.fail();
   }
 

@@ -67,7 +67,7 @@ interface Access {
   readonly roster: boolean;
 }
 
-export interface SubscribeDeps extends TurnDeps, Pick<EnginePorts, 'observer'> {
+export interface SubscribeDeps extends TurnDeps, Pick<EnginePorts, 'observer' | 'tracer'> {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
   readonly hub: Hub;
@@ -255,6 +255,8 @@ export class Subscribe {
     channel.add(subscription);
     const { recovery, reason, cause } = plan;
     this.deps.observer.onSubscribe?.(channel.definition.pattern, recovery, reason ?? cause);
+    const first = this.deps.tracer?.awaitingFirst(channel.definition.pattern);
+    if (first !== undefined) channel.awaitFirst(subscription, first);
     this.deps.reauthorization.schedule(session, subscription, attempted.access.grant);
     if (presence !== undefined) channel.presence?.follow(subscription, presence);
   }

@@ -11,11 +11,13 @@ import type { Erasures } from '../log/erasures.js';
 import { contentOf, fingerprintOf, metaOf, sizeOf } from '../log/event-content.js';
 import type { Broker, LogPolicy } from '../ports/broker.js';
 import type { EventDraft } from '../ports/channel-event.js';
+import type { ChannelDefinition } from '../ports/channel-definition.js';
 import type { Clock } from '../ports/clock.js';
 import type { Entropy } from '../ports/entropy.js';
 import { rejected } from '../ports/maybe-promise.js';
 import { RESERVED_EVENTS } from '../ports/erasure.js';
 import type { EngineSettings } from '../ports/settings.js';
+import type { EngineTracer } from '../ports/tracer.js';
 
 /** Optional fields of an application's publish. Without an `id` the event gets a new one, and is never a retry (G4). */
 export type ApplicationPublishOptions = Partial<
@@ -33,6 +35,8 @@ export interface ApplicationLogDeps {
   readonly entropy: Entropy;
   readonly erasures: Pick<Erasures, 'cleanse'>;
   readonly settings: Pick<EngineSettings, 'applicationName' | 'limits'>;
+  /** Absent where nothing is traced. */
+  readonly tracer?: EngineTracer | undefined;
 }
 
 /**
@@ -61,7 +65,13 @@ export class ApplicationLog {
     options: ApplicationPublishOptions = NO_OPTIONS,
   ): Promise<PublishResult> {
     try {
-      return this.append(channel, event, payload, options);
+      const { tracer } = this.deps;
+      const definition = this.definitionOf(channel);
+      if (tracer === undefined)
+        return this.append(definition, channel, event, payload, options, options.trace);
+      return tracer.publishing(definition.pattern, channel, options.trace, (trace) =>
+        this.append(definition, channel, event, payload, options, trace),
+      );
     } catch (error) {
       return rejected(error);
     }
@@ -112,14 +122,20 @@ export class ApplicationLog {
     return policy !== undefined && policy.presence !== false;
   }
 
+  private definitionOf(channel: string): ChannelDefinition {
+    const { channels, hub } = this.deps;
+    return (hub.find(channel) ?? channels.require(channel)).definition;
+  }
+
   private append(
+    { policy, pattern }: ChannelDefinition,
     channel: string,
     event: string,
     payload: unknown,
     options: ApplicationPublishOptions,
+    trace: string | undefined,
   ): Promise<PublishResult> {
-    const { channels, entropy, appends, hub, settings } = this.deps;
-    const { policy, pattern } = (hub.find(channel) ?? channels.require(channel)).definition;
+    const { entropy, appends, settings } = this.deps;
     const { log } = policy;
     const id = options.id ?? entropy.id();
     if (id.length < 1 || id.length > MAX_ID_LENGTH) {
@@ -138,7 +154,7 @@ export class ApplicationLog {
       user: options.user,
       key: options.key,
       ttl: options.ttl,
-      trace: options.trace,
+      trace,
       meta: meta.value as EventDraft['meta'],
     };
     const sent = meta.json === '' ? content.json : `[${content.json || 'null'},${meta.json}]`;

@@ -3,7 +3,6 @@ import { BanList } from '../access/ban-list.js';
 import { ChannelNames } from '../access/channel-names.js';
 import { RecentReauthorizations } from '../access/recent-reauthorizations.js';
 import { RecentLineages } from '../access/recent-lineages.js';
-import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
 import { Restrictions } from '../access/restrictions.js';
 import { SlowMode } from '../access/slow-mode.js';
@@ -15,9 +14,7 @@ import { Circuits } from '../access/circuits.js';
 import { ConnectRate } from '../access/connect-rate.js';
 import { NodeConnects } from '../access/node-connects.js';
 import { Verifications } from '../access/verifications.js';
-import { RetryQueue } from '../async/retry-queue.js';
 import { Stalls } from '../async/stalls.js';
-import { ThrottledLog } from '../async/throttled-log.js';
 import { TimerWheel } from '../async/timer-wheel.js';
 import { Turns } from '../async/turns.js';
 import { assertCapabilities } from '../channel/capabilities.js';
@@ -77,13 +74,12 @@ import { UserConnections } from './cluster/user-connections.js';
 import { ControlApplier } from './control-applier.js';
 import { EraseApplier } from './erase-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
-import { holdsOf } from './holds.js';
 import { granularityOf } from './granularity.js';
 import { inboundLimits } from './inbound-limits.js';
 import { keeperOwner } from './keeper-owner.js';
 import { NodeCounts } from './node-counts.js';
 import { nodeLinkOf } from './node-link.js';
-import { combineObservers } from './observers.js';
+import { enginePorts } from './engine-ports.js';
 import { overloadParts } from './overload/overload-parts.js';
 import { Rotation } from './rotation.js';
 import { RestrictionApplier } from './restriction-applier.js';
@@ -97,17 +93,10 @@ export type EngineParts = ReturnType<typeof composeEngine>;
 
 /** Builds the parts of an engine and ties the knots between them. Two engines share nothing. */
 export function composeEngine(options: EngineOptions) {
-  const { broker, settings, clock, entropy, logger, onConnect } = options;
+  const { broker } = options;
+  const { ports, journal, retries, holds } = enginePorts(options);
+  const { settings, clock, entropy, logger, observer, log, bus, tracer } = ports;
   const { limits } = settings;
-  const observer = combineObservers(options.observers ?? [], logger);
-  const { log, bus } = broker;
-  const journal = new ThrottledLog(logger, clock);
-  const authenticator = new TimedVerifier(options.authenticator, clock, journal);
-  const retries = new RetryQueue(clock);
-  const { presenceLeaseMs: leaseMs } = settings;
-  const holds = holdsOf(options.holds, broker, { clock, entropy, retries, journal, leaseMs });
-  const members = holds?.members ?? broker.presence;
-  const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   assertCapabilities(options.channels, broker);
   const listeners = new ConnectionListeners(logger);
   const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs)];
@@ -117,8 +106,11 @@ export function composeEngine(options: EngineOptions) {
   const stalls = new Stalls(clock);
   const wheel = new TimerWheel(clock, granularityOf(settings), stalls);
   const turns = new Turns(clock);
-  const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
-    logger.error('Flushing queues failed', error),
+  const scheduler = new FlushScheduler(
+    clock,
+    new FlushPace(settings.maxFlushDelayMs),
+    (error) => logger.error('Flushing queues failed', error),
+    tracer?.detached.bind(tracer),
   );
   const shedding = overloadParts(options, { scheduler, turns, observer, journal });
   const { overload } = shedding;
@@ -164,7 +156,8 @@ export function composeEngine(options: EngineOptions) {
   const { lingerMs, ringSize, ringBytes } = settings;
   const { maxServedChannels } = limits;
   const ringBudget = new RingBudget(settings.ringBytesPerNode);
-  const onUnwritable = unwritableLog(journal);
+  const patternOf = (name: string): string | undefined => channels.find(name)?.definition.pattern;
+  const onUnwritable = unwritableLog(journal, patternOf);
   const served = { ringSize, ringBytes, ringBudget, counts: measured.channels, sample: measured.sample };
   const hub: Hub = new Hub(
     {
@@ -195,7 +188,8 @@ export function composeEngine(options: EngineOptions) {
         else resetter.reset(subscription);
       }),
     onFailed: (subscription, error) => {
-      logger.error(`Delivery failed on connection ${subscription.call.connection.id}`, error);
+      const { about } = subscription.call.connection;
+      logger.error(`Delivery failed on connection ${about.connection}`, error, about);
       subscription.outbox.fail();
     },
   });
@@ -315,7 +309,7 @@ export function composeEngine(options: EngineOptions) {
     watch:
       observer.onCommandStart === undefined && observer.onCommandEnd === undefined
         ? undefined
-        : new CommandWatch(observer, clock),
+        : new CommandWatch(observer, clock, patternOf, tracer),
     commands: {
       greet: (session, command) => hello.run(session, command),
       run: (session, command) => router.run(session, command),

@@ -180,6 +180,7 @@ export class CatchUp {
     subscription.outbox.pushReplay(subscription, event);
     if (this.replays !== undefined) this.countReplayed(subscription, this.replays);
     subscription.advance(event.seq);
+    subscription.channel.replayed(subscription, event);
     this.announceResumed(subscription);
   }
 

@@ -8,6 +8,7 @@ import {
 } from '../ports/channel-definition.js';
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { EnginePorts } from '../ports/settings.js';
+import type { FirstEventSpan } from '../ports/tracer.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import type { OverloadSwitch } from '../access/overload-switch.js';
 import { partialGap } from '../outbox/entry.js';
@@ -18,6 +19,7 @@ import type { PublishSample } from '../log/publish-sample.js';
 import type { ChannelCounts, PatternCounts } from './channel-counts.js';
 import { PresenceFeed } from './presence-feed.js';
 import type { LowPriority } from './low-priority.js';
+import { FirstEvents } from './first-events.js';
 import type { Subscriber } from './subscriber.js';
 import { thinOut, type Missing } from './thinned-events.js';
 
@@ -40,7 +42,10 @@ export interface Occupancy {
 }
 
 /** What the channels of one node share. */
-export interface LocalChannelDeps<S extends Subscriber> extends Pick<EnginePorts, 'clock' | 'observer'> {
+export interface LocalChannelDeps<S extends Subscriber> extends Pick<
+  EnginePorts,
+  'clock' | 'observer' | 'tracer'
+> {
   readonly ringSize: number;
   readonly ringBytes: number;
   readonly ringBudget: RingBudget;
@@ -84,6 +89,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   private missing: Missing | undefined;
   /** Where its priority is low. */
   private readonly low: LowPriority | undefined;
+  /** Subscriptions whose first event is waited for; `undefined` where none is, as where nothing is traced. */
+  private firsts: FirstEvents<S> | undefined;
 
   constructor(
     readonly name: string,
@@ -132,6 +139,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   /** Continues with another epoch of the log. Pending events belong to the one before and are delivered first. */
   moveTo(tip: Position): void {
     this.flush();
+    // Their next message is `reset`.
+    this.firsts?.abandonAll();
     this.tip = { epoch: tip.epoch, seq: tip.seq };
     this.ring.clear();
   }
@@ -223,6 +232,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
 
   remove(subscription: S): void {
     this.stopLive(subscription);
+    this.firsts?.abandon(subscription);
     if (this.subscribed.delete(subscription)) {
       this.counts.subscriptions--;
       if (this.subscribed.size === 0) this.options.occupancy?.end(this.name);
@@ -240,27 +250,41 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.missing = undefined;
     // Checked once per batch, not per subscription: when it is frozen no subscription is live, and the log has the events.
     if (this.isFrozen) return;
-    const { observer, onUnwritable } = this.options;
+    const { observer, tracer, onUnwritable } = this.options;
     const { retain } = this.definition.policy.log;
     const gap = missing && { ...missing, recoverable: retain };
     const batch = new EventBatch(pending, onUnwritable, gap);
+    const span = tracer?.delivering(this.definition.pattern, this.name, pending);
+    const sessions = this.live.length;
     const shareable = !this.hasExpired(batch.events);
-    observer.onDelivery?.(this.definition.pattern, pending.length, this.live.length);
+    observer.onDelivery?.(this.definition.pattern, pending.length, sessions);
     // Counted down: a session that is closed for being slow removes itself from the list.
     for (let index = this.live.length - 1; index >= 0; index--) {
       const subscription = this.live[index];
       if (subscription !== undefined) this.deliver(subscription, batch, shareable);
     }
-    this.delivered(batch);
+    this.firsts?.delivered(pending);
+    span?.end(sessions);
+    this.noteDelivered(batch);
   }
 
-  private delivered({ events }: EventBatch): void {
+  private noteDelivered({ events }: EventBatch): void {
     const { observer, clock, sample } = this.options;
     const { pattern } = this.definition;
     observer.onDeliveryEnd?.(pattern, clock.monotonic() - this.pendingSince);
     if (observer.onPublishDelivered === undefined || !sample.isOf(this.name)) return;
     const durationMs = sample.end(events, clock.monotonic());
     if (durationMs !== undefined) observer.onPublishDelivered(pattern, durationMs);
+  }
+
+  /** Waits for the first event that a subscription is sent from now on. */
+  awaitFirst(subscription: S, span: FirstEventSpan): void {
+    (this.firsts ??= new FirstEvents()).add(subscription, span);
+  }
+
+  /** A subscription that is behind was sent this event. */
+  replayed(subscription: S, event: ChannelEvent): void {
+    this.firsts?.sent(subscription, event);
   }
 
   /** Sends an ephemeral message: encoded once per variant, dropped where a queue is full. */

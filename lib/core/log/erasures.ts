@@ -39,7 +39,7 @@ class ErasedPlaces {
     this.newest = serial;
     for (const epoch of epochs) {
       let places = this.byEpoch.get(epoch);
-      if (places === undefined) this.byEpoch.set(epoch, (places = new Map()));
+      if (places === undefined) this.byEpoch.set(epoch, (places = new Map<number, number>()));
       for (const seq of seqs) places.set(seq, serial);
     }
   }

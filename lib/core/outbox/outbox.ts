@@ -7,19 +7,13 @@ import { entryOf, takeEntries } from './entry-bytes.js';
 import type { Flushable } from './flush-scheduler.js';
 import type { TurnClient } from '../async/turns.js';
 import type { Connection } from '../ports/connection.js';
-import { DroppedTails, type DroppedRange } from './dropped-tails.js';
-import {
-  plainGap,
-  type Flow,
-  type GapEntry,
-  type Holding,
-  type QueueEntry,
-  type QueuedMessage,
-} from './entry.js';
+import { DroppedTails, tailGap, type DroppedRange } from './dropped-tails.js';
+import type { Flow, Holding, QueueEntry, QueuedMessage } from './entry.js';
 import { SHARE_BYTES, type BudgetedOutbox } from './outbox-budget.js';
 import type { OutboxSession, OutboxShared } from './outbox-shared.js';
 import { OutboxQueue } from './queue.js';
 import type { TrafficCounts } from './traffic.js';
+import { callWhile } from './call-while.js';
 
 export type { OutboxSession, OutboxShared } from './outbox-shared.js';
 
@@ -241,7 +235,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
   }
 
   /** Queues the announcement of a range that is missing, or of a partial one, behind what was dropped before it (P25). */
-  pushGap(flow: Flow, gap: GapEntry): void {
+  pushGap(flow: Flow, gap: NonNullable<QueuedMessage['gap']>): void {
     if (this.isClosed) return;
     this.announceDroppedTail(flow);
     this.append({ flow, gap });
@@ -403,20 +397,14 @@ export class Outbox implements Flushable, BudgetedOutbox {
       if (envelopes.length === 0) continue;
       this.write(this.connection.frame?.(envelopes) ?? this.connection.variant.frame(envelopes));
     }
-    if (this.queue.isEmpty) this.announceDroppedTails();
+    if (this.queue.isEmpty) for (const flow of this.droppedTails?.flows ?? []) this.announceDroppedTail(flow);
     this.report();
     if (this.roomWaiters !== undefined && this.hasRoom && !this.isClosed) {
       const waiters = this.roomWaiters;
       this.roomWaiters = undefined;
-      let next = 0;
-      // The first may take all the room that there is: the others keep their place.
-      while (next < waiters.length && this.hasRoom && !this.isClosed) waiters[next++]?.();
-      if (next < waiters.length && !this.isClosed) this.keepWaiting(waiters.slice(next));
+      const left = callWhile(waiters, () => this.hasRoom && !this.isClosed);
+      if (left.length > 0 && !this.isClosed) this.roomWaiters = [...left, ...(this.roomWaiters ?? [])];
     }
-  }
-
-  private keepWaiting(first: (() => void)[]): void {
-    this.roomWaiters = [...first, ...(this.roomWaiters ?? [])];
   }
 
   private stage(frame: Buffer): void {
@@ -533,16 +521,9 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.schedule();
   }
 
-  private announceDroppedTails(): void {
-    for (const flow of this.droppedTails?.flows ?? []) this.announceDroppedTail(flow);
-  }
-
   private announceDroppedTail(flow: Flow): void {
     const dropped = this.forgetDroppedTail(flow);
-    if (dropped === undefined) return;
-    const { from, to } = dropped;
-    const { retain } = flow.definition.policy.log;
-    this.append({ flow, gap: plainGap(from, to, 'overflow', retain, flow.epoch) });
+    if (dropped !== undefined) this.append({ flow, gap: tailGap(flow, dropped) });
   }
 
   private forgetDroppedTail(flow: Flow): DroppedRange | undefined {

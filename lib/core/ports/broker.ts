@@ -273,6 +273,14 @@ export interface BrokerListener {
   onWarning?(message: string): void;
 }
 
+/** A setting of a broker's storage that weakens what it promises. */
+export interface StorageWeakness {
+  /** What is weak, and what it costs: a sentence. */
+  readonly problem: string;
+  /** What to set instead: a sentence. */
+  readonly remedy: string;
+}
+
 /**
  * The port that every broker implements: a log, a presence and a bus, which start and close together.
  * `describeBrokerContract` of `lib/brokers/contract` tests it.
@@ -303,6 +311,12 @@ export interface Broker {
   start(listener: BrokerListener, nodeId?: string): Promise<void>;
   /** Publishes through the normal path and waits until it came back (G20). Resolves to the round trip in milliseconds. */
   probe(timeoutMs: number): Promise<number>;
+  /**
+   * Looks at the storage without starting, at any time: connects by itself, asks for the settings that weaken what the broker promises,
+   * and disconnects; other nodes do not see it. For the doctor, which calls it and no other method. Rejects, with the remedy in the
+   * message, where `start` would, and within `timeoutMs`. Optional: without it nothing outside of this process is asked.
+   */
+  inspect?(timeoutMs: number): Promise<readonly StorageWeakness[]>;
   /** Flushes what was accepted, then releases every resource. Idempotent; never rejects. */
   close(): Promise<void>;
 }

@@ -24,8 +24,12 @@ export interface ObservedCommand {
   readonly id: string;
   /** Name of the channel, where the command has one. */
   readonly channel: string | undefined;
+  /** Pattern of the channel's definition; `undefined` without a channel, and for a name that no `@Channel` matches. */
+  readonly pattern: string | undefined;
   /** Name of the event of a `publish`, `signal` or `request`. */
   readonly event: string | undefined;
+  /** W3C `traceparent` as the client sent it: any text of at most 256 characters. */
+  readonly trace: string | undefined;
 }
 
 /** An act of the application against a user: a control record. */

@@ -11,6 +11,7 @@ import type { RealtimeConnection } from './realtime-connection.js';
 import type { Authenticator, RealtimeIdentity, Verifier } from './identity.js';
 import type { ProcessSampler, SheddingPolicy } from './overload.js';
 import type { SpamPolicy } from './spam.js';
+import type { EngineTracer } from './tracer.js';
 import type { LimitsForUser } from './user-limits.js';
 
 /** Whether the newest connection of a user who has as many as may be is refused, or the oldest ends (4812). */
@@ -195,6 +196,8 @@ export interface EnginePorts extends Pick<
   readonly members: BrokerPresence;
   /** All observers in one. A method that none has is `undefined`. */
   readonly observer: Observer;
+  /** Absent where nothing is traced. */
+  readonly tracer?: EngineTracer | undefined;
 }
 
 /** Whether slow mode and the protection against spam leave a user alone in a channel. */
@@ -231,6 +234,8 @@ export interface EngineOptions {
   readonly shedding?: { readonly policy: SheddingPolicy; readonly sampler: ProcessSampler } | undefined;
   /** For hooks; needs a broker with `transitions`. Default: nothing is held, which costs nothing. */
   readonly holds?: HoldsPolicy | undefined;
-  /** Metrics, tracing, an audit. Default: none, which costs nothing. */
+  /** Metrics, an audit. Default: none, which costs nothing. */
   readonly observers?: readonly Observer[];
+  /** Traces what happens. Default: nothing, which costs nothing. */
+  readonly tracer?: EngineTracer | undefined;
 }

@@ -289,6 +289,7 @@ export class FrameReader {
       () =>
         `A connection of ${session.client} was closed with overloaded: a frame has waited ` +
         `${settings.handlerTimeoutMs} ms (handlerTimeout) to be parsed. Others, or other clients of its address, send more than this node has time for`,
+      session.view.about,
     );
     session.close('overloaded', RETRY_AFTER_MS);
   }

@@ -474,9 +474,10 @@ export class Session
     const { turns, watch, commands } = this.deps;
     this.enter('authenticating');
     this.deps.frames.defer(this);
-    watch?.start(this.view, command);
+    const observed = watch?.start(this.view, command);
+    const greet = (): MaybePromise<void> => commands.greet(this, command);
     const onTurn = (): void => {
-      if (!this.isClosed) this.flow.track(commands.greet(this, command), command.id);
+      if (!this.isClosed) this.flow.track(watch ? watch.within(observed, greet) : greet(), command.id);
     };
     if (!turns.isOver(false)) onTurn();
     else if (!turns.add({ owner: this, isRead: false, onTurn })) this.close('overloaded', RETRY_AFTER_MS);
@@ -499,7 +500,7 @@ export class Session
 
   /** What a client may learn of an error (G25): unless it is a `RealtimeError`, only the id under which it is logged. */
   toClientError(error: unknown): RealtimeError {
-    return toClientError(error, this.id, this.deps);
+    return toClientError(error, this.view.about, this.deps);
   }
 
   /** @returns the code that was sent; `undefined` when the session is closed. */

@@ -19,15 +19,18 @@ import { OwnProcess } from '../../core/engine/overload/process-sampler.js';
 import { Audit } from '../../core/engine/audit/audit.js';
 import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
+import type { ConnectionRequest } from '../../core/ports/channel-definition.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
 import type { EngineOptions } from '../../core/ports/settings.js';
 import type { Observer } from '../../core/ports/observer.js';
+import type { ConnectionListener } from '../../core/ports/realtime-connection.js';
 import type { SseTransport } from '../../transports/sse/index.js';
 import { compileTrust } from '../../transports/http/client-address.js';
 import { sharedConnectionOf } from '../adapter/shared-connection.js';
 import { createAuthenticator } from '../auth/create-authenticator.js';
 import { ChannelExplorer } from '../discovery/channel-explorer.js';
+import type { ChannelHost } from '../discovery/channel-methods.js';
 import { ChannelScanner } from '../discovery/channel-scanner.js';
 import { GatewayExplorer, type BridgedGateways } from '../discovery/gateway-explorer.js';
 import { HandlerCompiler } from '../enhancers/handler-compiler.js';
@@ -39,6 +42,18 @@ import { reportBoot } from './boot-report.js';
 import { compileConnect, ConnectGate } from './connect-gate.js';
 import { NestEngineLogger } from './engine-logger.js';
 import { openHooks } from './open-hooks.js';
+
+/** What the engine is made from, of the application's own: where its classes are too. */
+export interface Declared extends Pick<EngineOptions, 'authenticator' | 'broker' | 'channels' | 'onConnect'> {
+  readonly requests: ReadonlyMap<string, ConnectionRequest>;
+  /** The classes of the channels. */
+  readonly hosts: readonly ChannelHost[];
+  readonly listeners: readonly ConnectionListener[];
+  /** Not started. */
+  readonly hooks: HooksRun | undefined;
+  /** Those of the options, and of other modules. */
+  readonly observers: readonly Observer[];
+}
 
 /** Least time that the broker has for closing, in milliseconds. */
 const LEAST_STOP_MS = 1_000;
@@ -63,6 +78,7 @@ export class RealtimeRuntime
   /** @internal `undefined` without the option, and while they do not run. */
   hooks: HooksRun | undefined;
   private running: RealtimeEngine | undefined;
+  private declared: Declared | undefined;
   private stopped = false;
   private readonly observers: Observer[] = [];
   private readonly logger = new NestEngineLogger();
@@ -106,7 +122,15 @@ export class RealtimeRuntime
     this.observers.push(observer);
   }
 
-  async onModuleInit(): Promise<void> {
+  /**
+   * @internal What the application declares: of one that runs, what it runs with; of another, compiled as for a start, each time, as it
+   * may still change. Nothing starts, and no broker is connected to. Rejects with a RealtimeBootError as a start does.
+   */
+  async inspect(): Promise<Declared> {
+    return this.declared ?? (await this.declare());
+  }
+
+  private async declare(): Promise<Declared> {
     const problems = new BootProblems();
     this.checkSetUp(problems);
     if (this.config.globalEnhancers) this.checkGlobalEnhancers(problems);
@@ -124,8 +148,8 @@ export class RealtimeRuntime
     const { channels, requests } = await channelExplorer.explore(bounds);
     const gatewayExplorer = new GatewayExplorer(scanner, compiler, mapper, problems);
     const gateways = this.exploreGateways(gatewayExplorer, requests, problems);
-    const { settings, auth } = this.config;
     const { discovery, moduleRef, gate } = this;
+    const { auth, settings } = this.config;
     const { anonymous } = settings;
     const authenticator = await createAuthenticator(auth, anonymous, {
       moduleRef,
@@ -142,15 +166,32 @@ export class RealtimeRuntime
     );
     const hooks = this.openHooks(broker, problems);
     problems.throwIfAny();
+    return {
+      broker,
+      channels,
+      hosts: scanner.channels(),
+      requests: new Map([...requests, ...gateways.requests]),
+      listeners: gateways.listeners,
+      authenticator,
+      hooks,
+      observers: [...this.config.observers, ...this.observers],
+      ...(onConnect === undefined ? {} : { onConnect }),
+    };
+  }
 
+  async onModuleInit(): Promise<void> {
+    this.declared = await this.declare();
+    const { broker, authenticator, channels, requests, listeners, onConnect, observers } = this.declared;
+    const { settings, auth } = this.config;
     const engine = new RealtimeEngine({
       broker,
       authenticator,
       channels,
-      requests: new Map([...requests, ...gateways.requests]),
+      requests,
       ...(onConnect === undefined ? {} : { onConnect }),
       limitsForUser: this.config.limitsForUser,
-      observers: [this.audit.observer, ...this.config.observers, ...this.observers],
+      observers: [this.audit.observer, ...observers],
+      tracer: this.config.tracing?.start({ nodeId: settings.nodeId, clock: systemClock, logger: this.logger }),
       isExempt: this.config.isExempt,
       spam: this.config.spam,
       shedding: this.shedding,
@@ -161,11 +202,11 @@ export class RealtimeRuntime
       entropy: systemEntropy,
       logger: this.logger,
     });
-    for (const listener of gateways.listeners) engine.addConnectionListener(listener);
+    for (const listener of listeners) engine.addConnectionListener(listener);
     // Before the start, so that a broker that fails to start is closed with the application.
     this.running = engine;
     await engine.start();
-    this.hooks = hooks;
+    this.hooks = this.declared.hooks;
     reportBoot(this.config, broker, channels, this.attaches, this.logger);
   }
 

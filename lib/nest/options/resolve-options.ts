@@ -3,6 +3,7 @@ import type { Type } from '@nestjs/common';
 import { memoryBroker } from '../../brokers/memory/index.js';
 import type { Broker } from '../../core/ports/broker.js';
 import type { Observer } from '../../core/ports/observer.js';
+import type { RealtimeTracing } from '../../core/ports/tracer.js';
 import type { LimitsForUser } from '../../core/ports/user-limits.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
 import type { EngineSettings, InboundLimits } from '../../core/ports/settings.js';
@@ -34,6 +35,7 @@ export interface RealtimeConfig extends ModerationConfig {
   readonly audit: AuditConfig;
   /** Those of the application. */
   readonly observers: readonly Observer[];
+  readonly tracing: RealtimeTracing | undefined;
   readonly hooks: RealtimeHooks | undefined;
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
@@ -43,6 +45,8 @@ export interface RealtimeConfig extends ModerationConfig {
   readonly drainDeadlineMs: number;
   /** `undefined` where this node sheds no load. */
   readonly shedding: SheddingConfig | undefined;
+  /** Silence after which a proxy cuts; `false` where the application says that there is none. */
+  readonly proxyIdleMs: number | false;
   /** Whether this process made the ticket secret itself. */
   readonly randomTicketSecret: boolean;
 }
@@ -103,6 +107,12 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
       'Give realtimeHooks({ … }) of nestjs-realtime/hooks.',
     ),
     ...resolveModeration(reader.object('moderation')),
+    tracing: reader.checked(
+      'tracing',
+      isTracing,
+      'cannot trace.',
+      'Give openTelemetry() of nestjs-realtime/tracing, or leave it out.',
+    ),
     broker: resolveBroker(reader),
     publisherOnly,
     globalEnhancers,
@@ -114,9 +124,10 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     ),
     drainDeadlineMs: drain.deadlineMs,
     shedding: resolveShedding(reader),
+    proxyIdleMs: resolveProxyIdle(reader),
     randomTicketSecret: ticketSecret === undefined,
   };
-  checkTogether(reader, config.settings);
+  checkTogether(reader, config.settings, config.proxyIdleMs);
   reportTooOften(reader, config.settings.recheckMs);
   reader.end();
   problems.throwIfAny();
@@ -153,6 +164,13 @@ function resolveDrain(reader: OptionReader): { readonly deadlineMs: number; read
   return { deadlineMs, spreadMs };
 }
 
+function resolveProxyIdle(reader: OptionReader): number | false {
+  return (
+    reader.value('proxyIdleTimeout') !== false &&
+    reader.one('proxyIdleTimeout', MODULE_TABLE.proxyIdleTimeout)
+  );
+}
+
 function resolveBroker(reader: OptionReader): () => Broker {
   const broker = reader.checked(
     'broker',
@@ -175,6 +193,10 @@ function isBrokerOption(value: unknown): value is Broker | (() => Broker) {
   return typeof value === 'function' || isBroker(value);
 }
 
+function isTracing(value: unknown): value is RealtimeTracing {
+  return typeof (value as Partial<RealtimeTracing> | null | undefined)?.start === 'function';
+}
+
 function isLimitsForUser(value: unknown): value is LimitsForUser {
   return typeof value === 'function';
 }
@@ -192,6 +214,7 @@ function isConnectHook(value: unknown): value is Type<RealtimeConnectHook> {
 function checkTogether(
   reader: OptionReader,
   { limits, retry, heartbeat, circuits, abuse }: EngineSettings,
+  idleMs: number | false,
 ): void {
   if (abuse.authHoldMs > abuse.authHoldMaxMs)
     reader.report('abuse.authHold', 'is longer than abuse.authHoldMax.', 'It grows from one to the other.');
@@ -225,8 +248,7 @@ function checkTogether(
   }
   if (retry.baseMs > retry.maxMs)
     reader.report('retry.base', 'is longer than retry.max.', 'Backoff grows from base to max.');
-  if (reader.value('proxyIdleTimeout') === false) return;
-  const idleMs = reader.one('proxyIdleTimeout', MODULE_TABLE.proxyIdleTimeout);
+  if (idleMs === false) return;
   // A ping may be on its way for as long as the heartbeat's timeout; until it arrives, the proxy sees an idle connection.
   // Plain streams are silent for less: they are sent a comment after the interval, and nothing is waited for.
   const silenceMs = heartbeat.intervalMs + heartbeat.timeoutMs;

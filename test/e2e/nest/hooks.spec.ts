@@ -193,6 +193,16 @@ describe('hooks that cannot work are found at boot (G26)', () => {
     ]);
   });
 
+  it('takes such a broker where no channels are followed', async () => {
+    const broker = alteredBroker(memoryBroker(), { transitions: undefined });
+    const offline = { provide: 'offline', useValue: { onOffline: () => undefined } };
+    const problems = await bootProblems(
+      () => ({ broker, hooks: realtimeHooks({ providers: ['offline'] }) }),
+      { providers: [Rooms, offline] },
+    );
+    expect(problems).toEqual([]);
+  });
+
   it('names targets for channels where no channels are followed', async () => {
     expect(await bootProblems(() => ({ hooks: realtimeHooks({ providers: [RoomHooks] }) }))).toEqual([
       'hooks.channels is missing, and RoomHooks is for what happens in channels. ' +

@@ -9,6 +9,7 @@ import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings-defaults.js';
 import type { EngineOptions, EngineSettings } from '../../../lib/core/ports/settings.js';
 import { RealtimeEngine } from '../../../lib/core/engine/realtime-engine.js';
 import type { Broker } from '../../../lib/core/ports/broker.js';
+import type { RealtimeTracing } from '../../../lib/core/ports/tracer.js';
 import type { Authenticator } from '../../../lib/core/ports/identity.js';
 import type { Handshake, WireVariant } from '../../../lib/core/ports/connection.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
@@ -127,11 +128,16 @@ export class EngineHarness {
         | 'shedding'
         | 'holds'
       >
-    > = {},
+    > & {
+        /** Traces the engine; what it warns of is in `warnings`. */
+        tracing?: RealtimeTracing;
+      } = {},
   ) {
     this.clock = clock;
     const entropy = new SeededEntropy(seed);
     this.broker = options.broker ?? memoryBroker({ clock, entropy });
+    const { nodeId } = settingsWith(settings);
+    const warn = (message: string): void => void warnings.push(message);
     this.engine = new RealtimeEngine({
       broker: this.broker,
       authenticator: options.authenticator ?? tokenAuthenticator,
@@ -142,6 +148,7 @@ export class EngineHarness {
       isExempt: options.isExempt,
       spam: options.spam,
       shedding: options.shedding,
+      tracer: options.tracing?.start({ nodeId, clock, logger: { warn } }),
       holds: options.holds,
       observers: options.observers ?? [],
       settings: settingsWith(settings),
@@ -149,8 +156,8 @@ export class EngineHarness {
       entropy,
       logger: {
         debug: (message) => void hints.push(message),
-        log: (message) => void this.logs.push(message),
-        warn: (message) => void warnings.push(message),
+          log: (message) => void this.logs.push(message),
+          warn,
         error: (message, error) => void this.errors.push(error ?? message),
       },
     });

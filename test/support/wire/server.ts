@@ -11,6 +11,7 @@ import type { AuditSink } from '../../../lib/core/ports/audit.js';
 import type { Broker } from '../../../lib/core/ports/broker.js';
 import { systemClock, type Clock } from '../../../lib/core/ports/clock.js';
 import type { Entropy } from '../../../lib/core/ports/entropy.js';
+import type { RealtimeTracing } from '../../../lib/core/ports/tracer.js';
 import type { Authenticator } from '../../../lib/core/ports/identity.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import {
@@ -59,6 +60,7 @@ export interface WireServerOptions {
   /** Default: seeded, so that ids and jitter are the same in every run. */
   readonly entropy?: Entropy;
   readonly transport?: Omit<WebSocketTransportOptions, 'clock'>;
+  readonly tracing?: RealtimeTracing;
   /** Answers requests of every other path, e.g. with a page. */
   readonly pages?: RequestListener;
   /** Default: without TLS. */
@@ -131,11 +133,13 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   const { clock = systemClock, entropy = new SeededEntropy(), channels = [] } = options;
   const logger = new RecordingLogger();
   const broker = options.broker ?? memoryBroker({ clock, entropy });
+  const settings = settingsOf(options.settings, clock === systemClock);
   const engine = new RealtimeEngine({
     broker,
+    tracer: options.tracing?.start({ nodeId: settings.nodeId, clock, logger }),
     authenticator: options.authenticator ?? nameAuthenticator(clock),
     channels,
-    settings: settingsOf(options.settings, clock === systemClock),
+    settings,
     clock,
     entropy,
     logger,
@@ -167,7 +171,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     ...options.transport,
   };
   const transport = new WebSocketTransport(engine.host, told);
-  const { heartbeat, limits, retry } = settingsOf(options.settings, clock === systemClock);
+  const { heartbeat, limits, retry } = settings;
   const { maxChannels } = limits;
   const random = (): number => entropy.random();
   const fromSettings = { heartbeatMs: heartbeat.intervalMs, maxChannels, retry, random };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { RefusalCounts } from '../../../lib/admin/refusal-counts.js';
-import type { AbuseAct, AdministrativeAct, ObservedCommand } from '../../../lib/core/ports/observer.js';
+import type { AbuseAct, ObservedCommand } from '../../../lib/core/ports/observer.js';
 import type { RealtimeConnection } from '../../../lib/core/ports/realtime-connection.js';
 import type { ObservedSpam } from '../../../lib/core/ports/spam.js';
 import { CLOSE_CODES } from '../../../lib/protocol/close-codes.js';
@@ -15,7 +15,7 @@ describe('counts of what a node refused', () => {
     fresh.observer.onCommandEnd?.(connection, command, 'closed', 1);
     fresh.observer.onConnectionClose?.(connection, CLOSE_CODES.normal.code, 'node');
     fresh.observer.onConnectionClose?.(connection, 1006, 'node');
-    fresh.observer.onAct?.({ kind: 'disconnect', user: 'ada' } as AdministrativeAct, undefined, undefined, 0);
+    fresh.observer.onAct?.({ kind: 'disconnect', user: 'ada' }, undefined, undefined, 0);
     expect(fresh.read()).toEqual({});
   });
 

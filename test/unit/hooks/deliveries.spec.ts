@@ -82,12 +82,12 @@ describe('the deliveries of hook events', () => {
     const target = new FakeTarget();
     const deliveries = make([target]);
     let calls = 0;
-    target.deliver = ((event: { id: string }) => {
+    target.deliver = (event: { id: string }) => {
       target.attempts.push(event.id);
       if (++calls === 1) throw new Error('at once');
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
       return calls === 2 ? Promise.reject() : Promise.resolve();
-    });
+    };
     accept(deliveries, occupied('a'));
     await clock.advanceAsync(1_000);
     await clock.advanceAsync(2_000);

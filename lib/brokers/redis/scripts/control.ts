@@ -29,7 +29,7 @@ redis.call('PEXPIRE', log.head, ARGV[2])
 if ARGV[6] ~= '' then
   local ends = ARGV[8] == '' and '' or int(now + tonumber(ARGV[8]))
   local function weight(field)
-    local length = redis.call('HSTRLEN', KEYS[4], field)
+    local length = #(redis.call('HGET', KEYS[4], field) or '')
     return length == 0 and 0 or length + 2 * #field + 200
   end
   local bytes = 0

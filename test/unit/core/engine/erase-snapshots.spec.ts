@@ -69,7 +69,7 @@ async function open(): Promise<void> {
 
 async function ask(client: FakeConnection, type: 'subscribe' | 'snapshot', presence = false): Promise<void> {
   const payload = type === 'snapshot' ? undefined : presence ? { presence: {} } : { presence: false };
-  client.send({ type, id: type, channel: ROOM, payload } as never);
+  client.send({ type, id: type, channel: ROOM, payload });
   await quiet();
 }
 
@@ -181,7 +181,7 @@ describe('states of a channel of which events are erased (G29, P26)', () => {
     client.take();
     client.stall();
     // The socket has the first.
-    client.send({ type: 'subscribe', id: 'other', channel: OTHER, payload: { presence: false } } as never);
+    client.send({ type: 'subscribe', id: 'other', channel: OTHER, payload: { presence: false } });
     await quiet();
     await ask(client, 'subscribe');
     expect(calls).toBe(2);
@@ -227,7 +227,7 @@ describe('states of a channel of which events are erased (G29, P26)', () => {
     client.take();
     client.stall();
     await ask(client, 'subscribe');
-    client.send({ type: 'subscribe', id: 'other', channel: OTHER, payload: { presence: false } } as never);
+    client.send({ type: 'subscribe', id: 'other', channel: OTHER, payload: { presence: false } });
     await quiet();
     await erase();
     client.drain();

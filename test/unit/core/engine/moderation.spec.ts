@@ -276,7 +276,7 @@ describe('a ban from a channel that begins and ends while a command is under way
       harness = await EngineHarness.start([channel('rooms.:room', { behaviour: { authorize } })]);
       const client = await harness.greet('user:ada');
       client.take();
-      client.send({ ...command, id: 'a' } as never);
+      client.send({ ...command, id: 'a' });
       await quiet();
       await harness.engine.restrict(BAN);
       asked.open();
@@ -284,7 +284,7 @@ describe('a ban from a channel that begins and ends while a command is under way
       expect(outcomeOf(client, 'a')).toBe('banned 9000');
       await harness.engine.lift(BAN);
       asked = gate();
-      client.send({ ...command, id: 'b' } as never);
+      client.send({ ...command, id: 'b' });
       await quiet();
       await harness.engine.restrict(BAN);
       await harness.engine.lift(BAN);

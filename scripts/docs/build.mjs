@@ -1,5 +1,5 @@
 // `npm run docs` writes the documents that are made from the sources: docs/errors.md, docs/options.md,
-// docs/limits.md, docs/promises.md, the routes in docs/admin-api.md the table of docs/metrics.md and the checks in docs/doctor.md. `npm run docs -- --full` writes test-artifacts/promises-full.md instead, every promise with its tests.
+// docs/limits.md, docs/promises.md, the routes in docs/admin-api.md, the checks in docs/doctor.md and the table of docs/metrics.md. `npm run docs -- --full` writes test-artifacts/promises-full.md instead, every promise with its tests.
 import { build } from 'esbuild';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -30,10 +30,10 @@ if (process.argv.includes('--full')) {
 } else {
   const { ROUTES } = await loadBundled('lib/admin/routes/index.ts');
   await write('docs/admin-api.md', renderAdmin(read('docs/admin-api.md'), ROUTES));
-  const { METRICS } = await load('lib/metrics/table/index.ts');
-  await write('docs/metrics.md', renderMetrics(read('docs/metrics.md'), METRICS));
   const { CHECKS } = await loadBundled('lib/doctor/checks/index.ts');
   await write('docs/doctor.md', renderDoctor(read('docs/doctor.md'), CHECKS));
+  const { METRICS } = await load('lib/metrics/table/index.ts');
+  await write('docs/metrics.md', renderMetrics(read('docs/metrics.md'), METRICS));
   const { ERROR_CODES } = await load('lib/protocol/error-codes.ts');
   const { CLOSE_CODES, closeActionOf } = await load('lib/protocol/close-codes.ts');
   const meanings = await load('lib/protocol/meanings.ts');

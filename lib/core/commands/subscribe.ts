@@ -12,8 +12,8 @@ import type { PresenceTracker } from '../hub/presence-tracker.js';
 import { resumedAt, type RecoveryPlan } from '../hub/recovery.js';
 import { Subscription, type ServedChannel } from '../hub/subscription.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
-import type { EnginePorts } from '../ports/settings.js';
 import { attempt, isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import type { EnginePorts } from '../ports/settings.js';
 import { requireRoom } from '../session/answers.js';
 import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
@@ -67,7 +67,7 @@ interface Access {
   readonly roster: boolean;
 }
 
-export interface SubscribeDeps extends TurnDeps, Pick<EnginePorts, 'observer' | 'tracer'> {
+export interface SubscribeDeps extends TurnDeps, Pick<EnginePorts, 'tracer' | 'observer'> {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
   readonly hub: Hub;
@@ -253,10 +253,10 @@ export class Subscribe {
     subscription.countRetained(attempted.bytes.all);
     session.channels.add(subscription);
     channel.add(subscription);
-    const { recovery, reason, cause } = plan;
-    this.deps.observer.onSubscribe?.(channel.definition.pattern, recovery, reason ?? cause);
     const first = this.deps.tracer?.awaitingFirst(channel.definition.pattern);
     if (first !== undefined) channel.awaitFirst(subscription, first);
+    const { recovery, reason, cause } = plan;
+    this.deps.observer.onSubscribe?.(channel.definition.pattern, recovery, reason ?? cause);
     this.deps.reauthorization.schedule(session, subscription, attempted.access.grant);
     if (presence !== undefined) channel.presence?.follow(subscription, presence);
   }

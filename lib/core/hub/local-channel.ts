@@ -265,16 +265,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     }
     this.firsts?.delivered(pending);
     span?.end(sessions);
-    this.noteDelivered(batch);
-  }
-
-  private noteDelivered({ events }: EventBatch): void {
-    const { observer, clock, sample } = this.options;
-    const { pattern } = this.definition;
-    observer.onDeliveryEnd?.(pattern, clock.monotonic() - this.pendingSince);
-    if (observer.onPublishDelivered === undefined || !sample.isOf(this.name)) return;
-    const durationMs = sample.end(events, clock.monotonic());
-    if (durationMs !== undefined) observer.onPublishDelivered(pattern, durationMs);
+    this.delivered(batch);
   }
 
   /** Waits for the first event that a subscription is sent from now on. */
@@ -285,6 +276,15 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   /** A subscription that is behind was sent this event. */
   replayed(subscription: S, event: ChannelEvent): void {
     this.firsts?.sent(subscription, event);
+  }
+
+  private delivered({ events }: EventBatch): void {
+    const { observer, clock, sample } = this.options;
+    const { pattern } = this.definition;
+    observer.onDeliveryEnd?.(pattern, clock.monotonic() - this.pendingSince);
+    if (observer.onPublishDelivered === undefined || !sample.isOf(this.name)) return;
+    const durationMs = sample.end(events, clock.monotonic());
+    if (durationMs !== undefined) observer.onPublishDelivered(pattern, durationMs);
   }
 
   /** Sends an ephemeral message: encoded once per variant, dropped where a queue is full. */

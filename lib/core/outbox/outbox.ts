@@ -12,8 +12,8 @@ import type { Flow, Holding, QueueEntry, QueuedMessage } from './entry.js';
 import { SHARE_BYTES, type BudgetedOutbox } from './outbox-budget.js';
 import type { OutboxSession, OutboxShared } from './outbox-shared.js';
 import { OutboxQueue } from './queue.js';
-import type { TrafficCounts } from './traffic.js';
 import { callWhile } from './call-while.js';
+import type { TrafficCounts } from './traffic.js';
 
 export type { OutboxSession, OutboxShared } from './outbox-shared.js';
 

@@ -3,6 +3,8 @@ import { AdminErrorFilter } from './admin-error.filter.js';
 import { AdminAuthorityGuard } from './admin.guard.js';
 import { AdminAnswers } from './answer.js';
 import { controllerOf } from './controller.js';
+import { dashboardControllers } from './dashboard/controller.js';
+import { dashboardProviders } from './dashboard/providers.js';
 import { describeRoutes } from './openapi.js';
 import { readAdminOptions, type RealtimeAdminOptions } from './options.js';
 import { ROUTES } from './routes/index.js';
@@ -43,7 +45,7 @@ export class RealtimeAdminModule {
     return {
       module: RealtimeAdminModule,
       imports: config.imports,
-      controllers: [controller],
+      controllers: [controller, ...(config.dashboard === undefined ? [] : dashboardControllers(config))],
       providers: [
         { provide: ADMIN_CONFIG, useValue: config },
         // Before the application is made, so before it makes its document.
@@ -52,6 +54,7 @@ export class RealtimeAdminModule {
         AdminAuthorityGuard,
         AdminErrorFilter,
         AdminRunner,
+        ...(config.dashboard === undefined ? [] : dashboardProviders(config.dashboard)),
       ],
     };
   }

@@ -67,10 +67,13 @@ import { AbuseBans } from './abuse-bans.js';
 import { WaitingBytes } from '../session/waiting-bytes.js';
 import { Admission } from './admission.js';
 import { ApplicationLog } from './application-log.js';
+import { BusiestOfCluster } from './cluster/busiest-channels.js';
 import { ClusterChannels } from './cluster/cluster-channels.js';
+import { ClusterReadings } from './cluster/cluster-readings.js';
 import { ClusterSessions } from './cluster/cluster-sessions.js';
 import { LocalChannels } from './cluster/local-channels.js';
 import { LocalSessions } from './cluster/local-sessions.js';
+import { DetailsOfSessions } from './cluster/session-details.js';
 import { NodeQuestions } from './cluster/node-questions.js';
 import { UserConnections } from './cluster/user-connections.js';
 import { ControlApplier } from './control-applier.js';
@@ -78,6 +81,7 @@ import { EraseApplier } from './erase-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
 import { inboundLimits } from './inbound-limits.js';
 import { keeperOwner } from './keeper-owner.js';
+import { NODES_CHANNEL } from './nodes-channel.js';
 import { nodeLinkOf } from './node-link.js';
 import { combineObservers } from './observers.js';
 import { RestrictionApplier } from './restriction-applier.js';
@@ -99,7 +103,7 @@ export function composeEngine(options: EngineOptions) {
   const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   assertCapabilities(options.channels, broker);
   const listeners = new ConnectionListeners(logger);
-  const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs)];
+  const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs), NODES_CHANNEL];
   const channels = new ChannelRegistry(options.channels, own);
   const sessions = new SessionRegistry();
   const drain = new DrainSwitch();
@@ -271,6 +275,7 @@ export function composeEngine(options: EngineOptions) {
   const nodes = nodeLinkOf(broker, settings.nodeId, clock, journal);
   const { nodeId } = settings;
   const questions = new NodeQuestions({ nodeId, link: nodes, bus, clock, entropy, journal });
+  const localChannels = new LocalChannels(hub, clock);
   const localSessions = new LocalSessions({ nodeId, sessions, hub, clock });
   const hello = new Hello({
     ...ports,
@@ -351,7 +356,10 @@ export function composeEngine(options: EngineOptions) {
     observer,
     questions,
     clusterSessions: new ClusterSessions(questions, localSessions, entropy),
-    clusterChannels: new ClusterChannels(questions, new LocalChannels(hub, clock)),
+    clusterChannels: new ClusterChannels(questions, localChannels),
+    busiestChannels: new BusiestOfCluster(questions, localChannels),
+    sessionDetails: new DetailsOfSessions(questions, sessions, localSessions),
+    clusterReadings: new ClusterReadings(questions),
     nodes,
     admission: new Admission({
       ...ports,

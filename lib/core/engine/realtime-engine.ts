@@ -11,9 +11,12 @@ import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
 import type { TransportHost } from '../ports/transport-host.js';
 import type { ApplicationLog } from './application-log.js';
+import type { BusiestOfCluster } from './cluster/busiest-channels.js';
 import type { ClusterChannels } from './cluster/cluster-channels.js';
+import type { ClusterReadings } from './cluster/cluster-readings.js';
 import { ClusterNodes } from './cluster/cluster-nodes.js';
 import type { ClusterSessions } from './cluster/cluster-sessions.js';
+import type { DetailsOfSessions } from './cluster/session-details.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { Erasure, type ErasedEvents, type EraseReceipt } from './erasure.js';
 import { drainSessions } from './drain.js';
@@ -169,6 +172,21 @@ export class RealtimeEngine {
   /** Finds the channels that are served on any node. */
   get channels(): Pick<ClusterChannels, 'list'> {
     return this.parts.clusterChannels;
+  }
+
+  /** Finds the channels with the most subscribers. */
+  get busiest(): Pick<BusiestOfCluster, 'list'> {
+    return this.parts.busiestChannels;
+  }
+
+  /** Finds one session, with what the lists leave out. */
+  get sessionDetails(): Pick<DetailsOfSessions, 'find'> {
+    return this.parts.sessionDetails;
+  }
+
+  /** What the nodes count and measure. */
+  get readings(): Pick<ClusterReadings, 'list' | 'local' | 'serve'> {
+    return this.parts.clusterReadings;
   }
 
   disconnectSessions(of: DisconnectRecord['of'], id: string, why: Why = {}): Promise<ControlReceipt> {

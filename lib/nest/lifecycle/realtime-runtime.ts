@@ -13,6 +13,7 @@ import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
+import type { Observer } from '../../core/ports/observer.js';
 import type { SseTransport } from '../../transports/sse/index.js';
 import { compileTrust } from '../../transports/http/client-address.js';
 import { sharedConnectionOf } from '../adapter/shared-connection.js';
@@ -46,6 +47,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   feeds: SseTransport | undefined;
   /** @internal Works from the constructor on, so that what happens at boot can be recorded. */
   readonly audit: Audit;
+  private readonly observers: Observer[] = [];
   private running: RealtimeEngine | undefined;
   private stopped = false;
   private readonly logger = new NestEngineLogger();
@@ -69,6 +71,11 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       entropy: systemEntropy,
       logger: this.logger,
     });
+  }
+
+  /** @internal Notifies an observer of a module of the library, too. To be called in a constructor: before the engine is made. */
+  observe(observer: Observer): void {
+    this.observers.push(observer);
   }
 
   /** @internal The engine. @throws Error before `onModuleInit` of this module, e.g. in a constructor. */
@@ -127,7 +134,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       requests: new Map([...requests, ...gateways.requests]),
       ...(onConnect === undefined ? {} : { onConnect }),
       limitsForUser: this.config.limitsForUser,
-      observers: [this.audit.observer, ...this.config.observers],
+      observers: [this.audit.observer, ...this.observers, ...this.config.observers],
       isExempt: this.config.isExempt,
       spam: this.config.spam,
       // A class of the application may recognise clients without a token, so it is always called.

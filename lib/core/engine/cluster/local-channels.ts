@@ -29,6 +29,21 @@ export class LocalChannels {
     });
     return found;
   }
+
+  /** The `limit` channels with the most subscribers, the fullest first. */
+  async busiest(limit: number): Promise<readonly LocalChannelInfo[]> {
+    const found: LocalChannelInfo[] = [];
+    await inTurns(this.hub.channels(), this.clock, ({ name, definition, subscriptions }) => {
+      const subscribers = subscriptions.size;
+      if (subscribers === 0 || (found.length >= limit && subscribers <= (found.at(-1)?.subscribers ?? 0)))
+        return;
+      const at = found.findIndex((other) => other.subscribers < subscribers);
+      const info = { channel: name, pattern: definition.pattern, subscribers };
+      found.splice(at === -1 ? found.length : at, 0, info);
+      if (found.length > limit) found.pop();
+    });
+    return found;
+  }
 }
 
 /** Keeps the `limit` channels with the smallest names, in their order. */

@@ -36,7 +36,7 @@ export class DashboardStreams {
       channels: [this.nodes.channel],
       user,
       expiresIn: STREAM_LIFE,
-      events: true,
+      events: false,
     });
   }
 

@@ -6,6 +6,8 @@ export interface ChatConfig {
   readonly jwtSecret: string;
   /** Signs the tickets of sessions. Default: random for each process. */
   readonly ticketSecret?: string;
+  /** The password of the user "moderator". Default: nobody can log in as that. */
+  readonly moderatorPassword?: string;
   /** The Redis of logs, presence and rooms. Default: they are in the memory of this process. */
   readonly redisUrl?: string;
   /** Names under which the chat is reached. Default: those of this machine. */
@@ -29,6 +31,7 @@ export interface ListenConfig {
 export const TOKEN_LIFETIME = '10m';
 
 const SECRET_LENGTH = 32;
+const PASSWORD_LENGTH = 12;
 
 /** What must be the same in every process that shares a Redis, and why. */
 const SHARED_SECRETS = {
@@ -49,7 +52,14 @@ export class ChatConfigError extends Error {
  * @throws ChatConfigError naming the variable.
  */
 export function chatConfig(env: NodeJS.ProcessEnv = process.env): ChatConfig {
-  const { REDIS_URL: redisUrl, JWT_SECRET: jwtSecret, TICKET_SECRET: ticketSecret } = env;
+  const {
+    REDIS_URL: redisUrl,
+    JWT_SECRET: jwtSecret,
+    TICKET_SECRET: ticketSecret,
+    MODERATOR_PASSWORD: moderatorPassword,
+  } = env;
+  if (moderatorPassword && moderatorPassword.length < PASSWORD_LENGTH)
+    throw new ChatConfigError(`MODERATOR_PASSWORD must have at least ${PASSWORD_LENGTH} characters.`);
   if (redisUrl) {
     for (const [name, why] of Object.entries(SHARED_SECRETS)) {
       if ((env[name] ?? '').length >= SECRET_LENGTH) continue;
@@ -65,6 +75,7 @@ export function chatConfig(env: NodeJS.ProcessEnv = process.env): ChatConfig {
   return {
     jwtSecret: jwtSecret || randomBytes(SECRET_LENGTH).toString('hex'),
     ...(ticketSecret ? { ticketSecret } : {}),
+    ...(moderatorPassword ? { moderatorPassword } : {}),
     ...(redisUrl ? { redisUrl } : {}),
     ...(hosts.length > 0 ? { allowedHosts: [...LOCAL_HOSTS, ...hosts] } : {}),
   };

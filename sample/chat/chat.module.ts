@@ -2,23 +2,30 @@ import { Module, ValidationPipe, type DynamicModule } from '@nestjs/common';
 import { APP_PIPE } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
 import { RealtimeModule } from 'nestjs-realtime';
+import { RealtimeAdminModule } from 'nestjs-realtime/admin';
+import { redisSink } from 'nestjs-realtime/audit';
 import { redisBroker } from 'nestjs-realtime/redis';
 import { LOCAL_HOSTS, TOKEN_LIFETIME, type ChatConfig } from './chat.config.js';
 import { HealthModule } from './health/health.module.js';
 import { LobbyGateway } from './lobby/lobby.gateway.js';
 import { LoginController } from './login/login.controller.js';
+import { ModeratorPassword } from './login/moderator.password.js';
+import { isModerator } from './login/user.js';
 import { PageController } from './page/page.controller.js';
 import { MemoryRooms } from './rooms/memory-rooms.repository.js';
 import { RedisRooms } from './rooms/redis-rooms.repository.js';
 import { RoomsGateway } from './rooms/rooms.gateway.js';
+import { RoomsModeration } from './rooms/rooms.moderation.js';
 import { RoomsRepository } from './rooms/rooms.repository.js';
 import { RoomsService } from './rooms/rooms.service.js';
+import { authorityOf, callerOf, StaffGuard } from './staff/staff.guard.js';
 
 @Module({
   imports: [HealthModule],
   controllers: [LoginController, PageController],
   providers: [
     RoomsService,
+    RoomsModeration,
     RoomsGateway,
     LobbyGateway,
     // One pipe validates the DTOs of HTTP and of channels.
@@ -26,21 +33,26 @@ import { RoomsService } from './rooms/rooms.service.js';
   ],
 })
 export class ChatModule {
-  /** With a `redisUrl`, the library's logs and the application's rooms are in Redis. Nothing else changes. */
+  /** With a `redisUrl`, the library's logs, restrictions and audit and the application's rooms are in Redis. Nothing else changes. */
   static register({
     jwtSecret,
     ticketSecret,
+    moderatorPassword,
     redisUrl,
     allowedHosts = LOCAL_HOSTS,
   }: ChatConfig): DynamicModule {
+    const tokens = JwtModule.register({ secret: jwtSecret, signOptions: { expiresIn: TOKEN_LIFETIME } });
     return {
       module: ChatModule,
       imports: [
-        JwtModule.register({ secret: jwtSecret, signOptions: { expiresIn: TOKEN_LIFETIME } }),
+        tokens,
         RealtimeModule.forRoot({
           auth: { jwt: { secret: jwtSecret } },
           ...(redisUrl === undefined ? {} : { broker: () => redisBroker({ url: redisUrl }) }),
           ...(ticketSecret === undefined ? {} : { ticketSecret }),
+          // Slow mode does not hold up the moderator. Who did what to whom is kept where all processes see it.
+          moderation: { isExempt: isModerator },
+          ...(redisUrl === undefined ? {} : { audit: { sinks: [redisSink({ url: redisUrl })] } }),
           allowedOrigins: 'same-origin',
           // Without it a page whose name leads to this address for a moment would be of the same origin (DNS rebinding).
           allowedHosts,
@@ -48,8 +60,11 @@ export class ChatModule {
           retry: { firstSpread: '1s', max: '4s' },
           drain: { deadline: '3s', spread: '1s' },
         }),
+        // At /realtime-admin, for whoever logs in as "moderator".
+        RealtimeAdminModule.forRoot({ imports: [tokens], guards: [StaffGuard], authorityOf, by: callerOf }),
       ],
       providers: [
+        { provide: ModeratorPassword, useValue: new ModeratorPassword(moderatorPassword) },
         {
           provide: RoomsRepository,
           useFactory: () => (redisUrl === undefined ? new MemoryRooms() : RedisRooms.connect(redisUrl)),

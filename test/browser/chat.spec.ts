@@ -7,6 +7,7 @@ import { ChatServer } from './support/chat.server.js';
 import { launchChromium } from './support/chromium.js';
 
 const artifacts = fileURLToPath(new URL('../../test-artifacts/', import.meta.url));
+const PASSWORD = 'correct horse';
 const DESKTOP = { viewport: { width: 1280, height: 800 } };
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
@@ -16,7 +17,10 @@ let pages: ChatPage[] = [];
 let rooms = 0;
 
 beforeAll(async () => {
-  [browser, server] = await Promise.all([launchChromium(), ChatServer.start()]);
+  [browser, server] = await Promise.all([
+    launchChromium(),
+    ChatServer.start({ env: { MODERATOR_PASSWORD: PASSWORD } }),
+  ]);
 });
 
 afterAll(async () => {
@@ -233,13 +237,21 @@ describe('the sample chat in a browser', () => {
     await ada.page.getByRole('button', { name: 'Mute Grace' }).click();
     await grace.page.getByText('Ada muted Grace').waitFor();
     await grace.say('Let me speak');
-    await grace.page.getByRole('alert').filter({ hasText: 'You are muted in this room' }).waitFor();
+    await grace.page
+      .getByRole('alert')
+      .filter({ hasText: /^You are muted until \d\d:\d\d$/ })
+      .waitFor();
+    expect(await grace.input.inputValue()).toBe('Let me speak');
+    await grace.restraint(/^You are muted until \d\d:\d\d\. You can read, but not write\.$/).waitFor();
+    expect(await ada.page.locator('#restraint').isHidden()).toBe(true);
+    await ada.person('grace').filter({ hasText: 'muted' }).waitFor();
     await ada.page.getByRole('button', { name: 'Unmute Grace' }).click();
     await grace.page.getByText('Ada unmuted Grace').waitFor();
+    await grace.page.locator('#restraint').waitFor({ state: 'hidden' });
     await grace.say('Thank you');
     await ada.message('Thank you').waitFor();
     expect(await ada.texts()).toEqual(['Thank you']);
-    expect(await grace.page.getByRole('button', { name: /^(Mute|Remove)/ }).count()).toBe(0);
+    expect(await grace.page.getByRole('button', { name: /^(Mute|Remove|Ban)/ }).count()).toBe(0);
   });
 
   it('lets the owner remove a user at once, for a limited time (G11)', async () => {
@@ -254,10 +266,86 @@ describe('the sample chat in a browser', () => {
     await ada.say('Peace');
     await ada.message('Peace').waitFor();
     await grace.page.getByRole('link', { name: title }).click();
-    await grace.page.locator('#notice').filter({ hasText: 'Try again in 5 min' }).waitFor();
+    await grace.page
+      .locator('#notice')
+      .filter({ hasText: 'you were removed from this room. Try again in 5 min' })
+      .waitFor();
     expect(await grace.texts()).not.toContain('Peace');
     // The rest of the chat is still hers.
     await grace.enter('Lounge');
+  });
+
+  it('lets the owner ban a user from the room, and slow the others', async () => {
+    const { ada, grace, title } = await adaAndGrace();
+    expect(await grace.page.getByLabel('Slow mode').isHidden()).toBe(true);
+    await ada.page.getByLabel('Slow mode').selectOption({ label: '1 min' });
+    await grace.restraint(/^Slow mode: one message in 1 min$/).waitFor();
+    await grace.say('One');
+    await ada.message('One').waitFor();
+    await grace.say('Two');
+    await grace.page
+      .getByRole('alert')
+      .filter({ hasText: /^Slow mode: write again in (1 min|\d+ s)$/ })
+      .waitFor();
+    expect(await grace.input.inputValue()).toBe('Two');
+    await ada.page.getByLabel('Slow mode').selectOption({ label: 'Off' });
+    await grace.page.locator('#restraint').waitFor({ state: 'hidden' });
+    await ada.page.getByRole('button', { name: 'Ban Grace from the room' }).click();
+    await grace.page
+      .locator('#notice')
+      .filter({ hasText: `Ada removed you from “${title}”` })
+      .waitFor();
+    await ada.page.getByText('Ada banned Grace for a day').waitFor();
+    await grace.enter('Lounge');
+  });
+
+  it('lets the moderator, who has a password, mute and delete in every room', async () => {
+    const { ada, grace, title } = await adaAndGrace();
+    await grace.say('Something rude');
+    await ada.message('Something rude').waitFor();
+    const staff = await open('Moderator');
+    await staff.page.getByLabel('Your name').fill('Moderator');
+    await staff.page.getByRole('button', { name: 'Join' }).click();
+    await staff.page.getByRole('alert').filter({ hasText: 'This name needs its password' }).waitFor();
+    // The one failed request that is wanted.
+    expect(staff.problems.splice(0)).toEqual([
+      expect.stringMatching(/^401: .*\/login$/),
+      expect.stringMatching(/^console: .*401/),
+    ]);
+    await staff.page.getByLabel('Password').fill(PASSWORD);
+    await staff.logIn();
+    await staff.enter(title);
+    await staff.message('Something rude').hover();
+    await staff.message('Something rude').getByRole('button', { name: 'Delete this message' }).click();
+    for (const page of [ada, grace, staff]) {
+      await page.page.locator('.note.erased').waitFor();
+      expect(await page.texts()).toEqual([]);
+    }
+    await staff.page.getByRole('button', { name: 'Mute Grace' }).click();
+    await grace.restraint(/^You are muted until/).waitFor();
+    // Nobody does that to the moderator.
+    expect(await ada.page.getByRole('button', { name: 'Mute Moderator' }).count()).toBe(0);
+  });
+
+  it('shows a mute that no room has told it of, once a message is refused', async () => {
+    const grace = await logIn('Grace');
+    await grace.enter('Lounge');
+    const login = await fetch(`${server.url}/login`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'moderator', password: PASSWORD }),
+    });
+    const { token } = (await login.json()) as { token: string };
+    const act = async (path: string, body: object): Promise<number> => {
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+      const url = `${server.url}/realtime-admin/${path}`;
+      return (await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })).status;
+    };
+    expect(await act('mute', { user: 'grace', for: '2h' })).toBe(200);
+    await grace.say('Is this heard?');
+    await grace.restraint(/^You are muted until \d\d:\d\d/).waitFor();
+    expect(await grace.input.inputValue()).toBe('Is this heard?');
+    expect(await act('unmute', { user: 'grace' })).toBe(200);
   });
 
   it('shows why the server closed the connection, and reconnects on request', async () => {
@@ -291,13 +379,19 @@ describe('the sample chat in a browser', () => {
     await remove(grace, 'Second thoughts').click();
     await ada.message('From a guest').hover();
     await remove(ada, 'From a guest').click();
-    await grace.page.locator('.message.deleted').nth(1).waitFor();
-    const after = ['From the owner', 'This message was deleted', 'This message was deleted'];
-    expect(await grace.texts()).toEqual(after);
+    const erased = (page: ChatPage) =>
+      page.page.locator('.note.erased').filter({ hasText: 'A message was deleted' });
+    for (const page of [ada, grace]) {
+      await erased(page).nth(1).waitFor();
+      expect(await page.texts()).toEqual(['From the owner']);
+    }
+    // The log has only the places.
     await grace.page.reload();
     await grace.isIn(title);
-    await grace.page.locator('.message.deleted').nth(1).waitFor();
-    expect(await grace.texts()).toEqual(after);
+    await erased(grace).nth(1).waitFor();
+    expect(await grace.texts()).toEqual(['From the owner']);
+    expect(await erased(grace).count()).toBe(2);
+    expect(await grace.page.content()).not.toContain('Second thoughts');
   });
 
   it('refuses an invalid name with a readable message', async () => {
@@ -359,18 +453,35 @@ describe('the sample chat in a browser', () => {
       ['phone', { width: 390, height: 844 }],
       ['narrow', { width: 360, height: 640 }],
     ] as const;
-    for (const [name, size] of screens) {
-      await ada.page.setViewportSize(size);
-      for (const colorScheme of ['light', 'dark'] as const) {
-        await ada.page.emulateMedia({ colorScheme });
-        await picture(`chat-${name}-${colorScheme}`);
+    const fits = async ({ page, input }: ChatPage, what: string): Promise<void> => {
+      for (const [name, size] of screens) {
+        await page.setViewportSize(size);
+        for (const colorScheme of ['light', 'dark'] as const) {
+          await page.emulateMedia({ colorScheme });
+          await page.screenshot({
+            path: `${artifacts}${what}-${name}-${colorScheme}.png`,
+            animations: 'disabled',
+          });
+        }
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+        expect({ what, name, overflow }).toEqual({ what, name, overflow: 0 });
+        // Where people are below one another, the buttons of a moderator fit beside the picture.
+        const people = page.locator('#people-section');
+        if (name === 'desktop')
+          expect(await people.evaluate((side) => side.scrollWidth - side.clientWidth)).toBe(0);
+        expect(await input.isVisible()).toBe(true);
       }
-      const overflow = await ada.page.evaluate(
-        () => document.documentElement.scrollWidth - window.innerWidth,
-      );
-      expect({ name, overflow }).toEqual({ name, overflow: 0 });
-      expect(await ada.input.isVisible()).toBe(true);
-    }
+    };
+    await fits(ada, 'chat');
+    // Moderated: a deleted message, slow mode, and a mute.
+    await ada.page.getByLabel('Slow mode').selectOption({ label: '30 s' });
+    await ada.message('nor this').hover();
+    await ada.message('nor this').getByRole('button', { name: 'Delete this message' }).click();
+    await grace.page.locator('.note.erased').waitFor();
+    await ada.page.getByRole('button', { name: 'Mute Grace' }).click();
+    await grace.restraint(/^You are muted until/).waitFor();
+    await fits(ada, 'chat-moderator');
+    await fits(grace, 'chat-muted');
   });
 });
 

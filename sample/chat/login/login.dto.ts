@@ -1,5 +1,5 @@
 import { Transform } from 'class-transformer';
-import { Matches } from 'class-validator';
+import { IsOptional, IsString, Length, Matches } from 'class-validator';
 
 export class Login {
   @Transform(({ value }: { value: unknown }) =>
@@ -9,4 +9,10 @@ export class Login {
     message: 'name must be 1 to 24 letters and digits, and begin with one',
   })
   name!: string;
+
+  /** Of the moderator. */
+  @IsOptional()
+  @IsString()
+  @Length(1, 200)
+  password?: string;
 }

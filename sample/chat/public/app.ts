@@ -4,13 +4,15 @@ import { logActivity } from './activity.js';
 import { mark, showLobby } from './lobby.js';
 import { listenForNotices } from './notices.js';
 import { RoomView } from './room.js';
-import { openSession, type Session } from './session.js';
+import { openSession, PasswordNeeded, type Session } from './session.js';
 
 const NAME = 'chat-name';
 const login = byId('login', HTMLElement);
 const chat = byId('chat', HTMLDivElement);
 const form = byId('login-form', HTMLFormElement);
 const name = byId('name', HTMLInputElement);
+const password = byId('password', HTMLInputElement);
+const passwordField = byId('password-field', HTMLDivElement);
 const error = byId('login-error', HTMLParagraphElement);
 const welcome = byId('welcome', HTMLElement);
 const notice = byId('notice', HTMLParagraphElement);
@@ -21,13 +23,22 @@ let room: RoomView | undefined;
 function showLogin(message = ''): void {
   login.hidden = false;
   error.textContent = message;
-  name.focus();
+  if (passwordField.hidden) name.focus();
+  else password.focus();
 }
 
-async function enter(as: string): Promise<void> {
-  const session = await openSession(as);
+/** Shows why somebody did not get in; who needs a password is asked for it. */
+function refuse(as: string, reason: unknown): void {
+  name.value = as;
+  passwordField.hidden = !(reason instanceof PasswordNeeded);
+  showLogin(wordsOf(reason));
+}
+
+async function enter(as: string, secret = ''): Promise<void> {
+  const session = await openSession(as, secret);
   // A name is not a secret, so it may survive a reload. Tokens and the session's ticket stay in memory.
   sessionStorage.setItem(NAME, as);
+  password.value = '';
   login.hidden = true;
   chat.hidden = false;
   byId('me', HTMLSpanElement).textContent = session.user.name;
@@ -79,9 +90,9 @@ function roomInAddress(): string | undefined {
 
 form.addEventListener('submit', (event) => {
   event.preventDefault();
-  enter(name.value).catch((reason: unknown) => showLogin(wordsOf(reason)));
+  enter(name.value, password.value).catch((reason: unknown) => refuse(name.value, reason));
 });
 
 const known = sessionStorage.getItem(NAME);
 if (known === null) showLogin();
-else enter(known).catch((reason: unknown) => showLogin(wordsOf(reason)));
+else enter(known).catch((reason: unknown) => refuse(known, reason));

@@ -14,3 +14,8 @@ export function dayOf(ts: number): string {
 function midnight(ts: number): number {
   return new Date(ts).setHours(0, 0, 0, 0);
 }
+
+/** How long, for people: "12 s", "5 min". */
+export function lengthOf(ms: number): string {
+  return ms < 60_000 ? `${Math.ceil(ms / 1_000)} s` : `${Math.ceil(ms / 60_000)} min`;
+}

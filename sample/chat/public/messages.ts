@@ -30,7 +30,7 @@ export class MessageList {
   private readonly entries: Entry[] = [];
   private readonly bySeq = new Map<number, Entry>();
   private readonly pending = new Map<string, Entry>();
-  private readonly deleted = new Set<number>();
+  private readonly erased = new Set<number>();
   private sent = 0;
   /** Whether the end of the list is visible; it then stays visible when messages come or the size changes. */
   private pinned = true;
@@ -38,8 +38,8 @@ export class MessageList {
 
   constructor(
     private readonly self: string,
-    private readonly mayDelete: (author: string) => boolean,
-    private readonly onDelete: (seq: number) => void,
+    private readonly mayErase: (author: string) => boolean,
+    private readonly onErase: (seq: number) => void,
   ) {
     list.replaceChildren();
     this.resizing.observe(scroller);
@@ -58,12 +58,11 @@ export class MessageList {
 
   /** Shows a message of the log, once. */
   add({ seq, ts, author, text }: Message): void {
-    if (this.bySeq.has(seq)) return;
+    if (this.bySeq.has(seq) || this.erased.has(seq)) return;
     const entry = this.messageEntry(author, text);
-    entry.part('.delete').addEventListener('click', () => this.onDelete(seq));
+    entry.part('.delete').addEventListener('click', () => this.onErase(seq));
     this.bySeq.set(seq, entry);
     this.place(entry, seq, ts);
-    this.paintDeleted(seq);
   }
 
   /** Shows an event of the room, e.g. that a member was removed. */
@@ -90,11 +89,7 @@ export class MessageList {
     const entry = this.pending.get(id);
     if (entry === undefined) return;
     this.pending.delete(id);
-    const index = this.entries.indexOf(entry);
-    this.entries.splice(index, 1);
-    entry.root.remove();
-    this.group(index);
-    this.paintSilence();
+    this.remove(entry);
   }
 
   /** Shows the outcome of a pending message. */
@@ -103,9 +98,21 @@ export class MessageList {
     if (entry !== undefined) entry.part('.delivery').textContent = delivery;
   }
 
-  delete(seq: number): void {
-    this.deleted.add(seq);
-    this.paintDeleted(seq);
+  /** Removes what is shown of an erased event, author and text. What the log has in its place says no more either. */
+  erase(seq: number): void {
+    this.erased.add(seq);
+    const entry = this.bySeq.get(seq);
+    if (entry === undefined) return;
+    this.remove(entry);
+    this.bySeq.delete(seq);
+    this.noteErased(seq, entry.ts);
+  }
+
+  /** Shows the place of an erased event, which the log has under its `seq`. */
+  noteErased(seq: number, ts: number): void {
+    this.erased.add(seq);
+    this.note(seq, ts, 'A message was deleted');
+    this.bySeq.get(seq)?.root.classList.add('erased');
   }
 
   /** Shows the delete buttons again, because the owner is known now. */
@@ -122,7 +129,7 @@ export class MessageList {
     for (const { root } of this.bySeq.values()) root.remove();
     this.entries.splice(0, this.bySeq.size);
     this.bySeq.clear();
-    this.deleted.clear();
+    this.erased.clear();
     this.group(0);
     this.paintSilence();
   }
@@ -178,17 +185,16 @@ export class MessageList {
     entry.root.classList.toggle('follows', follows);
   }
 
-  private paintDeleted(seq: number): void {
-    const entry = this.bySeq.get(seq);
-    if (entry?.author === undefined || !this.deleted.has(seq)) return;
-    entry.root.classList.add('deleted');
-    entry.part('.text').textContent = 'This message was deleted';
-    this.paintDelete(entry);
+  private remove(entry: Entry): void {
+    const index = this.entries.indexOf(entry);
+    this.entries.splice(index, 1);
+    entry.root.remove();
+    this.group(index);
+    this.paintSilence();
   }
 
-  private paintDelete({ order, author, root, part }: Entry): void {
+  private paintDelete({ order, author, part }: Entry): void {
     if (author === undefined) return;
-    part('.delete').hidden =
-      order >= BEHIND_ALL || root.classList.contains('deleted') || !this.mayDelete(author);
+    part('.delete').hidden = order >= BEHIND_ALL || !this.mayErase(author);
   }
 }

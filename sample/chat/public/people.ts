@@ -8,8 +8,11 @@ const count = byId('people-count', HTMLSpanElement);
 export interface Moderation {
   readonly self: string;
   owner: string | undefined;
-  readonly muted: ReadonlySet<string>;
+  /** Whether this user may do all of this here. */
+  isAllowed: boolean;
+  readonly muted: { has(user: string): boolean };
   kick(user: string): void;
+  ban(user: string): void;
   mute(user: string, muted: boolean): void;
 }
 
@@ -31,13 +34,14 @@ function itemOf({ id, devices }: PresenceMember, room: Moderation): HTMLElement 
   part('.person-name').textContent = id === room.self ? `${name} (you)` : name;
   part('.person-facts').textContent = [
     id === room.owner ? 'owner' : '',
+    id === 'moderator' ? 'moderator' : '',
     devices > 1 ? plural(devices, 'device') : '',
     muted ? 'muted' : '',
   ]
     .filter(Boolean)
     .join(' · ');
 
-  if (room.self === room.owner && id !== room.self) {
+  if (room.isAllowed && id !== room.self && id !== 'moderator') {
     part('.moderation').hidden = false;
     const mute = part('.mute');
     mute.textContent = muted ? 'Unmute' : 'Mute';
@@ -47,6 +51,10 @@ function itemOf({ id, devices }: PresenceMember, room: Moderation): HTMLElement 
     kick.textContent = 'Remove';
     kick.setAttribute('aria-label', `Remove ${name} from the room`);
     kick.addEventListener('click', () => room.kick(id));
+    const ban = part('.ban');
+    ban.textContent = 'Ban';
+    ban.setAttribute('aria-label', `Ban ${name} from the room for a day`);
+    ban.addEventListener('click', () => room.ban(id));
   }
   return root;
 }

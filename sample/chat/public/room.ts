@@ -8,9 +8,11 @@ import type {
 import { Composer } from './composer.js';
 import { byId, displayName, plural, wordsOf } from './dom.js';
 import { logActivity } from './activity.js';
+import { lengthOf } from './clock.js';
 import { MessageList } from './messages.js';
 import { showPeople, type Moderation } from './people.js';
 import { RealtimeError } from './realtime.js';
+import { MutedUsers, restraintOf, slowWords, type Muted } from './restraints.js';
 import type { Session } from './session.js';
 import { Typing } from './typing.js';
 
@@ -18,7 +20,8 @@ import { Typing } from './typing.js';
 interface RoomState {
   readonly title: string;
   readonly owner?: string;
-  readonly muted: readonly string[];
+  readonly muted: readonly Muted[];
+  readonly slowMs: number;
 }
 
 /** What this page reads of an event, from the log or live. */
@@ -28,6 +31,9 @@ const PAGE = 50;
 const heading = byId('room-title', HTMLHeadingElement);
 const ownerLine = byId('room-owner', HTMLParagraphElement);
 const earlier = byId('earlier', HTMLButtonElement);
+const restraint = byId('restraint', HTMLParagraphElement);
+const slow = byId('slow', HTMLLabelElement);
+const slowEvery = byId('slow-every', HTMLSelectElement);
 
 /** One open room: the events of its channel, and the actions of the user. */
 export class RoomView {
@@ -36,12 +42,13 @@ export class RoomView {
   private readonly offs: (() => void)[] = [];
   /** Gives back the share of the room’s subscription. */
   private readonly shown = new AbortController();
-  private readonly muted = new Set<string>();
+  private readonly muted = new MutedUsers(() => this.paintPeople());
   private readonly messages: MessageList;
   private readonly composer: Composer;
   private readonly typing: Typing;
   private readonly moderation: Moderation;
   private title: string;
+  private slowMs = 0;
   /** Events since the last resume began; `undefined` while nothing is replayed. */
   private missed: number | undefined;
 
@@ -57,14 +64,16 @@ export class RoomView {
     this.moderation = {
       self: this.self,
       owner: undefined,
+      isAllowed: user.role === 'moderator',
       muted: this.muted,
       kick: (member) => this.ask('kick', { user: member }),
+      ban: (member) => this.ask('ban', { user: member }),
       mute: (member, muted) => this.ask('mute', { user: member, muted }),
     };
     this.messages = new MessageList(
       this.self,
-      (author) => author === this.self || this.moderation.owner === this.self,
-      (seq) => this.delete(seq),
+      (author) => author === this.self || this.moderation.isAllowed,
+      (seq) => this.ask('delete', { epoch: this.room.position?.epoch, seq }),
     );
     this.composer = new Composer(
       (text) => void this.send(text),
@@ -74,6 +83,7 @@ export class RoomView {
     ownerLine.textContent = '';
     earlier.hidden = true;
     earlier.onclick = () => void this.loadEarlier();
+    slowEvery.onchange = () => this.ask('slow', { everyMs: Number(slowEvery.value) });
     this.listen();
     this.paintPeople();
   }
@@ -89,6 +99,7 @@ export class RoomView {
     this.typing.close();
     this.composer.close();
     this.messages.close();
+    this.muted.close();
     this.shown.abort();
     showPeople([], this.moderation);
   }
@@ -109,9 +120,12 @@ export class RoomView {
         if (recoverable) void this.fill(from, to);
       }),
       room.on('recovered', (recovered) => this.recovered(recovered)),
-      room.on('unsubscribed', ({ message, willRetry }) => {
-        logActivity(`${this.name}: ${message}`, 'bad');
-        if (!willRetry) this.onEnd(`${this.name}: ${message}`);
+      room.on('unsubscribed', ({ code, message, willRetry, delayMs }) => {
+        const wait = delayMs === undefined ? '' : ` Try again in ${lengthOf(delayMs)}`;
+        const text = code === 'banned' ? `${this.name}: you were removed from this room.${wait}` : message;
+        logActivity(text, 'bad');
+        // The client would wait for the end of a short ban, and enter again. Here it is left to the visitor.
+        if (!willRetry || code === 'banned') this.onEnd(text);
       }),
       room.onSignal('typing', (_, { user }) => this.typing.heard(user)),
       room.presence.on('change', () => this.paintPeople()),
@@ -140,11 +154,11 @@ export class RoomView {
   }
 
   /** Shows the state of the room, at the first subscribe and after a lost position. */
-  private show({ title, owner, muted }: RoomState): void {
+  private show({ title, owner, muted, slowMs }: RoomState): void {
     this.title = title;
     this.moderation.owner = owner;
-    this.muted.clear();
-    for (const user of muted) this.muted.add(user);
+    this.moderation.isAllowed ||= owner === this.self;
+    this.slowMs = slowMs;
     heading.textContent = title;
     document.title = `${title} · Chat`;
     ownerLine.textContent =
@@ -153,8 +167,9 @@ export class RoomView {
         : owner === this.self
           ? 'Your room'
           : `${displayName(owner)}’s room`;
+    slow.hidden = !this.moderation.isAllowed;
     this.messages.repaint();
-    this.paintPeople();
+    this.muted.replace(muted);
     logActivity(`${this.name}: snapshot received`, 'good');
   }
 
@@ -167,36 +182,49 @@ export class RoomView {
         this.messages.add({ seq, ts, author, text });
         break;
       }
-      case 'message.deleted':
-        this.messages.delete((payload as { seq: number }).seq);
-        break;
-      case 'member.kicked': {
-        const { user: member, by } = payload as { user: string; by: string };
-        this.messages.note(seq, ts, `${displayName(by)} removed ${displayName(member)}`);
+      case '$erased': {
+        // What the log has in the place of an erased event names this place; a notice names others, which are shown already.
+        const { seqs } = payload as { seqs: readonly number[] };
+        if (seqs.includes(seq)) this.messages.noteErased(seq, ts);
+        else for (const erased of seqs) this.messages.erase(erased);
         break;
       }
-      case 'member.muted': {
-        const { user: member, muted, by } = payload as { user: string; muted: boolean; by: string };
-        const verb = muted ? 'muted' : 'unmuted';
-        this.messages.note(seq, ts, `${displayName(by)} ${verb} ${displayName(member)}`);
-        break;
+      default: {
+        const note = noteOf(event, payload);
+        if (note !== undefined) this.messages.note(seq, ts, note);
       }
     }
   }
 
   /** Applies an event to the state beside the list. The history is older than the snapshot, so it changes no state. */
-  private keepState({ event, payload, user }: RoomEvent): void {
+  private keepState({ event, payload, user, ts }: RoomEvent): void {
+    const { user: member = '', forMs, everyMs = 0 } = payload as Partial<Muted & { everyMs: number }>;
     if (event === 'message.created') this.typing.stopped(user);
-    if (event === 'member.kicked') this.typing.stopped((payload as { user: string }).user);
-    if (event !== 'member.muted') return;
-    const { user: member, muted } = payload as { user: string; muted: boolean };
-    if (muted) this.muted.add(member);
-    else this.muted.delete(member);
-    this.paintPeople();
+    if (event === 'member.kicked' || event === 'member.banned') this.typing.stopped(member);
+    if (event === 'member.unmuted') this.muted.delete(member);
+    if (event === 'member.muted') {
+      const leftMs = (forMs ?? 0) - Math.max(0, Date.now() - ts);
+      if (leftMs > 0) this.muted.add({ user: member, forMs: leftMs });
+    }
+    if (event === 'room.slowed') {
+      this.slowMs = everyMs;
+      this.paintRestraint();
+    }
   }
 
   private paintPeople(): void {
     showPeople(this.room.presence.members, this.moderation);
+    this.paintRestraint();
+  }
+
+  /** What holds this user up, above the field. */
+  private paintRestraint(): void {
+    const muted = this.muted.wordsOf(this.self);
+    const text = muted === undefined ? '' : `You are muted ${muted}. You can read, but not write.`;
+    restraint.textContent = text !== '' ? text : this.slowMs > 0 ? slowWords(this.slowMs) : '';
+    restraint.hidden = restraint.textContent === '';
+    restraint.dataset.muted = String(muted !== undefined);
+    slowEvery.value = String(this.slowMs);
   }
 
   private async send(text: string): Promise<void> {
@@ -212,20 +240,26 @@ export class RoomView {
       } else if (this.composer.isEmpty) {
         this.messages.settle(id);
         this.composer.write(text);
-        this.composer.complain(wordsOf(error));
-      } else this.messages.mark(id, `not sent: ${wordsOf(error)}`);
+        this.composer.complain(this.refusalOf(error));
+      } else this.messages.mark(id, `not sent: ${this.refusalOf(error)}`);
     }
   }
 
-  private delete(seq: number): void {
-    const { epoch } = this.room.position ?? {};
-    this.room
-      .publish('message.deleted', { epoch, seq })
-      .catch((error: unknown) => this.composer.complain(wordsOf(error)));
+  /** Why a message was refused. A mute by a moderator of the whole chat is known from nothing else. */
+  private refusalOf(error: unknown): string {
+    const found = restraintOf(error);
+    if (found === undefined) return wordsOf(error);
+    const { isSlow, forMs } = found;
+    if (isSlow) return `Slow mode: write again in ${lengthOf(forMs ?? 1_000)}`;
+    this.muted.add({ user: this.self, ...(forMs === undefined ? {} : { forMs }) });
+    return `You are muted ${this.muted.wordsOf(this.self) ?? ''}`;
   }
 
-  private ask(request: 'kick' | 'mute', payload: object): void {
-    this.room.request(request, payload).catch((error: unknown) => this.composer.complain(wordsOf(error)));
+  private ask(request: 'kick' | 'ban' | 'mute' | 'slow' | 'delete', payload: object): void {
+    this.room.request(request, payload).catch((error: unknown) => {
+      this.composer.complain(wordsOf(error));
+      this.paintRestraint();
+    });
   }
 
   private async reload(): Promise<void> {
@@ -257,6 +291,28 @@ export class RoomView {
 
   private get name(): string {
     return `“${this.title}”`;
+  }
+}
+
+/** The line for an event of moderation. */
+function noteOf(event: string, payload: unknown): string | undefined {
+  const { user = '', by = '', everyMs = 0 } = payload as { user?: string; by?: string; everyMs?: number };
+  const [who, whom] = [displayName(by), displayName(user)];
+  switch (event) {
+    case 'member.kicked':
+      return `${who} removed ${whom}`;
+    case 'member.banned':
+      return `${who} banned ${whom} for a day`;
+    case 'member.muted':
+      return `${who} muted ${whom}`;
+    case 'member.unmuted':
+      return `${who} unmuted ${whom}`;
+    case 'room.slowed':
+      return everyMs === 0
+        ? `${who} ended slow mode`
+        : `${who} set slow mode: one message in ${lengthOf(everyMs)}`;
+    default:
+      return undefined;
   }
 }
 

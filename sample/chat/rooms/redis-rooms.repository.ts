@@ -1,12 +1,10 @@
 import { Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { Redis } from 'ioredis';
 import { RealtimeError } from 'nestjs-realtime';
-import { RoomsRepository, type Room, type RoomState } from './rooms.repository.js';
+import { RoomsRepository, type Room } from './rooms.repository.js';
 
 const ROOMS = 'chat:rooms';
 const ORDER = 'chat:rooms:order';
-const mutedIn = (id: string) => `chat:muted:${id}`;
-const keptOutOf = (id: string, user: string) => `chat:kept-out:${id}:${user}`;
 
 /** One script, because another process could take the id or the last place between a check and a write. */
 const ADD = `
@@ -19,7 +17,7 @@ return 'added'
 
 /**
  * Rooms of all processes that share a Redis. Nothing is cached: what one process writes, the others read with their next
- * command, so a member who is muted or removed in one process is so in all.
+ * command.
  */
 export class RedisRooms extends RoomsRepository implements OnApplicationShutdown {
   private readonly logger = new Logger('RedisRooms');
@@ -63,11 +61,9 @@ export class RedisRooms extends RoomsRepository implements OnApplicationShutdown
     return order.flatMap((id) => (rooms[id] === undefined ? [] : [JSON.parse(rooms[id]) as Room]));
   }
 
-  async find(id: string): Promise<RoomState | undefined> {
-    const [room, muted] = await this.ask(() =>
-      Promise.all([this.redis.hget(ROOMS, id), this.redis.smembers(mutedIn(id))]),
-    );
-    return room === null ? undefined : { ...(JSON.parse(room) as Room), muted };
+  async find(id: string): Promise<Room | undefined> {
+    const room = await this.ask(() => this.redis.hget(ROOMS, id));
+    return room === null ? undefined : (JSON.parse(room) as Room);
   }
 
   async add(room: Room, max: number): Promise<'added' | 'taken' | 'full'> {
@@ -77,20 +73,6 @@ export class RedisRooms extends RoomsRepository implements OnApplicationShutdown
           'added' | 'taken' | 'full'
         >,
     );
-  }
-
-  async setMuted(id: string, user: string, muted: boolean): Promise<void> {
-    const key = mutedIn(id);
-    await this.ask(() => (muted ? this.redis.sadd(key, user) : this.redis.srem(key, user)));
-  }
-
-  /** The key expires by the clock of Redis, because those of the processes may differ. */
-  async keepOut(id: string, user: string, ms: number): Promise<void> {
-    await this.ask(() => this.redis.set(keptOutOf(id, user), '', 'PX', ms));
-  }
-
-  async keptOutFor(id: string, user: string): Promise<number> {
-    return Math.max(0, await this.ask(() => this.redis.pttl(keptOutOf(id, user))));
   }
 
   onApplicationShutdown(): void {

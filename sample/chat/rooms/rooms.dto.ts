@@ -1,5 +1,5 @@
 import { Transform } from 'class-transformer';
-import { IsBoolean, IsInt, IsString, Length, Min } from 'class-validator';
+import { IsBoolean, IsIn, IsInt, IsString, Length, Min } from 'class-validator';
 
 export const Trim = () =>
   Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.trim() : value));
@@ -31,4 +31,12 @@ export class Member {
 export class MutedMember extends Member {
   @IsBoolean()
   muted!: boolean;
+}
+
+/** The choices of the page, in milliseconds; 0 ends slow mode. */
+const SLOW_MS = [0, 10_000, 30_000, 60_000];
+
+export class SlowMode {
+  @IsIn(SLOW_MS)
+  everyMs!: number;
 }

@@ -5,13 +5,12 @@ import {
   ChannelParam,
   OnPublish,
   OnRequest,
-  RealtimeError,
-  RealtimeService,
   RealtimeUser,
   Snapshot,
 } from 'nestjs-realtime';
 import type { User } from '../login/user.js';
-import { Member, MessageReference, MutedMember, NewMessage } from './rooms.dto.js';
+import { Member, MessageReference, MutedMember, NewMessage, SlowMode } from './rooms.dto.js';
+import { RoomsModeration } from './rooms.moderation.js';
 import { RoomsService } from './rooms.service.js';
 
 /** The code of every channel `rooms.<id>`: each room has its own log. */
@@ -24,24 +23,23 @@ import { RoomsService } from './rooms.service.js';
 export class RoomsGateway {
   constructor(
     private readonly rooms: RoomsService,
-    private readonly realtime: RealtimeService,
+    private readonly moderation: RoomsModeration,
   ) {}
 
-  /** Called at each subscribe, and at each resume after a lost connection. */
-  @Authorize('subscribe')
-  canRead(@RealtimeUser('id') user: string, @ChannelParam('room') room: string) {
-    return this.rooms.mayEnter(room, user);
-  }
-
-  @Authorize('publish', 'signal')
-  canWrite(@RealtimeUser('id') user: string, @ChannelParam('room') room: string) {
-    return this.rooms.maySpeak(room, user);
+  /**
+   * Called at each subscribe, and at each resume after a lost connection. Who is banned from the room, or muted in it, is refused by the
+   * library: nothing here has to know.
+   */
+  @Authorize('subscribe', 'publish', 'signal')
+  async may(@ChannelParam('room') room: string) {
+    await this.rooms.find(room);
+    return true;
   }
 
   /** What new subscribers get before the first event. */
   @Snapshot()
-  state(@ChannelParam('room') room: string) {
-    return this.rooms.state(room);
+  async state(@ChannelParam('room') room: string) {
+    return { ...(await this.rooms.find(room)), ...this.moderation.inForce(room) };
   }
 
   /** Clients may publish this event. The DTO is validated first, and the result goes into the log. */
@@ -50,53 +48,37 @@ export class RoomsGateway {
     return { text, author: id, name };
   }
 
-  /** For the author and the room's owner. The log has the author of each message: `user` is the verified user. */
-  @OnPublish('message.deleted')
-  async delete(
-    @MessageBody() { epoch, seq }: MessageReference,
-    @RealtimeUser('id') user: string,
+  /** An RPC for subscribers, like the others below. */
+  @OnRequest('delete')
+  delete(
+    @MessageBody() message: MessageReference,
+    @RealtimeUser() by: User,
     @ChannelParam('room') room: string,
   ) {
-    const { events } = await this.channel(room).history({ epoch, from: seq, until: seq });
-    const message = events.find(({ event }) => event === 'message.created');
-    if (message === undefined) throw new RealtimeError('bad_request', 'There is no such message any more');
-    if (message.user !== user && !(await this.rooms.isOwner(room, user))) {
-      throw new RealtimeError('forbidden', 'Only its author and the owner of the room may delete a message');
-    }
-    return { epoch, seq, by: user };
+    return this.moderation.erase(room, message, by);
   }
 
-  /**
-   * An RPC for subscribers. From now on the authorization refuses the member; `revoke` ends the existing subscriptions. It gives
-   * the client no reason, so the reason is published to the member's own channel.
-   */
   @OnRequest('kick')
-  async kick(
-    @MessageBody() { user }: Member,
-    @RealtimeUser('id') by: string,
-    @ChannelParam('room') room: string,
-  ) {
-    await this.rooms.mayModerate(room, user, by);
-    await this.rooms.kick(room, user);
-    await this.channel(room).publish('member.kicked', { user, by });
-    const member = this.realtime.user(user);
-    const { title } = await this.rooms.state(room);
-    await member.publish('removed', { room, title, by });
-    await member.revoke(`rooms.${room}`, { reason: `removed by ${by}` });
+  kick(@MessageBody() { user }: Member, @RealtimeUser() by: User, @ChannelParam('room') room: string) {
+    return this.moderation.kick(room, user, by);
+  }
+
+  @OnRequest('ban')
+  ban(@MessageBody() { user }: Member, @RealtimeUser() by: User, @ChannelParam('room') room: string) {
+    return this.moderation.ban(room, user, by);
   }
 
   @OnRequest('mute')
-  async mute(
+  mute(
     @MessageBody() { user, muted }: MutedMember,
-    @RealtimeUser('id') by: string,
+    @RealtimeUser() by: User,
     @ChannelParam('room') room: string,
   ) {
-    await this.rooms.mayModerate(room, user, by);
-    await this.rooms.mute(room, user, muted);
-    await this.channel(room).publish('member.muted', { user, muted, by });
+    return this.moderation.mute(room, user, muted, by);
   }
 
-  private channel(room: string) {
-    return this.realtime.channel(`rooms.${room}`);
+  @OnRequest('slow')
+  slow(@MessageBody() { everyMs }: SlowMode, @RealtimeUser() by: User, @ChannelParam('room') room: string) {
+    return this.moderation.slow(room, everyMs, by);
   }
 }

@@ -6,11 +6,6 @@ export interface Room {
   readonly owner?: string;
 }
 
-/** A room, with the users who may only read in it. */
-export interface RoomState extends Room {
-  readonly muted: readonly string[];
-}
-
 /**
  * Stores rooms: in the memory of one process, or in Redis for several. Every method is atomic, so two processes may call the
  * same one at the same time.
@@ -19,16 +14,8 @@ export abstract class RoomsRepository {
   /** All rooms, the oldest first. */
   abstract list(): Promise<Room[]>;
 
-  abstract find(id: string): Promise<RoomState | undefined>;
+  abstract find(id: string): Promise<Room | undefined>;
 
   /** Adds a room, if its id is free and there are fewer than `max`. */
   abstract add(room: Room, max: number): Promise<'added' | 'taken' | 'full'>;
-
-  abstract setMuted(id: string, user: string, muted: boolean): Promise<void>;
-
-  /** Keeps a user out of the room for `ms` milliseconds. */
-  abstract keepOut(id: string, user: string, ms: number): Promise<void>;
-
-  /** For how many more milliseconds a user is kept out; 0 for a user who is not. */
-  abstract keptOutFor(id: string, user: string): Promise<number>;
 }

@@ -1,12 +1,12 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { RealtimeError } from 'nestjs-realtime';
-import { RoomsRepository, type Room, type RoomState } from './rooms.repository.js';
+import { isModerator, MODERATOR, type User } from '../login/user.js';
+import { RoomsRepository, type Room } from './rooms.repository.js';
 
 const LOUNGE: Room = { id: 'lounge', title: 'Lounge' };
 const MAX_ROOMS = 100;
-const KICK_MS = 5 * 60_000;
 
-/** Rooms and permissions: plain application code. It knows nothing about connections and channels. */
+/** Rooms, and who may moderate them: plain application code. It knows nothing about connections and channels. */
 @Injectable()
 export class RoomsService implements OnModuleInit {
   constructor(private readonly rooms: RoomsRepository) {}
@@ -31,48 +31,29 @@ export class RoomsService implements OnModuleInit {
     }
   }
 
-  /** What a new subscriber needs to know. */
-  async state(id: string): Promise<RoomState> {
+  /** @throws RealtimeError `no_such_room`. */
+  async find(id: string): Promise<Room> {
     const room = await this.rooms.find(id);
     if (room === undefined) throw new RealtimeError('no_such_room', 'There is no such room');
     return room;
   }
 
-  async isOwner(id: string, user: string): Promise<boolean> {
-    return (await this.state(id)).owner === user;
+  /** The owner of the room, and the moderator of the whole chat. */
+  async moderates(id: string, user: User): Promise<boolean> {
+    return (await this.find(id)).owner === user.id || isModerator(user);
   }
 
-  /** Admits every user who is not kept out. */
-  async mayEnter(id: string, user: string): Promise<boolean> {
-    await this.state(id);
-    return this.mayCome(id, user);
+  /** @throws RealtimeError `forbidden` for who does not moderate the room. */
+  async requireModerator(id: string, user: User): Promise<void> {
+    if (!(await this.moderates(id, user)))
+      throw new RealtimeError('forbidden', 'Only the owner of the room and the moderator may do that');
   }
 
-  async maySpeak(id: string, user: string): Promise<boolean> {
-    const { muted } = await this.state(id);
-    if (muted.includes(user)) throw new RealtimeError('muted', 'You are muted in this room');
-    return this.mayCome(id, user);
-  }
-
-  async mayModerate(id: string, user: string, moderator: string): Promise<void> {
-    if (!(await this.isOwner(id, moderator)))
-      throw new RealtimeError('forbidden', 'Only the owner of the room may do that');
-    if (user === moderator) throw new RealtimeError('forbidden', 'You cannot do that to yourself');
-  }
-
-  mute(id: string, user: string, muted: boolean): Promise<void> {
-    return this.rooms.setMuted(id, user, muted);
-  }
-
-  kick(id: string, user: string): Promise<void> {
-    return this.rooms.keepOut(id, user, KICK_MS);
-  }
-
-  private async mayCome(id: string, user: string): Promise<boolean> {
-    const minutes = Math.ceil((await this.rooms.keptOutFor(id, user)) / 60_000);
-    if (minutes > 0)
-      throw new RealtimeError('forbidden', `You were removed from this room. Try again in ${minutes} min`);
-    return true;
+  /** @throws RealtimeError `forbidden`, also for who acts on themselves, or on the moderator. */
+  async requireModeratorOf(id: string, member: string, user: User): Promise<void> {
+    await this.requireModerator(id, user);
+    if (member === user.id) throw new RealtimeError('forbidden', 'You cannot do that to yourself');
+    if (member === MODERATOR) throw new RealtimeError('forbidden', 'Nobody can do that to the moderator');
   }
 }
 

@@ -90,6 +90,11 @@ export class ChatPage {
     return this.page.locator('.message .text').allTextContents();
   }
 
+  /** What holds this person up: a mute, or slow mode. */
+  restraint(text: RegExp): Locator {
+    return this.page.locator('#restraint').filter({ hasText: text });
+  }
+
   person(id: string): Locator {
     return this.page.locator(`#people [data-user="${id}"]`);
   }

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { WebSocket } from 'ws';
 import { RealtimeClient, type ChannelEvent, type ChannelHandle } from '../../../lib/client/index.js';
 import { createChatApp } from '../../../sample/chat/chat.app.js';
-import type { Platform } from '../../../sample/chat/chat.config.js';
+import { chatConfig, type Platform } from '../../../sample/chat/chat.config.js';
 import { WireClient } from '../../support/wire/client.js';
 
 interface Login {
@@ -25,6 +25,8 @@ interface Person {
   readonly sockets: WebSocket[];
 }
 
+const PASSWORD = 'correct horse';
+const MINUTE_MS = 60_000;
 const PLATFORMS: readonly Platform[] = ['express', 'fastify'];
 
 describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
@@ -36,7 +38,8 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
   let titles = 0;
 
   beforeAll(async () => {
-    app = await createChatApp({ platform }, { logger: false });
+    const config = chatConfig({ MODERATOR_PASSWORD: PASSWORD });
+    app = await createChatApp({ platform, config }, { logger: false });
     await app.listen(0, '127.0.0.1');
     ({ port } = (app.getHttpServer() as Server).address() as AddressInfo);
     url = `http://127.0.0.1:${port}`;
@@ -56,7 +59,17 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
   }
 
   async function logIn(name: string): Promise<Login> {
-    return (await (await post('/login', { name })).json()) as Login;
+    const password = name === 'Moderator' ? { password: PASSWORD } : {};
+    return (await (await post('/login', { name, ...password })).json()) as Login;
+  }
+
+  /** Asks the admin API. A body makes it an act. */
+  async function admin(path: string, token: string, body?: object) {
+    const response = await fetch(`${url}/realtime-admin/${path}`, {
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: (await response.json()) as unknown };
   }
 
   function person(name: string): Person {
@@ -174,7 +187,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     const channel = ada.client.channel(await room(ada));
     const event = told<ChannelEvent>((resolve) => channel.on('*', (_, received) => resolve(received)));
     const { snapshot } = await channel.subscribe();
-    expect(snapshot).toMatchObject({ title: `Room ${titles}`, owner: 'ada', muted: [] });
+    expect(snapshot).toMatchObject({ title: `Room ${titles}`, owner: 'ada', muted: [], slowMs: 0 });
     const { seq } = await channel.publish('message.created', {
       text: ' Hello ',
       author: 'grace',
@@ -200,7 +213,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     await expect(channel.publish('message.created', { text: 7 })).rejects.toMatchObject({
       code: 'validation_failed',
     });
-    await expect(channel.publish('member.kicked', { user: 'ada' })).rejects.toMatchObject({
+    await expect(channel.publish('message.deleted', { seq: 1 })).rejects.toMatchObject({
       code: 'forbidden',
     });
     await expect(channel.signal('shouting')).rejects.toMatchObject({ code: 'forbidden' });
@@ -283,26 +296,42 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     await grace.subscribe(name, { presence: false });
     await channel.request('kick', { user: 'grace' });
     const ended = await grace.take({ type: 'unsubscribed', channel: name });
-    expect(ended.payload).toMatchObject({ code: 'forbidden', retryable: false });
+    expect(ended.payload).toMatchObject({ code: 'banned', retryAfterMs: expect.any(Number) });
     expect(await grace.take({ type: 'event', event: 'removed' })).toMatchObject({
       channel: '$user.grace',
       payload: { room: name.slice('rooms.'.length), title: `Room ${titles}`, by: 'ada' },
     });
     await channel.publish('message.created', { text: 'Peace' });
-    await expect(grace.error({ type: 'subscribe', channel: name, payload: {} })).resolves.toMatchObject({
-      code: 'forbidden',
-      message: 'You were removed from this room. Try again in 5 min',
-    });
+    const refused = await grace.error({ type: 'subscribe', channel: name, payload: {} });
+    expect(refused.code).toBe('banned');
+    expect(Math.ceil(Number(refused.retryAfterMs) / MINUTE_MS)).toBe(5);
     const said = {
       type: 'publish',
       channel: name,
       event: 'message.created',
       payload: { text: 'I am still here' },
     };
-    await expect(grace.error(said)).resolves.toMatchObject({ code: 'forbidden' });
+    await expect(grace.error(said)).resolves.toMatchObject({ code: 'banned' });
     expect(grace.received.filter(({ event }) => event === 'message.created')).toEqual([]);
     const { events } = await channel.history();
     expect(events.map(({ event }) => event)).toEqual(['member.kicked', 'message.created']);
+  });
+
+  it('lets the owner ban a user from the room for a day', async () => {
+    const [ada, grace] = [person('Ada'), await wire('Grace')];
+    const name = await room(ada);
+    const channel = ada.client.channel(name);
+    await channel.subscribe();
+    await grace.subscribe(name, { presence: false });
+    await channel.request('ban', { user: 'grace' });
+    expect((await grace.take({ type: 'unsubscribed', channel: name })).payload).toMatchObject({
+      code: 'banned',
+    });
+    const refused = await grace.error({ type: 'subscribe', channel: name, payload: {} });
+    expect(Math.ceil(Number(refused.retryAfterMs) / MINUTE_MS)).toBe(24 * 60);
+    // Only from this room.
+    await grace.subscribe('rooms.lounge', { presence: false });
+    expect((await channel.history()).events.map(({ event }) => event)).toEqual(['member.banned']);
   });
 
   it('lets the owner mute and unmute a user', async () => {
@@ -311,15 +340,97 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     const [hers, others] = [ada.client.channel(name), grace.client.channel(name)];
     await Promise.all([hers.subscribe(), others.subscribe()]);
     await hers.request('mute', { user: 'grace', muted: true });
-    await expect(others.publish('message.created', { text: 'but' })).rejects.toMatchObject({ code: 'muted' });
+    const refused: unknown = await others
+      .publish('message.created', { text: 'but' })
+      .catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'muted' });
+    expect(Math.ceil(Number((refused as { retryAfterMs: number }).retryAfterMs) / MINUTE_MS)).toBe(10);
     await expect(others.signal('typing')).rejects.toMatchObject({ code: 'muted' });
-    expect((await person('Linus').client.channel(name).subscribe()).snapshot).toMatchObject({
-      muted: ['grace'],
-    });
+    const { snapshot } = await person('Linus').client.channel(name).subscribe();
+    const { muted } = snapshot as { muted: { user: string; forMs: number }[] };
+    expect(muted.map(({ user, forMs }) => [user, Math.ceil(forMs / MINUTE_MS)])).toEqual([['grace', 10]]);
     await hers.request('mute', { user: 'grace', muted: false });
     await expect(others.publish('message.created', { text: 'thanks' })).resolves.toMatchObject({
       duplicate: false,
     });
+    const { events } = await hers.history();
+    expect(events.map(({ event, payload }) => [event, payload]).slice(0, 2)).toEqual([
+      ['member.muted', { user: 'grace', forMs: 10 * MINUTE_MS, by: 'ada' }],
+      ['member.unmuted', { user: 'grace', by: 'ada' }],
+    ]);
+  });
+
+  it('lets the owner slow a room, which leaves the moderator alone', async () => {
+    const [ada, grace, moderator] = [person('Ada'), person('Grace'), person('Moderator')];
+    const name = await room(ada);
+    const [hers, others, staff] = [ada, grace, moderator].map(({ client }) => client.channel(name)) as [
+      ChannelHandle,
+      ChannelHandle,
+      ChannelHandle,
+    ];
+    await Promise.all([hers.subscribe(), others.subscribe(), staff.subscribe()]);
+    await expect(others.request('slow', { everyMs: 60_000 })).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(hers.request('slow', { everyMs: 1 })).rejects.toMatchObject({ code: 'validation_failed' });
+    await hers.request('slow', { everyMs: 60_000 });
+    const say = (channel: ChannelHandle, text: string) => channel.publish('message.created', { text });
+    await say(others, 'one');
+    await expect(say(others, 'two')).rejects.toMatchObject({ code: 'muted', reason: 'slow_mode' });
+    for (const text of ['one', 'two']) await say(staff, text);
+    expect((await person('Linus').client.channel(name).subscribe()).snapshot).toMatchObject({
+      slowMs: 60_000,
+    });
+    await hers.request('slow', { everyMs: 0 });
+    await say(others, 'three');
+  });
+
+  it('asks the moderator for a password, and lets the moderator moderate every room', async () => {
+    for (const body of [{}, { password: 'wrong horse' }, { password: '' }])
+      for (const name of ['moderator', ' Moderator '])
+        expect((await post('/login', { name, ...body })).status).toBeGreaterThanOrEqual(400);
+    const { user } = await logIn('Moderator');
+    expect(user).toEqual({ id: 'moderator', name: 'Moderator', role: 'moderator' });
+    const [moderator, grace, ada] = [person('Moderator'), person('Grace'), person('Ada')];
+    const lounge = moderator.client.channel('rooms.lounge');
+    await lounge.subscribe();
+    const others = grace.client.channel('rooms.lounge');
+    await others.subscribe();
+    await lounge.request('mute', { user: 'grace', muted: true });
+    await expect(others.publish('message.created', { text: 'but' })).rejects.toMatchObject({ code: 'muted' });
+    await lounge.request('mute', { user: 'grace', muted: false });
+    // Not even the owner of a room moderates the moderator.
+    const name = await room(ada);
+    const hers = ada.client.channel(name);
+    await hers.subscribe();
+    for (const act of ['kick', 'ban'])
+      await expect(hers.request(act, { user: 'moderator' })).rejects.toMatchObject({ code: 'forbidden' });
+  });
+
+  it('serves the admin API to the moderator only, and both audit who did it', async () => {
+    const [ada, linus] = [person('Ada'), person('Linus')];
+    const name = await room(ada);
+    const [hers, others] = [ada.client.channel(name), linus.client.channel(name)];
+    await Promise.all([hers.subscribe(), others.subscribe()]);
+    const mute = { user: 'linus', channel: name, for: '1h' };
+    for (const [token, status] of [
+      ['', 401],
+      ['forged', 401],
+      [(await logIn('Ada')).token, 403],
+    ] as const) {
+      expect(await admin('mute', token, mute)).toMatchObject({ status });
+      expect(await admin('connections', token)).toMatchObject({ status });
+    }
+    await others.publish('message.created', { text: 'still heard' });
+    const { token } = await logIn('Moderator');
+    expect(await admin('mute', token, mute)).toMatchObject({ status: 200, body: { missing: [] } });
+    await expect(others.publish('message.created', { text: 'but' })).rejects.toMatchObject({ code: 'muted' });
+    await hers.request('mute', { user: 'linus', muted: false });
+    await others.publish('message.created', { text: 'heard again' });
+    const { body } = await admin(`audit?channel=${name}`, token);
+    const { entries } = body as { entries: { act: string; by: string; result: string }[] };
+    expect(entries.map(({ act, by, result }) => [act, by, result])).toEqual([
+      ['unmute', 'ada', 'applied'],
+      ['mute', 'moderator', 'applied'],
+    ]);
   });
 
   it('lets only the owner moderate, and only after a subscribe (G10)', async () => {
@@ -357,27 +468,28 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     const one = await author.publish('message.created', { text: 'one' });
     const two = await author.publish('message.created', { text: 'two' });
     const reference = ({ epoch, seq }: { epoch: string; seq: number }) => ({ epoch, seq });
-    await expect(stranger.publish('message.deleted', reference(one))).rejects.toMatchObject({
-      code: 'forbidden',
-    });
-    await author.publish('message.deleted', reference(one));
-    await owner.publish('message.deleted', reference(two));
-    for (const none of [
-      { ...reference(one), seq: 3 },
-      { ...reference(one), seq: 99 },
-      { epoch: 'other', seq: 1 },
-    ]) {
-      await expect(owner.publish('message.deleted', none)).rejects.toMatchObject({ code: 'bad_request' });
-    }
+    await expect(stranger.request('delete', reference(one))).rejects.toMatchObject({ code: 'forbidden' });
+    const notice = told<unknown>((resolve) => stranger.on('$erased', resolve));
+    await author.request('delete', reference(one));
+    expect(await notice).toEqual({ seqs: [1] });
+    await owner.request('delete', reference(two));
+    // Erased, never there, of another log.
+    for (const none of [reference(one), { ...reference(one), seq: 99 }, { epoch: 'other', seq: 2 }])
+      await expect(owner.request('delete', none)).rejects.toMatchObject({ code: 'bad_request' });
     const { events } = await owner.history();
-    expect(
-      events.map(({ event, payload }) => [event, (payload as { seq?: number; by?: string }).by]),
-    ).toEqual([
-      ['message.created', undefined],
-      ['message.created', undefined],
-      ['message.deleted', 'grace'],
-      ['message.deleted', 'ada'],
+    expect(events.map(({ event, payload, user }) => [event, payload, user])).toEqual([
+      ['$erased', { seqs: [1] }, undefined],
+      ['$erased', { seqs: [2] }, undefined],
+      ['$erased', { seqs: [1] }, undefined],
+      ['$erased', { seqs: [2] }, undefined],
     ]);
+    const { token } = await logIn('Moderator');
+    expect((await admin(`audit?channel=${name}`, token)).body).toMatchObject({
+      entries: [
+        { act: 'erase', by: 'ada' },
+        { act: 'erase', by: 'grace' },
+      ],
+    });
   });
 
   it('refuses clients without a token, and pages of another origin', async () => {

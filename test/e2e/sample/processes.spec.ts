@@ -13,6 +13,7 @@ import { RedisProcess } from '../../support/redis/process.js';
 import { until } from '../../support/until.js';
 import { WireClient, type WireEnvelope } from '../../support/wire/client.js';
 
+const PASSWORD = 'correct horse';
 /** What every process of the chat is given. */
 const SECRETS = { JWT_SECRET: 'j'.repeat(32), TICKET_SECRET: 't'.repeat(32) };
 const EACH = 20;
@@ -45,17 +46,17 @@ afterAll(async () => {
 });
 
 async function startChat(platform: Platform): Promise<Chat> {
-  const config = chatConfig({ ...SECRETS, REDIS_URL: redis.url });
+  const config = chatConfig({ ...SECRETS, REDIS_URL: redis.url, MODERATOR_PASSWORD: PASSWORD });
   const app = await createChatApp({ platform, config }, { logger: false, abortOnError: false });
   await app.listen(0, '127.0.0.1');
   return { app, port: ((app.getHttpServer() as Server).address() as AddressInfo).port };
 }
 
-async function tokenOf(name: string, { port }: Chat): Promise<string> {
+async function tokenOf(name: string, { port }: Chat, password?: string): Promise<string> {
   const response = await fetch(`http://127.0.0.1:${port}/login`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name }),
+    body: JSON.stringify({ name, password }),
   });
   return ((await response.json()) as { token: string }).token;
 }
@@ -181,17 +182,15 @@ describe('the sample chat as two processes over one Redis', () => {
     await grace.subscribe(room);
     await ada.reply(asking(room, 'kick', { user: 'grace' }));
     const ended = await grace.take({ type: 'unsubscribed', channel: room });
-    expect(ended.payload).toMatchObject({ code: 'forbidden', retryable: false });
+    expect(ended.payload).toMatchObject({ code: 'banned' });
     const notice = await grace.take({ type: 'event', channel: '$user.grace' });
     expect(notice.payload).toMatchObject({ by: 'ada', room: room.slice('rooms.'.length) });
     await ada.reply(saying(room, 'Peace'));
     const elsewhere = await connect('Grace', here);
     for (const wire of [grace, elsewhere]) {
-      expect(await wire.error({ type: 'subscribe', channel: room, payload: {} })).toMatchObject({
-        code: 'forbidden',
-        message: 'You were removed from this room. Try again in 5 min',
-      });
-      expect(await wire.error(saying(room, 'I am still here'))).toMatchObject({ code: 'forbidden' });
+      const refused = await wire.error({ type: 'subscribe', channel: room, payload: {} });
+      expect([refused.code, Math.ceil(Number(refused.retryAfterMs) / 60_000)]).toEqual(['banned', 5]);
+      expect(await wire.error(saying(room, 'I am still here'))).toMatchObject({ code: 'banned' });
     }
     expect(given(grace, room).filter(({ text }) => text !== undefined)).toEqual([]);
     const { events } = await ada.reply({ type: 'history', channel: room, payload: {} });
@@ -207,7 +206,10 @@ describe('the sample chat as two processes over one Redis', () => {
     await ada.reply(asking(room, 'mute', { user: 'grace', muted: true }));
     expect(await grace.error(saying(room, 'but'))).toMatchObject({ code: 'muted' });
     const newcomer = await connect('Linus', there);
-    expect((await newcomer.subscribe(room))['snapshot']).toMatchObject({ owner: 'ada', muted: ['grace'] });
+    expect((await newcomer.subscribe(room))['snapshot']).toMatchObject({
+      owner: 'ada',
+      muted: [{ user: 'grace' }],
+    });
     await ada.reply(asking(room, 'mute', { user: 'grace', muted: false }));
     expect(await grace.reply(saying(room, 'thanks'))).toMatchObject({ duplicate: false });
   });
@@ -235,7 +237,7 @@ describe('the sample chat as two processes over one Redis', () => {
     expect(first).toEqual({ id: 'lounge', title: 'Lounge' });
   });
 
-  it('keeps rooms, owners, mutes and messages after the process that created them ends', async () => {
+  it('keeps rooms, owners, mutes, the audit and messages after the process that created them ends', async () => {
     const short = await startChat('express');
     let room: string;
     try {
@@ -248,9 +250,19 @@ describe('the sample chat as two processes over one Redis', () => {
       await short.app.close();
     }
     const ada = await connect('Ada', there);
-    expect((await ada.subscribe(room))['snapshot']).toMatchObject({ owner: 'ada', muted: ['grace'] });
+    expect((await ada.subscribe(room))['snapshot']).toMatchObject({
+      owner: 'ada',
+      muted: [{ user: 'grace' }],
+    });
     const { events } = await ada.reply({ type: 'history', channel: room, payload: {} });
     expect(texts(events)).toEqual([undefined, 'I was here']);
+    const token = await tokenOf('Moderator', here, PASSWORD);
+    const asked = await fetch(`http://127.0.0.1:${here.port}/realtime-admin/audit?channel=${room}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    expect(await asked.json()).toMatchObject({
+      entries: [{ act: 'mute', by: 'ada', whom: { of: 'user', id: 'grace' }, result: 'applied' }],
+    });
   });
 
   it('refuses as unavailable while Redis is unreachable, and recovers afterwards (G21)', async () => {
@@ -300,6 +312,14 @@ describe('the configuration of the sample chat', () => {
     }
     expect(() => listenConfig({ PLATFORM: 'koa' })).toThrow(
       new ChatConfigError('PLATFORM is "koa". Give express or fastify.'),
+    );
+  });
+
+  it('takes a password of the moderator that is long enough, and has none by default', () => {
+    expect(chatConfig({}).moderatorPassword).toBeUndefined();
+    expect(chatConfig({ MODERATOR_PASSWORD: 'x'.repeat(12) }).moderatorPassword).toBe('x'.repeat(12));
+    expect(() => chatConfig({ MODERATOR_PASSWORD: 'x'.repeat(11) })).toThrow(
+      new ChatConfigError('MODERATOR_PASSWORD must have at least 12 characters.'),
     );
   });
 

@@ -15,4 +15,5 @@ export function assetsOf(page) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url))
   for (const page of PAGES)
-    for (const name of assetsOf(page)) copyFileSync(join(root, 'lib', page, name), join(root, 'dist', page, name));
+    for (const name of assetsOf(page))
+      copyFileSync(join(root, 'lib', page, name), join(root, 'dist', page, name));

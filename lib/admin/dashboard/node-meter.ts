@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { Readings } from '../../core/engine/cluster/cluster-readings.js';
+import { NODES_CHANNEL } from '../../core/engine/nodes-channel.js';
 import type { Observer } from '../../core/ports/observer.js';
 import { RealtimeRuntime } from '../../nest/index.js';
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
@@ -93,9 +94,12 @@ export class NodeMeter implements OnApplicationBootstrap, OnApplicationShutdown 
       onConnectionClose: (_connection, code) => this.closed.add(CLOSE_REASONS.get(code) ?? OTHER),
       onRefusal: (at, reason) => this.refused.add(`${at}.${reason}`),
       onRateLimit: () => this.refused.add('command.rate_limited'),
-      onPublish: (_pattern, outcome) => this.published.add(outcome),
-      onDelivery: (_pattern, events, sessions) => {
-        this.delivered += events * sessions;
+      // What is sent to those who look is not what the node is for.
+      onPublish: (pattern, outcome) => {
+        if (pattern !== NODES_CHANNEL.pattern) this.published.add(outcome);
+      },
+      onDelivery: (pattern, events, sessions) => {
+        if (pattern !== NODES_CHANNEL.pattern) this.delivered += events * sessions;
       },
       onGap: (_pattern, reason, events) => this.lost.add(reason, events),
     };

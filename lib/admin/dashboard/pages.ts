@@ -1,29 +1,25 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
+import { takeResponse } from '../../nest/lifecycle/framework.js';
 import type { Asset } from './assets.js';
 import { PAGE_HEADERS } from './headers.js';
 
 /** Injection token of the files of the page. */
 export const DASHBOARD_ASSETS = Symbol('REALTIME_DASHBOARD_ASSETS');
 
-/** Sends the files of the page, with Express and Fastify alike. */
+/** Sends the files of the page. */
 @Injectable()
 export class DashboardPages {
-  constructor(
-    private readonly host: HttpAdapterHost,
-    @Inject(DASHBOARD_ASSETS) private readonly assets: ReadonlyMap<string, Asset>,
-  ) {}
+  constructor(@Inject(DASHBOARD_ASSETS) private readonly assets: ReadonlyMap<string, Asset>) {}
 
   has(file: string): boolean {
     return this.assets.has(file);
   }
 
-  /** @param file one that is there. */
+  /** By Node itself: Express would take the bytes for an object. @param file one that is there. */
   send(response: object, file: string): void {
-    const { httpAdapter } = this.host;
     const { body, type } = this.assets.get(file) as Asset;
-    for (const [name, value] of Object.entries(PAGE_HEADERS)) httpAdapter.setHeader(response, name, value);
-    httpAdapter.setHeader(response, 'Content-Type', type);
-    httpAdapter.reply(response, body, 200);
+    takeResponse(response)
+      .writeHead(200, { ...PAGE_HEADERS, 'Content-Type': type, 'Content-Length': body.length })
+      .end(body);
   }
 }

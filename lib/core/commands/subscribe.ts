@@ -283,7 +283,8 @@ export class Subscribe {
     // Inherited from an older generation: for the application nothing began (P28).
     const inherited = session.channels.claim(subscription.name) !== undefined;
     if (!session.oversees) subscription.beginHooks();
-    if (!inherited && !session.oversees && onSubscribe !== undefined) this.deps.hooks.runHook(onSubscribe, subscription.call);
+    if (!inherited && !session.oversees && onSubscribe !== undefined)
+      this.deps.hooks.runHook(onSubscribe, subscription.call);
     if (!subscription.releaseCommand()) return;
     subscription.countRetained(-bytes.params);
     session.retain(-bytes.params);

@@ -1,4 +1,4 @@
-import { byId, fill, h } from './dom.js';
+import { byId, fill, h, valuesOf } from './dom.js';
 import { sentenceOf } from './view.js';
 
 /** A field of the dialog beside the reason. */
@@ -29,11 +29,7 @@ export function confirmAct(act: Act, notify: (text: string) => void): void {
     event.preventDefault();
     button.disabled = true;
     try {
-      const given = new FormData(event.target as HTMLFormElement);
-      const values = Object.fromEntries(
-        [...given].map(([name, value]) => [name, String(value).trim()]).filter(([, value]) => value !== ''),
-      ) as Record<string, string>;
-      const done = await act.run(values);
+      const done = await act.run(valuesOf(event.target));
       dialog.close();
       notify(done);
     } catch (error) {

@@ -1,4 +1,4 @@
-import { fill, h, table } from './dom.js';
+import { fill, h, table, valuesOf } from './dom.js';
 import { time, words } from './format.js';
 import { linkTo, sentenceOf, type ShownView, type View, type ViewContext } from './view.js';
 
@@ -63,10 +63,8 @@ class Audit implements ShownView {
 
   private search(event: Event): void {
     event.preventDefault();
-    const given = [...new FormData(event.target as HTMLFormElement)]
-      .map(([name, value]) => [name, String(value).trim()] as const)
-      .filter(([, value]) => value !== '');
-    const link = linkTo('audit', Object.fromEntries(given));
+    const given = valuesOf(event.target);
+    const link = linkTo('audit', given);
     // The same search again is asked again.
     if (location.hash === link) void this.list();
     else location.hash = link;

@@ -1,6 +1,6 @@
 import type uPlot from 'uplot';
 import { h } from './dom.js';
-import { Samples, type Sample } from './samples.js';
+import { type Samples, type Sample } from './samples.js';
 
 /** One line of a chart. */
 export interface Line {
@@ -15,6 +15,8 @@ interface UPlotModule {
 }
 
 const HEIGHT = 170;
+/** Steps of the scales: whole numbers. */
+const STEPS = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 let module: Promise<UPlotModule> | undefined;
 
 /** A chart of the last minutes, with its present values as text: a picture says nothing to a screen reader. */
@@ -83,7 +85,14 @@ export class Chart {
         cursor: { show: false },
         legend: { show: false },
         scales: { y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.1)] } },
-        axes: [axis, { ...axis, size: 64, values: (_plot, ticks) => ticks.map((tick) => format(tick)) }],
+        axes: [
+          {
+            ...axis,
+            space: 90,
+            values: (_plot, ticks) => ticks.map((at) => new Date(at * 1_000).toLocaleTimeString()),
+          },
+          { ...axis, size: 64, incrs: STEPS, values: (_plot, ticks) => ticks.map((tick) => format(tick)) },
+        ],
         series: [
           {},
           ...this.lines.map(({ label, colour }) => ({

@@ -26,6 +26,15 @@ export function fill(element: Element, ...children: readonly Child[]): void {
   append(element, children);
 }
 
+/** What is written in the fields of a form, without what is empty. */
+export function valuesOf(form: EventTarget | null): Readonly<Record<string, string>> {
+  const values: Record<string, string> = {};
+  if (form instanceof HTMLFormElement)
+    for (const [name, value] of new FormData(form))
+      if (typeof value === 'string' && value.trim() !== '') values[name] = value.trim();
+  return values;
+}
+
 /** The element of the page with an id. */
 export function byId<Kind extends HTMLElement>(id: string, kind: new () => Kind): Kind {
   const element = document.getElementById(id);

@@ -1,5 +1,5 @@
 import { confirmAct, type Act } from './act-dialog.js';
-import { fill, h, table } from './dom.js';
+import { fill, h, table, valuesOf } from './dom.js';
 import { bytes, count, time } from './format.js';
 import { linkTo, sentenceOf, type ShownView, type View, type ViewContext } from './view.js';
 
@@ -85,10 +85,8 @@ class People implements ShownView {
 
   private search(event: Event): void {
     event.preventDefault();
-    const given = [...new FormData(event.target as HTMLFormElement)]
-      .map(([name, value]) => [name, String(value).trim()] as const)
-      .filter(([, value]) => value !== '');
-    location.hash = linkTo('people', Object.fromEntries(given));
+    const given = valuesOf(event.target);
+    location.hash = linkTo('people', given);
   }
 
   private get filter(): Readonly<Record<string, string>> {

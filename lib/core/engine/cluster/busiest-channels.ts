@@ -38,7 +38,8 @@ export class BusiestOfCluster {
     const nodes = await this.questions.nodes(TIMEOUT_MS);
     const { byNode, missing } = await this.questions.ask(
       BUSIEST,
-      { n: limit },
+      // More than are wanted: what is full together may be full on no node.
+      { n: MAX_BUSIEST },
       { nodes, timeoutMs: TIMEOUT_MS, read: readChannels },
     );
     const byName = new Map<string, ServedChannelInfo>();

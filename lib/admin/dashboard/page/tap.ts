@@ -84,7 +84,7 @@ class Tap implements ShownView {
   private onMessage(message: StreamMessage): void {
     if (message.type === 'subscribed' || message.type === 'resumed') return;
     if (this.isPaused) {
-      this.passed++;
+      if (message.type === 'event') this.passed++;
       this.pause.textContent = `Continue (${this.passed} passed)`;
       return;
     }

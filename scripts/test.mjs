@@ -43,6 +43,7 @@ if (['nest11', 'ioredis5'].some(needs)) ensureNest11();
 const env = { ...process.env };
 if (['browser', 'consumers'].some(needs)) env.CHROMIUM_PATH = ensureChromium();
 if (WITH_REDIS.some(needs)) ensureRedis();
+if (['repo', 'e2e', 'nest11'].some(needs)) ensurePromtool();
 if (needs('proxies')) {
   ensureProxies();
   env.TEST_PYTHON = ensurePython();
@@ -169,6 +170,15 @@ function ensureRedis() {
   console.error(
     `The tests of the Redis broker need Redis ${REDIS_MAJOR} or newer: put ${missing().join(', ')} on the PATH. No server needs to run.`,
   );
+  process.exit(1);
+}
+
+/** Checks metrics and the alert rules of docs/monitoring. Debian has it in the package of the server, which need not run. */
+function ensurePromtool() {
+  const isMissing = () => spawnSync('promtool', ['--version']).status !== 0;
+  if (isMissing() && isDebianRoot()) installPackages(['prometheus']);
+  if (!isMissing()) return;
+  console.error('The tests of the metrics need promtool on the PATH: it comes with Prometheus.');
   process.exit(1);
 }
 

@@ -8,6 +8,7 @@ import { dashboardProviders } from './dashboard/providers.js';
 import { describeRoutes } from './openapi.js';
 import { readAdminOptions, type RealtimeAdminOptions } from './options.js';
 import { ROUTES } from './routes/index.js';
+import { RefusalCounts } from './refusal-counts.js';
 import { AdminRunner } from './runner.js';
 import { ADMIN_CONFIG } from './tokens.js';
 
@@ -54,6 +55,7 @@ export class RealtimeAdminModule {
         AdminAuthorityGuard,
         AdminErrorFilter,
         AdminRunner,
+        RefusalCounts,
         ...(config.dashboard === undefined ? [] : dashboardProviders(config.dashboard)),
       ],
     };

@@ -2,6 +2,8 @@ import type { RealtimeEngine } from '../core/engine/realtime-engine.js';
 import type { RealtimeService } from '../nest/index.js';
 import type { EngineSettings } from '../core/ports/settings.js';
 import type { AdminAuthority } from './authority.js';
+import type { ReadEntries } from './read-entries.js';
+import type { RefusalCounts } from './refusal-counts.js';
 import type { Schema } from './schema.js';
 
 /** What a route works with. */
@@ -11,6 +13,10 @@ export interface RouteContext {
   readonly settings: EngineSettings;
   /** Who calls, as `options.by` names people. */
   readonly by: () => string;
+  /** Records who read what. */
+  readonly reads: ReadEntries;
+  /** What this node refused. */
+  readonly refusals: RefusalCounts;
 }
 
 /** One route: the controllers, the OpenAPI document and docs/admin-api.md are made from these. */

@@ -34,7 +34,9 @@ export type {
   ReadRequest,
   ReadResult,
   SignalMessage,
+  StorageWeakness,
 } from '../core/ports/broker.js';
+export type { BrokerTransitions, HeldThing, Hold, Transition } from '../core/ports/transitions.js';
 export { ChannelEvent, type ChannelEventFields, type EventDraft } from '../core/ports/channel-event.js';
 export type { ControlMessage, ControlReceipt } from '../core/ports/control.js';
 export type { MaybePromise } from '../core/ports/maybe-promise.js';

@@ -17,6 +17,7 @@ export interface CommandSpec {
   readonly channel?: string;
   readonly event?: string;
   readonly payload?: unknown;
+  readonly trace?: string | undefined;
   /** Sent on this connection or not at all. Default: it waits for a live one. */
   readonly immediate?: boolean;
   /** Sent again after a reconnect, as it only reads. Default: the outcome of an interrupted command is unknown. */
@@ -52,7 +53,7 @@ function isJoinOrLeave(type: CommandSpec['type']): boolean {
 /** What the queue needs. */
 export interface CommandQueueDeps extends Pick<
   ClientSettings,
-  'clock' | 'ids' | 'log' | 'maxPendingCommands' | 'requestTimeoutMs'
+  'clock' | 'ids' | 'log' | 'maxPendingCommands' | 'requestTimeoutMs' | 'trace'
 > {
   readonly pacer: Pick<Pacer, 'spend'>;
   readonly wire: () => Wire | undefined;
@@ -105,7 +106,7 @@ export function createCommandQueue(deps: CommandQueueDeps) {
           `${maxPendingCommands} commands already wait (maxPendingCommands)`,
         );
       // As it is now: it may be sent later, and again.
-      spec = { ...given, payload: toWireValue(given.payload) };
+      spec = { ...given, payload: toWireValue(given.payload), trace: deps.trace?.() };
     } catch (error) {
       onAnswer(named(error as RealtimeError, given));
       return () => undefined;
@@ -153,10 +154,10 @@ export function createCommandQueue(deps: CommandQueueDeps) {
 
   function send(command: PendingCommand): void {
     const { id, spec } = command;
-    const { type, channel, event, payload } = spec;
+    const { type, channel, event, payload, trace } = spec;
     if (spec.ready?.() === false) return;
     const live = wire();
-    const envelope = omitUndefined({ type, id, channel, event, payload });
+    const envelope = omitUndefined({ type, id, channel, event, trace, payload });
     try {
       if (live?.accepting === true) live.send(envelope);
       else if (!isJoinOrLeave(type) || helloFrame()?.tryAdd(envelope) !== true) return;

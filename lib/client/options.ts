@@ -77,15 +77,20 @@ export interface RealtimeClientOptions {
   readonly random?: () => number;
   /** Gets a line for all that the client does and meets: attempts, waits with their reason, errors. Default: silent. */
   readonly log?: ClientLog;
+  /**
+   * Called with each publish, signal, request and read, and with each subscribe: what it returns is sent as `trace`, a W3C `traceparent`
+   * that the server's spans link to. It must not throw. Default: none is sent.
+   */
+  readonly trace?: () => string | undefined;
   /** Makes unique ids of 1–64 characters, for commands and publishes. Default UUIDv7. */
   readonly ids?: () => string;
 }
 
 /** Options with every default filled in. */
 export type ClientSettings = Required<
-  Omit<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions' | 'fallback' | 'csrf'>
+  Omit<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions' | 'fallback' | 'csrf' | 'trace'>
 > &
-  Pick<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions' | 'fallback' | 'csrf'>;
+  Pick<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions' | 'fallback' | 'csrf' | 'trace'>;
 
 type NumberOption = {
   [Name in keyof ClientSettings]-?: ClientSettings[Name] extends number ? Name : never;
@@ -104,7 +109,7 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     if (typeof value === 'number' && value > 0) return value;
     throw new RangeError(`The option "${name}" must be a number above 0`);
   };
-  const { token, webSocket, webSocketOptions, fallback, csrf } = options;
+  const { token, webSocket, webSocketOptions, fallback, csrf, trace } = options;
   if (token !== undefined && typeof (token as unknown) !== 'function') {
     throw new TypeError('The option "token" must be a function: token: () => token');
   }
@@ -117,6 +122,7 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     webSocketOptions,
     fallback,
     csrf,
+    trace,
     log: options.log ?? silentLog,
     tokenIn: options.tokenIn ?? 'hello',
     codec: options.codec ?? plainJsonCodec,

@@ -16,6 +16,7 @@ export interface PublishInput {
   readonly id: string;
   readonly key?: string;
   readonly ttl?: number;
+  readonly trace?: string | undefined;
   /** Longest wait for the acknowledgement. */
   readonly timeoutMs?: number;
 }
@@ -62,8 +63,8 @@ export function serializePublish(input: PublishInput, codec: Codec): { input: Pu
 
 /** The command on the wire. */
 export function envelopeOf(input: PublishInput, after: string | undefined): Envelope {
-  const { channel, event, payload, id, key, ttl } = input;
-  return omitUndefined({ type: 'publish', id, channel, event, key, ttl, after, payload });
+  const { channel, event, payload, id, key, ttl, trace } = input;
+  return omitUndefined({ type: 'publish', id, channel, event, key, ttl, after, trace, payload });
 }
 
 /** Reads the answer to a publish; `undefined` for anything else. */

@@ -1,21 +1,36 @@
 import { Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
+import type { BrokenPath, PeerPaths } from '../core/engine/cluster/path-check.js';
+import { SHEDDING_STEPS, type SheddingStep } from '../core/ports/overload.js';
 import { RealtimeRuntime } from '../nest/index.js';
 
 /** When a node counts as ready. */
 export interface ReadinessOptions {
-  /** How long the probe may take for its round trip, in milliseconds. Default 2000. */
+  /** How long the probe may take for its round trip, in milliseconds; the answer is there by then. Default 2000. */
   readonly timeoutMs?: number;
   /**
-   * How long this node may be degraded because the broker is unreachable, in milliseconds; then it is down. Default:
+   * How long this node may be degraded because events reach no node, in milliseconds; then it is down. Default:
    * without end, because every node would be down at once, and with them the rest of the application (G20).
    */
   readonly graceMs?: number;
+  /**
+   * The step against an overload (G33) from which on the node is down: then it is sent no new clients, which it would refuse, and
+   * the other nodes are. Default: none, it is degraded, because an overload of all nodes must not turn all of them red.
+   */
+  readonly downFrom?: 'connections' | 'history' | 'low' | 'presence';
 }
 
 const DEFAULT_TIMEOUT_MS = 2_000;
 const WITHHELD =
   'events of channels that are not public are withheld: this node cannot prove that it knows every revoke';
+
+/** What the reason says of the other nodes. */
+const PEERS: Readonly<Record<PeerPaths, string>> = {
+  works: 'of other nodes they do',
+  fails: 'nor to the other nodes that were asked',
+  silent: 'no other node answers',
+  none: 'there is no other node',
+};
 
 /**
  * Health of the realtime module, for Terminus 11 and 12. Terminus 11 has no status `degraded`: there such a result is `up`
@@ -49,42 +64,53 @@ export class RealtimeHealthIndicator {
   }
 
   /**
-   * Whether events reach this node: publishes a probe on the normal path and waits until it returns. `down` while
-   * draining, and when the probe does not return although the broker is up, which is a fault of this node. `degraded`
-   * when the broker is unreachable, and when events of channels that are not public are withheld (G11). Never rejects.
+   * Whether events reach this node: publishes a probe on the normal path and waits until it returns, and asks other nodes where it
+   * does not. `down` while draining, and when the probe does not return although the broker is up, unless it returns to none
+   * of the other nodes either: what they answer tells a fault of this node from one of the broker (G20). A node that is alone,
+   * or that no other one answers, is `down`: nothing reaches it. `degraded` when the broker is unreachable, when events return to
+   * no node, when events of channels that are not public are withheld (G11), and while it sheds load (G33). Never rejects.
    */
   async ready<const Key extends string>(
     key: Key,
-    { timeoutMs = DEFAULT_TIMEOUT_MS, graceMs = Number.POSITIVE_INFINITY }: ReadinessOptions = {},
+    options: ReadinessOptions = {},
   ): Promise<HealthIndicatorResult<Key>> {
     const indicator = this.indicators.check(key);
     const reason = this.notLive();
     if (reason !== undefined) return indicator.down({ reason });
-    try {
-      const roundTripMs = Math.round(await this.runtime.engine.probe(timeoutMs));
-      this.awaySince = undefined;
-      const detail = { roundTripMs, sessions: this.sessions };
-      return this.runtime.engine.status.withholding
-        ? degraded(indicator, { reason: WITHHELD, ...detail })
-        : indicator.up(detail);
-    } catch (error) {
-      return this.notReady(indicator, error, graceMs);
-    }
+    const { engine } = this.runtime;
+    const report = await engine.checkPath(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    // It may have begun to drain since.
+    const now = this.notLive();
+    if (now !== undefined) return indicator.down({ reason: now });
+    if ('cause' in report) return this.notReady(indicator, report, options);
+    this.awaySince = undefined;
+    const { withholding, shedding } = engine.status;
+    const detail = { roundTripMs: Math.round(report.roundTripMs), sessions: this.sessions };
+    if (shedding !== undefined) return overloaded(indicator, shedding, detail, options);
+    return withholding ? degraded(indicator, { reason: WITHHELD, ...detail }) : indicator.up(detail);
   }
 
   private notReady<const Key extends string>(
     indicator: ReturnType<HealthIndicatorService['check']>,
-    error: unknown,
-    graceMs: number,
+    { cause, peers }: BrokenPath,
+    { graceMs = Number.POSITIVE_INFINITY }: ReadinessOptions,
   ): HealthIndicatorResult<Key> {
-    const cause = error instanceof Error ? error.message : 'unknown';
-    if (this.runtime.engine.status.broker === 'up') {
-      return indicator.down({ reason: `events do not return to this node: ${cause}` });
+    const { broker, brokerReason } = this.runtime.engine.status;
+    if (broker === 'up' && peers !== 'fails') {
+      const reason =
+        peers === 'none'
+          ? `events do not return to this node: ${cause}`
+          : `events do not return to this node, ${PEERS[peers]}: ${cause}`;
+      return indicator.down({ reason });
     }
     const now = performance.now();
     this.awaySince ??= now;
     const awayMs = Math.round(now - this.awaySince);
-    const detail = { reason: `the broker is unreachable: ${cause}`, awayMs };
+    const reason =
+      broker === 'up'
+        ? `events do not return to this node, ${PEERS[peers]}: ${cause}`
+        : `the broker is unreachable: ${brokerReason ?? cause}`;
+    const detail = { reason, awayMs };
     return awayMs > graceMs ? indicator.down(detail) : degraded(indicator, detail);
   }
 
@@ -98,6 +124,19 @@ export class RealtimeHealthIndicator {
   private get sessions(): number {
     return this.runtime.engine.status.sessions;
   }
+}
+
+/** A node that sheds load still serves those who are there. */
+function overloaded<const Key extends string>(
+  indicator: ReturnType<HealthIndicatorService['check']>,
+  shedding: SheddingStep,
+  detail: Readonly<Record<string, unknown>>,
+  { downFrom }: ReadinessOptions,
+): HealthIndicatorResult<Key> {
+  const all = { reason: `this node is overloaded, and sheds load up to "${shedding}"`, shedding, ...detail };
+  const isDown =
+    downFrom !== undefined && SHEDDING_STEPS.indexOf(shedding) >= SHEDDING_STEPS.indexOf(downFrom);
+  return isDown ? indicator.down(all) : degraded(indicator, all);
 }
 
 /** The node still serves, so the check stays green: otherwise every node would be taken out of service at once. */

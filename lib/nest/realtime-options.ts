@@ -6,9 +6,11 @@ import type { RealtimeConnection } from '../core/ports/realtime-connection.js';
 import type { Authenticator, RealtimeIdentity } from '../core/ports/identity.js';
 import type { Observer } from '../core/ports/observer.js';
 import type { SpamDetector } from '../core/ports/spam.js';
+import type { RealtimeTracing } from '../core/ports/tracer.js';
 import type { LimitsForUser } from '../core/ports/user-limits.js';
 import type { Codec } from '../protocol/codecs/codec.js';
 import type { CompressionOptions, OriginRule, TrustProxy } from '../transports/websocket/index.js';
+import type { RealtimeHooks } from './hooks.js';
 import type { Duration } from './options/duration.js';
 
 /**
@@ -575,6 +577,39 @@ export interface RealtimeModuleOptions {
   };
 
   /**
+   * Age at which a connection is asked to come back (`bye` with 4002), up to a fifth earlier at random and a few at a time: clients
+   * resume at another node without a loss, and nodes that are new get their share. 0 for never. At most 7 days. Default 0.
+   */
+  readonly maxConnectionAge?: Duration;
+  /**
+   * What this node gives up while it is overloaded (G33, P34): fresh connections, then `history`, then the single events of channels
+   * of `priority: 'low'`, then presence commands and signals; taken up again in the reverse order. Heartbeats, publishes and
+   * clients that come back are never refused for it. **On by default**, with thresholds that a node in order does not hold
+   * for seconds; `false` switches it off, and nothing is measured then.
+   */
+  readonly shedding?:
+    | false
+    | {
+        /** Delay of the event loop from which on a node is overloaded: nine in ten turns of a second are late by less. Default `'500ms'`. */
+        readonly loopDelay?: Duration;
+        /** Percent of the memory from which on it is: of the container's, and of V8's limit of the heap. Default 95. */
+        readonly memory?: number;
+        /**
+         * Bytes that the process may hold (RSS), for `memory`. Default: those of its container (cgroup); without one only the heap
+         * counts.
+         */
+        readonly memoryLimit?: number;
+        /** Wait for a turn of the work of a client for whom nothing else waits, from which on it is. Default `'3s'`. */
+        readonly queueAge?: Duration;
+        /** How long it is overloaded before each step. Default `'3s'`. */
+        readonly raiseAfter?: Duration;
+        /** How long it is below 0.6 of all thresholds (of the memory, half as much again is free) before each step is undone. Default `'10s'`. */
+        readonly lowerAfter?: Duration;
+        /** The last step that may be taken. Default `'presence'`: all of them. */
+        readonly upTo?: 'connections' | 'history' | 'low' | 'presence';
+      };
+
+  /**
    * `permessage-deflate`; `true` for its defaults. Default `false`: it costs CPU, and secrets in compressed frames can
    * be guessed (G24).
    */
@@ -618,10 +653,20 @@ export interface RealtimeModuleOptions {
     readonly writeTimeout?: Duration;
   };
   /**
+   * Calls providers and other servers when a channel gets its first subscriber or loses its last, when a member joins or leaves, and
+   * when a notice finds its user offline: `realtimeHooks()` of `nestjs-realtime/hooks`. Default: none, which costs nothing.
+   */
+  readonly hooks?: RealtimeHooks;
+  /**
    * Objects that are notified of what happens, for metrics and tracing; the type `Observer` is in `nestjs-realtime/audit`. Their
    * methods are called on the hot path, synchronously. Default: none, which costs nothing.
    */
   readonly observers?: readonly Observer[];
+  /**
+   * Traces connections, commands, publishes and deliveries: `openTelemetry()` of `nestjs-realtime/tracing`. Default: nothing is traced,
+   * which costs nothing.
+   */
+  readonly tracing?: RealtimeTracing;
   /** Name of this node in tickets, receipts and logs. Default: random. */
   readonly nodeId?: string | undefined;
   /** Producer name of what the application itself publishes (P15). Default `'application'`. */

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { SessionCount, SessionPage } from '../core/engine/cluster/cluster-sessions.js';
 import { networkIn, type SessionFilter } from '../core/engine/cluster/session-filter.js';
 import type { ControlReceipt } from '../core/ports/control.js';
+import { systemEntropy } from '../core/ports/entropy.js';
 import { rejected } from '../core/ports/maybe-promise.js';
 import { isUserId, USER_ID_RULE } from '../core/ports/user-id.js';
 import { isChannelName, userChannel } from '../protocol/channel-name.js';
@@ -146,7 +147,12 @@ export class UserHandle {
    * @example await realtime.user('u7').publish('notice', { text: 'Your order has left' }, { id: order.id });
    */
   async publish(event: string, payload: unknown, options?: PublishOptions): Promise<PublishResult> {
-    return this.own().publish(event, payload, options);
+    const { hooks } = this.runtime;
+    if (hooks === undefined) return this.own().publish(event, payload, options);
+    const id = options?.id ?? systemEntropy.id();
+    const published = await this.own().publish(event, payload, { ...options, id });
+    hooks.onNotice(this.id, { event, id, payload });
+    return published;
   }
 
   /** Sends a signal on the user's own channel. Rejects as `publish` does. */

@@ -11,6 +11,7 @@ import { LobbyGateway } from './lobby/lobby.gateway.js';
 import { LoginController } from './login/login.controller.js';
 import { ModeratorPassword } from './login/moderator.password.js';
 import { isModerator } from './login/user.js';
+import { MetricsModule } from './metrics/metrics.module.js';
 import { PageController } from './page/page.controller.js';
 import { MemoryRooms } from './rooms/memory-rooms.repository.js';
 import { RedisRooms } from './rooms/redis-rooms.repository.js';
@@ -45,6 +46,7 @@ export class ChatModule {
     return {
       module: ChatModule,
       imports: [
+        MetricsModule.register(),
         tokens,
         RealtimeModule.forRoot({
           auth: { jwt: { secret: jwtSecret } },

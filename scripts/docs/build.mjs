@@ -1,5 +1,5 @@
 // `npm run docs` writes the documents that are made from the sources: docs/errors.md, docs/options.md,
-// docs/limits.md, docs/promises.md and the routes in docs/admin-api.md. `npm run docs -- --full` writes test-artifacts/promises-full.md instead, every promise with its tests.
+// docs/limits.md, docs/promises.md, the routes in docs/admin-api.md, the checks in docs/doctor.md and the table of docs/metrics.md. `npm run docs -- --full` writes test-artifacts/promises-full.md instead, every promise with its tests.
 import { build } from 'esbuild';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url';
 import * as prettier from 'prettier';
 import ts from 'typescript';
 import { renderAdmin } from './admin.mjs';
+import { renderDoctor } from './doctor.mjs';
 import { renderErrors } from './errors.mjs';
+import { renderMetrics } from './metrics.mjs';
 import { LIMIT_FILES, LIMIT_MODULES, renderLimits, subjectsOf } from './limits.mjs';
 import { OPTION_FILES, renderOptions, sectionsOf } from './options.mjs';
 import { readClauses, readTests, renderPromises, renderProofs } from './promises.mjs';
@@ -28,6 +30,10 @@ if (process.argv.includes('--full')) {
 } else {
   const { ROUTES } = await loadBundled('lib/admin/routes/index.ts');
   await write('docs/admin-api.md', renderAdmin(read('docs/admin-api.md'), ROUTES));
+  const { CHECKS } = await loadBundled('lib/doctor/checks/index.ts');
+  await write('docs/doctor.md', renderDoctor(read('docs/doctor.md'), CHECKS));
+  const { METRICS } = await load('lib/metrics/table/index.ts');
+  await write('docs/metrics.md', renderMetrics(read('docs/metrics.md'), METRICS));
   const { ERROR_CODES } = await load('lib/protocol/error-codes.ts');
   const { CLOSE_CODES, closeActionOf } = await load('lib/protocol/close-codes.ts');
   const meanings = await load('lib/protocol/meanings.ts');

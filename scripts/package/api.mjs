@@ -26,8 +26,11 @@ const documents = [
   'docs/scaling.md',
   'docs/protocol.md',
   'docs/audit.md',
+  'docs/metrics.md',
   'docs/admin-api.md',
   'docs/moderation.md',
+  'docs/tracing.md',
+  'docs/hooks.md',
 ];
 const texts = new Map(documents.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
 const entryPoints = new Map();

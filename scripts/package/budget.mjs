@@ -14,10 +14,14 @@ export const budget = {
     './client': 0,
     './client/http': 0,
     './client/msgpack': 0,
+    './doctor': 0,
     './health': 0,
+    './hooks': 0,
+    './metrics': 0,
     './moderation': 0,
     './platform-ws': 0,
     './redis': 0,
+    './tracing': 0,
   },
   /** Files and bytes of a tarball, packed and unpacked. */
   tarballs: {

@@ -21,6 +21,7 @@ const DOCUMENTS = {
     'docs/guide.md': 'docs/guide.md',
     'docs/authentication.md': 'docs/authentication.md',
     'docs/scaling.md': 'docs/scaling.md',
+    'docs/metrics.md': 'docs/metrics.md',
     'docs/admin-api.md': 'docs/admin-api.md',
     'docs/errors.md': 'docs/errors.md',
     'docs/protocol.md': 'docs/protocol.md',

@@ -24,9 +24,10 @@ export function manifests(root) {
 }
 
 function serverManifest(root) {
-  const { dependencies, peerDependencies, peerDependenciesMeta } = root;
+  const { bin, dependencies, peerDependencies, peerDependenciesMeta } = root;
   return {
     ...described(root, 'nestjs-realtime', root.description, root.keywords),
+    bin,
     ...entryPoints(root.exports),
     dependencies,
     peerDependencies,
@@ -73,10 +74,11 @@ function entryPoints(exports) {
 
 /**
  * @param {Record<string, any>} manifest
- * @returns {string[]} the files of its entry points, declarations among them
+ * @returns {string[]} the files of its entry points, declarations among them, and its commands
  */
-export function entryFiles({ exports }) {
-  return Object.values(exports).flatMap((entry) =>
+export function entryFiles({ bin = {}, exports }) {
+  const entries = Object.values(exports).flatMap((entry) =>
     typeof entry === 'string' ? [] : [entry.types, entry.default],
   );
+  return [...entries, ...Object.values(bin)];
 }

@@ -1,6 +1,6 @@
 import { describe, expect } from '@jest/globals';
 import { INSTALL } from './support/install-lines.js';
-import { SECRET, startAndTalk } from './support/nest-application.js';
+import { doctorLooks, SECRET, startAndTalk } from './support/nest-application.js';
 import { PINS } from './support/pins.js';
 import { Workspace } from './support/workspace.js';
 
@@ -42,5 +42,9 @@ describe('a Nest 12 application in ESM with vitest and Fastify, as its CLI creat
   workspace.it('builds and starts', async () => {
     await workspace.run(APP, 'npm run build');
     await startAndTalk(workspace, APP);
+  });
+
+  workspace.it('is looked at by the doctor, whose command the package brings', async () => {
+    await doctorLooks(workspace, APP);
   });
 });

@@ -209,9 +209,16 @@ describe('the Lua scripts on a real server', () => {
 
   it('the control script drops restrictions that have ended, and above the bound those that end first (G30)', async () => {
     const { keys, admin } = kit;
-    const all = [...log('$rt.control'), keys.restrictions, keys.nodes, keys.restrictionEnds];
-    const put = (field: string, json: string, forMs: number | '' = '', most = 100) =>
-      run(CONTROL, all, ['tok', 90_000, '{"i":"x"}', 100, 60_000, field, json, forMs, most]);
+    const all = [
+      ...log('$rt.control'),
+      keys.restrictions,
+      keys.nodes,
+      keys.restrictionEnds,
+      keys.restrictionBytes,
+    ];
+    const put = (field: string, json: string, forMs: number | '' = '', most = 100, mostBytes = 1e9) =>
+      run(CONTROL, all, ['tok', 90_000, '{"i":"x"}', 100, 60_000, field, json, forMs, most, mostBytes]);
+    const bytes = async () => Number(await admin.get(keys.restrictionBytes));
     const left = async () => [
       (await admin.hkeys(keys.restrictions)).sort(),
       (await admin.zrange(keys.restrictionEnds, '0', '-1')).sort(),
@@ -239,6 +246,20 @@ describe('the Lua scripts on a real server', () => {
     ]);
     // What it has for a ban stays in the form that the last version reads.
     expect(await admin.hget(keys.restrictions, 'forever')).toBe(' {}');
+    const two = await bytes();
+    await put('middle', JSON.stringify({ reason: 'x'.repeat(1_000) }), 500_000);
+    expect((await bytes()) - two).toBe(1_000 + '"reason":""'.length);
+    await put('last', '{}', 800_000, 100, two + 300);
+    expect((await left())[0]).toEqual(['forever', 'last']);
+    expect(await bytes()).toBeLessThanOrEqual(two + 300);
+    await put('forever', '');
+    await put('last', '');
+    expect([await bytes(), await left()]).toEqual([0, [[], []]]);
+    // One that was stored by an older version is in the table, and was not counted.
+    await admin.hset(keys.restrictions, 'older', ` ${'x'.repeat(5_000)}`);
+    await admin.zadd(keys.restrictionEnds, 'inf', 'older');
+    await put('older', '');
+    expect(await bytes()).toBe(0);
   });
 
   it('the heartbeat does not count a node with another number of partitions', async () => {

@@ -25,7 +25,11 @@ export const AUDIT_ROUTES: readonly AdminRoute[] = [
     ),
     answer: object({ entries: list(auditEntry, MAX_ENTRIES) }, { more }),
     example: { act: 'ban', limit: 20 },
-    run: ({ realtime }, { cursor, limit, ...filter }) =>
-      realtime.audit.list(filter, { cursor, ...(limit === undefined ? {} : { limit }) }),
+    run: async ({ realtime, reads, by }, { cursor, limit, ...filter }) => {
+      const reader = by();
+      const found = await realtime.audit.list(filter, { cursor, ...(limit === undefined ? {} : { limit }) });
+      reads.add('read_audit', reader);
+      return found;
+    },
   }),
 ];

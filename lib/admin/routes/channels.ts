@@ -100,8 +100,10 @@ export const CHANNEL_ROUTES: readonly AdminRoute[] = [
     ),
     answer: object({ events: list(event, MAX_PAGE), position, more: flag }, {}),
     example: { channel: 'rooms.42', limit: 20, reverse: true },
-    run: async ({ realtime }, { channel, ...range }) => {
+    run: async ({ realtime, reads, by }, { channel, ...range }) => {
+      const reader = by();
       const { events, position: tip, more: isMore } = await realtime.channel(channel).history(range);
+      reads.add('read_history', reader, channel);
       return { events, position: { epoch: tip.epoch, seq: tip.seq }, more: isMore };
     },
   }),

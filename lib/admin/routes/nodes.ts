@@ -38,17 +38,34 @@ export const NODE_ROUTES: readonly AdminRoute[] = [
     method: 'GET',
     path: 'limits',
     authority: 'read',
-    summary: 'The limits of the node that answers, and how much of it is used',
+    summary:
+      'The limits of the node that answers, how much of it is used, and how often it refused since it started',
     input: object({}, {}),
     answer: object(
-      { node: text(512), limits: record, outbox: record, abuse: record, sessions: count, channels: count },
+      {
+        node: text(512),
+        limits: record,
+        outbox: record,
+        abuse: record,
+        sessions: count,
+        channels: count,
+        refusals: described(record, 'how often, by kind'),
+      },
       {},
     ),
     example: {},
-    run: async ({ engine, settings }) => {
+    run: async ({ engine, settings, refusals }) => {
       const { limits, outbox, abuse, nodeId } = settings;
       const { sessions, channels } = engine.status;
-      return Promise.resolve({ node: nodeId, limits, outbox, abuse, sessions, channels });
+      return Promise.resolve({
+        node: nodeId,
+        limits,
+        outbox,
+        abuse,
+        sessions,
+        channels,
+        refusals: refusals.read(),
+      });
     },
   }),
 ];

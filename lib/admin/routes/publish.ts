@@ -1,5 +1,6 @@
 import { MAX_EVENT_LENGTH, MAX_ID_LENGTH, MAX_KEY_LENGTH } from '../../protocol/envelope.js';
 import { errorOf } from '../failure.js';
+import { draftOfBatch, draftOfPublish } from '../publish-draft.js';
 import { route, type AdminRoute, type RouteContext } from '../route.js';
 import {
   anything,
@@ -68,7 +69,13 @@ export const PUBLISH_ROUTES: readonly AdminRoute[] = [
     input: one,
     answer: published,
     example: EXAMPLE,
-    run: (context, event) => publish(context, event),
+    run: async (context, event) => {
+      const by = context.by();
+      const [outcome] = await Promise.allSettled([publish(context, event)]);
+      context.realtime.audit.record(draftOfPublish(by, event, outcome));
+      if (outcome.status === 'rejected') throw outcome.reason;
+      return outcome.value;
+    },
   }),
   route({
     id: 'publishBatch',
@@ -81,8 +88,10 @@ export const PUBLISH_ROUTES: readonly AdminRoute[] = [
     answer: object({ results: list(result, MAX_BATCH, 1), failed: whole(0, MAX_BATCH) }, {}),
     example: { events: [EXAMPLE] },
     run: async (context, { events }) => {
+      const by = context.by();
       // All are handed over in this turn, so those of one channel are appended in their order.
       const settled = await Promise.allSettled(events.map((event) => publish(context, event)));
+      context.realtime.audit.record(draftOfBatch(by, events, settled));
       const results = settled.map((each) =>
         each.status === 'fulfilled'
           ? { ok: true, ...each.value }

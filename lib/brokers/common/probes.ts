@@ -27,6 +27,8 @@ export class Probes {
     private readonly log: Pick<BrokerLog, 'appendMany'>,
     private readonly clock: Clock,
     private readonly entropy: Entropy,
+    /** Why the last append failed, for people; `undefined` where that is not known. Outcomes do not say it, as clients are sent those. */
+    private readonly why: () => string | undefined = () => undefined,
   ) {}
 
   /** Number of probes that have not come back. */
@@ -65,6 +67,6 @@ export class Probes {
         policy: UNKEPT,
       },
     ]);
-    if (outcome?.ok === false) throw new RealtimeError(outcome.code);
+    if (outcome?.ok === false) throw new RealtimeError(outcome.code, this.why());
   }
 }

@@ -126,6 +126,8 @@ export interface BrokerHarnessFactory {
   readonly bounds?: readonly BrokerBound[];
   /** Whether nodes can send one another bytes: the bus has `send` and `nodes`. Default `false`: no test of them is registered. */
   readonly messages?: boolean;
+  /** Whether the broker has `transitions`. Default `false`: no test of them is registered. */
+  readonly transitions?: boolean;
   /** Whether the log has `erase`. Default `false`: no test of it is registered. */
   readonly erases?: boolean;
   /** Makes the harness of one test. */

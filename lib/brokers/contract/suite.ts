@@ -16,6 +16,7 @@ import { contractSettings, type ContractOptions } from './options.js';
 import { readContract } from './read.js';
 import { rosterContract } from './roster.js';
 import type { ContractRunner } from './runner.js';
+import { transitionsContract } from './transitions.js';
 import { signalContract } from './signal.js';
 
 /**
@@ -67,6 +68,7 @@ export function describeBrokerContract(
     }
     describe('control', () => controlContract(context));
     if (factory.messages === true) describe('messages between nodes', () => messagesContract(context));
+    if (factory.transitions === true) describe('transitions', () => transitionsContract(context));
     describe('life cycle', () => lifeCycleContract(context));
     // Vitest refuses a group without tests.
     if (factory.faults.length > 0) describe('faults', () => faultContract(context));

@@ -11,6 +11,7 @@ import { Probes } from '../common/probes.js';
 import { MemoryLog } from './log.js';
 import { MemoryNode, notRunning, RunningNode } from './node.js';
 import { positive, type MemoryStoreOptions } from './options.js';
+import type { BrokerTransitions } from '../../core/ports/transitions.js';
 import { MemoryStore } from './store.js';
 
 /** Options of {@link memoryBroker}. */
@@ -47,6 +48,7 @@ export class MemoryBroker implements Broker {
   readonly log: BrokerLog;
   readonly presence: BrokerPresence;
   readonly bus: BrokerBus;
+  readonly transitions: BrokerTransitions;
   private readonly running = new RunningNode();
   private probes: Probes | undefined;
   private closed = false;
@@ -71,6 +73,13 @@ export class MemoryBroker implements Broker {
       leave: (entry, graceMs) => running.run(() => presence.leave(entry, graceMs)),
       renew: (entries, leaseMs) => running.run(() => presence.renew(entries, leaseMs)),
       members: (channel, page) => running.run(() => presence.members(channel, page.cursor, page.limit)),
+    };
+    const { transitions } = this.store;
+    this.transitions = {
+      hold: (holds, leaseMs) => running.run(() => transitions.hold(holds, leaseMs)),
+      release: (hold, graceMs) => running.run(() => transitions.release(hold, graceMs)),
+      take: (limit) => running.run((node) => transitions.take(node, limit)),
+      done: (ids) => running.run(() => transitions.done(ids)),
     };
     this.bus = {
       control: (message) =>

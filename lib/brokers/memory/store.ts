@@ -16,6 +16,7 @@ import { storeSettings, type MemoryStoreOptions, type MemoryStoreSettings } from
 import { MemoryPresence } from './presence.js';
 import { Pressure } from './pressure.js';
 import { MemorySweeper } from './sweeper.js';
+import { MemoryTransitions } from './transitions.js';
 
 /** What a {@link MemoryStore} holds, and what it dropped and refused since it was made. */
 export interface MemoryStoreStats {
@@ -53,6 +54,8 @@ export class MemoryStore {
   /** @internal */
   readonly presence: MemoryPresence;
   /** @internal */
+  readonly transitions: MemoryTransitions;
+  /** @internal */
   readonly control: MemoryControl;
   /** @internal */
   readonly dispatcher = new MemoryDispatcher();
@@ -82,7 +85,8 @@ export class MemoryStore {
     this.clock = clock;
     this.entropy = entropy;
     this.ledger = new Ledger(maxBytes);
-    this.epochs = new Epochs(entropy.token());
+    const token = entropy.token();
+    this.epochs = new Epochs(token);
     this.ids = new IdMemory<MemoryChannel>(
       this.ledger,
       (channel) => this.settle(channel),
@@ -96,6 +100,7 @@ export class MemoryStore {
       () => this.channels.size === 0,
     );
     this.control = new MemoryControl(clock, this.dispatcher);
+    this.transitions = new MemoryTransitions(this, this.ledger, token);
     this.presence = new MemoryPresence(this, this.ledger, new Epochs(entropy.token()));
   }
 
@@ -150,6 +155,7 @@ export class MemoryStore {
     this.nodes.add(node);
     this.sweeper.start();
     this.presence.start();
+    this.transitions.start();
   }
 
   /** @internal */
@@ -161,6 +167,7 @@ export class MemoryStore {
     if (this.nodes.size > 0) return;
     this.sweeper.stop();
     this.presence.stop();
+    this.transitions.stop();
   }
 
   /** @internal Nodes that are started, in the order in which they started. */

@@ -7,6 +7,7 @@ import type {
   BrokerLog,
   BrokerPresence,
   BrokerState,
+  StorageWeakness,
 } from '../../core/ports/broker.js';
 import { guarded } from '../common/listeners.js';
 import { Probes } from '../common/probes.js';
@@ -25,9 +26,10 @@ import { NodeMessages } from './messages/node-messages.js';
 import { NodeHeartbeat } from './node-heartbeat.js';
 import type { RedisBrokerOptions } from './options.js';
 import { RedisPresence } from './presence.js';
-import { checkServer } from './server-check.js';
+import { checkServer, weaknessesOf } from './server-check.js';
 import { redisSettings, type RedisSettings } from './settings.js';
 import { RedisTipCheck } from './tip-check.js';
+import { RedisTransitions } from './transitions.js';
 
 /**
  * A broker on Redis ≥ 7: logs, dedupe, presence and control records, shared by any number of nodes. An acknowledged event
@@ -47,6 +49,8 @@ export class RedisBroker implements Broker {
   readonly presence: BrokerPresence;
   /** Control records, to every node (G11), and messages to one of them. */
   readonly bus: BrokerBus;
+  /** Which channels are held by a node, and which members by a device (G19). */
+  readonly transitions: RedisTransitions;
   private readonly settings: RedisSettings;
   private readonly keys: RedisKeys;
   private readonly target: RedisTarget;
@@ -126,6 +130,7 @@ export class RedisBroker implements Broker {
     );
     this.log = this.events = log;
     this.presence = this.members = new RedisPresence(commands, keys, settings);
+    this.transitions = new RedisTransitions(commands, keys, settings);
     this.control = new RedisControl(commands, keys, log, settings);
     this.messages = new NodeMessages(commands, keys, settings);
     this.tipCheck = new RedisTipCheck(this.feeds, log, settings);
@@ -161,6 +166,26 @@ export class RedisBroker implements Broker {
     return this.probes?.run(timeoutMs) ?? Promise.reject(notRunning());
   }
 
+  /**
+   * Looks at the server, over a connection of its own that ends with it: whether it drops keys, writes to its disk, and has the
+   * replicas that are waited for. For the doctor. Rejects as `start` does.
+   */
+  async inspect(timeoutMs: number): Promise<readonly StorageWeakness[]> {
+    const { target } = this;
+    const settings = {
+      ...this.settings,
+      connectTimeoutMs: Math.min(this.settings.connectTimeoutMs, timeoutMs),
+    };
+    await target.load();
+    const commands = new RedisCommands(target, settings, this.keys, 'doctor', () => undefined);
+    try {
+      await commands.connect();
+      return await weaknessesOf(commands, settings.replicated?.replicas ?? 0);
+    } finally {
+      commands.close();
+    }
+  }
+
   /** Flushes what was accepted, and closes every connection. Idempotent; never rejects (G18). */
   close(): Promise<void> {
     this.closing ??= this.running ? this.release() : Promise.resolve();
@@ -185,7 +210,9 @@ export class RedisBroker implements Broker {
     await this.subscriptionsReady();
     await this.heartbeat.start(nodeId);
     await this.events.start();
-    const probes = new Probes(`${PROBE_CHANNELS}${nodeId}`, this.log, settings.clock, settings.entropy);
+    const { clock, entropy } = settings;
+    const why = (): string | undefined => commands.trouble ?? this.appends.failure;
+    const probes = new Probes(`${PROBE_CHANNELS}${nodeId}`, this.log, clock, entropy, why);
     this.probes = probes;
     this.answers = keys.answersTo(nodeId);
     this.messages.start(nodeId, listener);
@@ -211,7 +238,7 @@ export class RedisBroker implements Broker {
     this.tipCheck.close();
     this.members.close();
     this.feeds.closeAll();
-    await Promise.all([this.appends.close(), this.messages.close()]);
+    await Promise.all([this.appends.close(), this.messages.close(), this.transitions.close()]);
     if (this.connected) await this.heartbeat.stop().catch(() => undefined);
     this.probes?.close(notRunning());
     this.control.close();

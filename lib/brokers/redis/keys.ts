@@ -93,6 +93,20 @@ export class RedisKeys {
     return this.inPartition(partition, 'due', '');
   }
 
+  /** Hash: holders of a thing, which lies in the partition of its channel. */
+  holders(channel: string, thing: string): string {
+    return this.key(channel, 'xh', thing);
+  }
+
+  /** Of the transitions of a partition: things by their latest end, the record (a stream), and the node that consumes it. */
+  transitions(partition: number): readonly [due: string, record: string, consumer: string] {
+    return [
+      this.inPartition(partition, 'xd', ''),
+      this.inPartition(partition, 'xr', ''),
+      this.inPartition(partition, 'xc', ''),
+    ];
+  }
+
   /** Sorted set: nodes by the time until which their last heartbeat counts. */
   get nodes(): string {
     return this.key(CONTROL_CHANNEL, 'nodes', '');
@@ -106,6 +120,11 @@ export class RedisKeys {
   /** Sorted set: when those end, by the server's time. */
   get restrictionEnds(): string {
     return this.key(CONTROL_CHANNEL, 'ends', '');
+  }
+
+  /** Number: what those take, in bytes. */
+  get restrictionBytes(): string {
+    return this.key(CONTROL_CHANNEL, 'weight', '');
   }
 
   /** Hash: bans that hold, as JSON, by user. */

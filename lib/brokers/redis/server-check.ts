@@ -1,3 +1,4 @@
+import type { StorageWeakness } from '../../core/ports/broker.js';
 import type { RedisCommands } from './connection/commands.js';
 import { bootError, commandError } from './errors.js';
 
@@ -12,13 +13,65 @@ export async function checkServer(
   commands: RedisCommands,
   onWarning: (message: string) => void,
 ): Promise<void> {
+  const policy = evictionOf(await fittingServer(commands));
+  if (policy !== undefined) onWarning(`redisBroker: ${evicts(policy)} ${NO_EVICTION}`);
+}
+
+/**
+ * The settings of the server that weaken what the broker promises.
+ *
+ * @param replicas How many of them an acknowledgement waits for; 0 for none.
+ * @throws Error as {@link checkServer}.
+ */
+export async function weaknessesOf(
+  commands: RedisCommands,
+  replicas: number,
+): Promise<readonly StorageWeakness[]> {
+  const field = await fittingServer(commands);
+  const found: StorageWeakness[] = [];
+  const policy = evictionOf(field);
+  if (policy !== undefined) found.push({ problem: evicts(policy), remedy: NO_EVICTION });
+  if (field('aof_enabled') === '0')
+    found.push({
+      problem:
+        'Redis writes no append-only file: when it restarts, events since its last snapshot on disk are lost, if it has one, and bans and restrictions with them.',
+      remedy: 'Set appendonly yes.',
+    });
+  const connected = Number(field('connected_slaves') ?? 0);
+  if (connected < replicas)
+    found.push({
+      problem: `Redis has ${connected} replicas, and an acknowledgement waits for ${replicas}: every publish would end with timeout.`,
+      remedy: 'Start the replicas, or lower durability.replicas.',
+    });
+  return found;
+}
+
+type Field = (name: string) => string | undefined;
+
+const NO_EVICTION = 'Set maxmemory-policy noeviction.';
+
+function evicts(policy: string): string {
+  return (
+    `Redis drops keys when its memory is full (maxmemory-policy ${policy}). A dropped log is announced ` +
+    '(G6), but a dropped id lets a retried publish be appended twice (G4), and a dropped member is gone.'
+  );
+}
+
+/** The policy by which the server drops keys; `undefined` where it drops none. */
+function evictionOf(field: Field): string | undefined {
+  const policy = field('maxmemory_policy');
+  return policy !== 'noeviction' && field('maxmemory') !== '0' ? policy : undefined;
+}
+
+/** @returns what INFO says, by the name of the field. */
+async function fittingServer(commands: RedisCommands): Promise<Field> {
   const info = await commands.info().catch((error: unknown) => {
     throw bootError(
       `Redis does not answer INFO: ${commandError(error).message}`,
       'Allow this user the commands that docs/scaling.md lists.',
     );
   });
-  const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
+  const field: Field = (name) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
   const version = field('redis_version') ?? '';
   if (Number.parseInt(version, 10) < OLDEST_MAJOR) {
     throw bootError(
@@ -34,11 +87,5 @@ export async function checkServer(
         )
       : bootError('the server is part of a Cluster', 'Give its nodes as `cluster: { nodes }`.');
   }
-  const policy = field('maxmemory_policy');
-  if (policy !== undefined && policy !== 'noeviction' && field('maxmemory') !== '0') {
-    onWarning(
-      `redisBroker: Redis drops keys when its memory is full (maxmemory-policy ${policy}). A dropped log is announced ` +
-        '(G6), but a dropped id lets a retried publish be appended twice (G4), and a dropped member is gone. Set maxmemory-policy noeviction.',
-    );
-  }
+  return field;
 }

@@ -45,6 +45,7 @@ export interface SignalOptions extends WaitOptions {
 /** What a {@link ChannelHandle} needs. */
 export interface ChannelHandleDeps extends Pick<ClientSubscriptionDeps, 'ensureStarted' | 'clock'> {
   readonly ids: () => string;
+  readonly trace?: (() => string | undefined) | undefined;
   readonly commands: CommandQueue;
   readonly publishes: Pick<PublishQueue, 'publish'>;
   /** The subscription of a channel that is in use, or else the given one. */
@@ -255,7 +256,8 @@ export class ChannelHandle<Events extends object = Untyped, Signals extends obje
     const { id = this.deps.ids(), key, ttl, timeoutMs, signal } = options;
     return attempt(() => {
       this.deps.ensureStarted();
-      const input = { channel: this.name, event, payload, id, key, ttl, timeoutMs };
+      const trace = this.deps.trace?.();
+      const input = { channel: this.name, event, payload, id, key, ttl, trace, timeoutMs };
       return this.deps.publishes.publish(input, signal);
     }, signal);
   }

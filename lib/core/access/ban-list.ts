@@ -15,6 +15,11 @@ export class BanList {
 
   constructor(private readonly capacity = MAX_BANS) {}
 
+  /** Those that have ended and were not asked for since are still among them. */
+  get size(): number {
+    return this.bans.size;
+  }
+
   add(subject: string, ban: Ban): void {
     // Removed first, so that the map stays in order of age.
     this.bans.delete(subject);

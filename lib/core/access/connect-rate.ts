@@ -43,6 +43,11 @@ export class ConnectRate {
     });
   }
 
+  /** How many wait. */
+  get waiting(): number {
+    return this.lines.size;
+  }
+
   /** Waits until the address may open a further connection. @param bytes of the request. @returns `undefined` where it may. */
   enter(handshake: Handshake, bytes: number): MaybePromise<Refusal | undefined> {
     const { network } = handshake;

@@ -43,6 +43,11 @@ export class EntryRoom {
     });
   }
 
+  /** How many wait. */
+  get waiting(): number {
+    return this.lines.size;
+  }
+
   /**
    * Waits for a turn.
    *

@@ -4,6 +4,7 @@ import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Refusal } from '../ports/transport-host.js';
 import { EntryRoom } from './entry-room.js';
+import type { OverloadSwitch } from './overload-switch.js';
 import { RateLimit } from './rate-limit.js';
 import { SubjectBuckets } from './subject-buckets.js';
 import type { TicketSigner } from './ticket.js';
@@ -19,6 +20,7 @@ const TICKET_LIFE_MS = 7 * 24 * 3_600_000;
 export interface NodeConnectsDeps {
   readonly clock: Clock;
   readonly tickets: Pick<TicketSigner, 'read'>;
+  readonly overload: Pick<OverloadSwitch, 'isOn' | 'retryAfterMs'>;
   readonly settings: Pick<EngineSettings, 'limits'>;
 }
 
@@ -44,6 +46,11 @@ export class NodeConnects {
     this.returns = new SubjectBuckets(new RateLimit(RETURNS_PER_SECOND, RETURNS_AT_ONCE), maxRateBuckets);
   }
 
+  /** How many wait. */
+  get waiting(): number {
+    return (this.newcomers?.waiting ?? 0) + (this.returning?.waiting ?? 0);
+  }
+
   /**
    * Waits until this node has room for a further connection.
    *
@@ -58,9 +65,11 @@ export class NodeConnects {
     ticket: string | undefined,
     since: number,
   ): MaybePromise<Refusal | undefined> {
-    if (this.newcomers === undefined) return undefined;
-    const { clock, settings } = this.deps;
+    const { clock, overload, settings } = this.deps;
+    const isOverloaded = overload.isOn('connections');
+    if (this.newcomers === undefined && !isOverloaded) return undefined;
     const isReturn = ticket !== undefined && this.isReturn(ticket);
+    if (isOverloaded && !isReturn) return overloaded(overload.retryAfterMs());
     const room = isReturn ? this.returning : this.newcomers;
     if (room === undefined) return undefined;
     const patienceMs = settings.limits.admissionWaitMs - (clock.monotonic() - since);
@@ -95,4 +104,13 @@ export class NodeConnects {
         : `limits.nodeConnectsPerSecond is ${nodeConnectsPerSecond}, and this one would wait longer than limits.admissionWait`,
     };
   }
+}
+
+function overloaded(retryAfterMs: number): Refusal {
+  return {
+    status: 503,
+    message: 'This node is overloaded, and takes only clients that come back',
+    retryAfterMs,
+    hint: 'see the line on the overload, and shedding',
+  };
 }

@@ -1,5 +1,7 @@
+import { firstEnding } from '../async/first-ending.js';
 import { ChannelSet } from '../channel/channel-set.js';
 import {
+  MAX_RESTRICTION_BYTES,
   MAX_RESTRICTIONS,
   restrictionKey,
   type RestrictedAct,
@@ -8,12 +10,8 @@ import {
   type RestrictionName,
 } from '../ports/moderation.js';
 
-/** Most bytes that the restrictions of a node take. */
-const MAX_BYTES = 64 * 1024 * 1024;
 /** What one takes beside its texts, in bytes. */
 const ENTRY_BYTES = 600;
-/** Part that is dropped at once where there are too many, so that not every new one costs a look at all. */
-const DROPPED_PART = 1 / 64;
 const MIN_SWEEP = 64;
 /** Most restrictions of a page. */
 export const MAX_RESTRICTIONS_PAGE = 1_000;
@@ -83,7 +81,7 @@ export class Restrictions {
   constructor(
     private readonly onDropped: (count: number) => void = () => undefined,
     private readonly capacity = MAX_RESTRICTIONS,
-    private readonly maxBytes = MAX_BYTES,
+    private readonly maxBytes = MAX_RESTRICTION_BYTES,
   ) {}
 
   get size(): number {
@@ -92,6 +90,11 @@ export class Restrictions {
 
   get bytes(): number {
     return this.weight;
+  }
+
+  /** How many there are of an act. */
+  countOf(act: RestrictedAct): number {
+    return this.counts[act];
   }
 
   /** Whether there is any of the act: where there is none, nothing has to be looked up. */
@@ -125,6 +128,12 @@ export class Restrictions {
 
   lift(name: RestrictionName): void {
     this.remove(restrictionKey(name));
+  }
+
+  /** Lifts all but these. */
+  liftOthers(kept: readonly RestrictionName[]): void {
+    const keys = new Set(kept.map(restrictionKey));
+    for (const key of this.entries.keys()) if (!keys.has(key)) this.remove(key);
   }
 
   /**
@@ -232,19 +241,9 @@ export class Restrictions {
 
   private makeRoom(now: number): void {
     this.sweep(now);
-    if (this.entries.size <= this.capacity && this.weight <= this.maxBytes) return;
-    const before = this.entries.size;
-    const most = Math.max(1, Math.floor(this.capacity * (1 - DROPPED_PART)));
-    const mostBytes = this.maxBytes * (1 - DROPPED_PART);
-    // Of those that end together, the oldest first: sorting keeps their order.
-    const inOrder = [...this.entries.values()].sort((a, b) =>
-      a.until < b.until ? -1 : a.until > b.until ? 1 : 0,
-    );
-    for (const { key } of inOrder) {
-      if (this.entries.size <= most && this.weight <= mostBytes) break;
-      this.remove(key);
-    }
-    this.onDropped(before - this.entries.size);
+    const dropped = firstEnding(this.entries, { count: this.capacity, bytes: this.maxBytes });
+    for (const key of dropped) this.remove(key);
+    if (dropped.length > 0) this.onDropped(dropped.length);
   }
 }
 

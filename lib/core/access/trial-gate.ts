@@ -5,6 +5,9 @@ const TRIALS = 2;
 /** Advice while a trial of somebody else runs, in milliseconds. */
 const TRYING_MS = 1_000;
 
+/** How long a gate stays open. */
+export type TrialPolicy = Pick<CircuitPolicy, 'openForMs' | 'maxOpenForMs' | 'windowMs'>;
+
 /** How much a gate lets through: all, nothing, or one trial at a time. */
 export type GateState = 'closed' | 'open' | 'half_open';
 
@@ -46,7 +49,7 @@ export class TrialGate {
   }
 
   /** It failed too often. */
-  open(now: number, { openForMs, maxOpenForMs, windowMs }: CircuitPolicy): void {
+  open(now: number, { openForMs, maxOpenForMs, windowMs }: TrialPolicy): void {
     const isSoon = this.current !== 'closed' || now - this.closedAt < windowMs;
     this.openForMs = isSoon && this.openForMs > 0 ? Math.min(maxOpenForMs, 2 * this.openForMs) : openForMs;
     this.current = 'open';
@@ -73,7 +76,7 @@ export class TrialGate {
    * @param client whose trial it was; `undefined` where the gate is of one client.
    * @returns whether the gate opened.
    */
-  failed(client: string | undefined, now: number, policy: CircuitPolicy): boolean {
+  failed(client: string | undefined, now: number, policy: TrialPolicy): boolean {
     this.isTrying = false;
     this.succeededInRow = 0;
     if (client === undefined || (this.failedBy !== undefined && this.failedBy !== client)) {

@@ -63,6 +63,11 @@ export class Verifications {
     return this.running;
   }
 
+  /** How many wait for a place. */
+  get waiting(): number {
+    return this.lines.size;
+  }
+
   /**
    * Synchronous when the authenticator is, and nothing waits.
    *

@@ -1,5 +1,5 @@
 import type { Clock } from '../ports/clock.js';
-import type { EngineLogger } from '../ports/logger.js';
+import type { EngineLogger, LogSubject } from '../ports/logger.js';
 
 /** Shortest time between two lines of one kind, in milliseconds. */
 const INTERVAL_MS = 10_000;
@@ -27,22 +27,26 @@ export class ThrottledLog {
     private readonly clock: Clock,
   ) {}
 
-  /** @param kind a fixed name, or one that the application chose, never what a client sent. @param message made only if it is written. */
-  warn(kind: string, message: () => string): void {
+  /**
+   * @param kind a fixed name, or one that the application chose, never what a client sent.
+   * @param message made only if it is written.
+   * @param about the connection that the line is about, where there is one.
+   */
+  warn(kind: string, message: () => string, about?: LogSubject): void {
     const left = this.take(kind);
-    if (left !== undefined) this.logger.warn(message() + left);
+    if (left !== undefined) this.logger.warn(message() + left, about);
   }
 
-  /** The same for developers: what any client may cause without doing harm. @param kind see {@link warn}. @param message see {@link warn}. */
-  debug(kind: string, message: () => string): void {
+  /** The same for developers: what any client may cause without doing harm. The parameters are those of {@link warn}. */
+  debug(kind: string, message: () => string, about?: LogSubject): void {
     const left = this.take(kind);
-    if (left !== undefined) this.logger.debug(message() + left);
+    if (left !== undefined) this.logger.debug(message() + left, about);
   }
 
-  /** The same with an error. @param kind see {@link warn}. @param message see {@link warn}. */
-  error(kind: string, message: () => string, error?: unknown): void {
+  /** The same with an error. The parameters are those of {@link warn}. */
+  error(kind: string, message: () => string, error?: unknown, about?: LogSubject): void {
     const left = this.take(kind);
-    if (left !== undefined) this.logger.error(message() + left, error);
+    if (left !== undefined) this.logger.error(message() + left, error, about);
   }
 
   /** Counts a line. @returns what it says of those that were left out before; `undefined` where it is left out itself. */

@@ -64,6 +64,14 @@ export class ChannelRegistry {
     return match;
   }
 
+  /** For the application, which gave the name itself. @throws RealtimeError `unknown_channel`, which names the channel. */
+  require(channel: string): ChannelMatch {
+    const match = this.find(channel);
+    if (match !== undefined) return match;
+    const message = `No @Channel matches ${JSON.stringify(channel)}. Check the name`;
+    throw new RealtimeError('unknown_channel', message);
+  }
+
   /** Whether some name of the set has a definition. */
   knows({ name, pattern }: ChannelSet): boolean {
     if (pattern === undefined) return name === undefined || this.find(name) !== undefined;

@@ -3,13 +3,14 @@ import { OverdueError } from '../async/overdue-error.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
 import { clientNetwork } from '../ports/ip-address.js';
+import type { LogSubject } from '../ports/logger.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { anonymousOf } from '../ports/user-id.js';
 import { weightOf } from '../ports/value-weight.js';
 import type { SessionRegistry } from '../session/registry.js';
 
-export interface ApplicationCallsDeps extends Pick<EnginePorts, 'clock' | 'settings'> {
+export interface ApplicationCallsDeps extends Pick<EnginePorts, 'clock' | 'settings' | 'tracer'> {
   readonly journal: ThrottledLog;
   readonly sessions: Pick<SessionRegistry, 'find'>;
   readonly circuits: Pick<Circuits, 'guard'>;
@@ -17,7 +18,7 @@ export interface ApplicationCallsDeps extends Pick<EnginePorts, 'clock' | 'setti
 
 /** What the application's code is called for. */
 export interface ApplicationCall {
-  readonly connection: { readonly id: string };
+  readonly connection: { readonly id: string; readonly about?: LogSubject };
   /** What it was given. */
   readonly payload?: unknown;
   readonly meta?: unknown;
@@ -51,7 +52,7 @@ export class ApplicationCalls {
       const timer = clock.schedule(settings.handlerTimeoutMs, () => {
         const ended = new Promise<void>((resolveEnd) => (onEnd = resolveEnd));
         flow?.holdUntil(ended, weightOf(call.payload) + weightOf(call.meta));
-        this.warn(what(), code);
+        this.warn(what(), code, call.connection.about);
         reject(new OverdueError(code, 'The server had no answer in time'));
       });
       const afterEnd =
@@ -83,18 +84,22 @@ export class ApplicationCalls {
   ): MaybePromise<T> {
     const clientOf = (): string =>
       call.user?.id ?? anonymousOf(clientNetwork(call.connection.ip, this.deps.settings.limits.ipv6Prefix));
-    return this.deps.circuits.guard(handler, clientOf, what, openCode, () =>
-      this.limit(begin(), call, what, code),
+    const { circuits, tracer } = this.deps;
+    // An authorization can be asked again at any time; a handler has an effect.
+    const kind = openCode === 'unavailable' ? 'authorize' : 'handle';
+    return circuits.guard(handler, clientOf, what, openCode, () =>
+      this.limit(tracer === undefined ? begin() : tracer.called(kind, what, begin), call, what, code),
     );
   }
 
-  private warn(name: string, code: string): void {
+  private warn(name: string, code: string, about: LogSubject | undefined): void {
     const { journal, settings } = this.deps;
     journal.warn(
       `timeout ${name}`,
       () =>
         `${name} took longer than ${settings.handlerTimeoutMs} ms (handlerTimeout), which counts as ${code}; ` +
         'it still runs, and counts for its connection until it ends. Give its own calls a shorter time-out',
+      about,
     );
   }
 }

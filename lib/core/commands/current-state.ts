@@ -13,7 +13,7 @@ import type { SubscribePlanner } from './snapshot.js';
 export interface CurrentStateDeps extends TurnDeps {
   readonly authorizer: Authorizer;
   readonly access: Pick<AccessGuard, 'requireAdmitted'>;
-  readonly planner: Pick<SubscribePlanner, 'current'>;
+  readonly planner: Pick<SubscribePlanner, 'current' | 'requireUnerased'>;
   /** Continues the delivery of a subscription. */
   readonly pump: (subscription: Subscription) => void;
 }
@@ -50,16 +50,25 @@ export class CurrentState {
   }
 
   private async answer(session: Session, id: string, subscription: Subscription): Promise<void> {
-    const { snapshot } = await this.deps.planner.current(subscription);
+    const { planner } = this.deps;
+    const found = await planner.current(subscription);
     this.deps.access.requireAdmitted(session, subscription.name);
     if (subscription.ended) throw new RealtimeError('not_subscribed');
     if (session.isClosed) return;
     requireRoom(session.outbox);
     if (subscription.isFrozen) throw notNow();
+    planner.requireUnerased(subscription.name, found);
+    const { snapshot } = found;
     const { epoch, cursor: seq, definition } = subscription;
     const handler = `the snapshot handler of ${definition.source}`;
     // Queued with the subscription: it is dropped with it, so it is never sent after a revoke (G11).
-    const bytes = session.replyRead(id, { position: { epoch, seq }, snapshot }, subscription, handler);
+    const bytes = session.replyRead(
+      id,
+      { position: { epoch, seq }, snapshot },
+      subscription,
+      handler,
+      'copy',
+    );
     session.chargeAnswer(bytes);
   }
 }

@@ -7,6 +7,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { Allowances } from '../access/allowances.js';
 import { leftMs } from '../access/access-guard.js';
 import type { BanList } from '../access/ban-list.js';
+import type { OverloadSwitch } from '../access/overload-switch.js';
 import type { Restrictions } from '../access/restrictions.js';
 import type { Verifications } from '../access/verifications.js';
 import type { TicketSigner } from '../access/ticket.js';
@@ -78,6 +79,7 @@ export interface HelloDeps extends Pick<
   readonly sessions: SessionRegistry;
   readonly journal: ThrottledLog;
   readonly allowances: Allowances;
+  readonly overload: Pick<OverloadSwitch, 'advice'>;
   readonly tickets: TicketSigner;
 }
 
@@ -140,6 +142,7 @@ export class Hello {
       () =>
         `User ${JSON.stringify(session.userId)} has ${maxConnectionsPerUser} connections, as many as limits.maxConnectionsPerUser ` +
         'allows: another was refused',
+      session.view.about,
     );
     const retryAfterMs = spreadWait(USER_FULL_MS, entropy);
     const message = `The user has ${maxConnectionsPerUser} connections, as many as may be. Close one of them`;
@@ -216,7 +219,7 @@ export class Hello {
     return ticket !== undefined && ticket.user === user ? ticket.lineage : '';
   }
 
-  private refuseIfBanned(user: string | undefined, { network }: Session, lineage: string): void {
+  private refuseIfBanned(user: string | undefined, { network, view }: Session, lineage: string): void {
     const { restrictions, bans, addressBans, clock, journal } = this.deps;
     const now = clock.monotonic();
     const put = restrictions.find('ban', { userId: user, lineage, network }, undefined, now);
@@ -226,12 +229,13 @@ export class Hello {
     if (ban === undefined) return;
     const whom =
       user === undefined ? `An anonymous client of the address ${network}` : `User ${JSON.stringify(user)}`;
-    journal.warn('banned', () => `${whom} came back while banned (${ban.reason ?? 'no reason given'})`);
+    const reason = ban.reason ?? 'no reason given';
+    journal.warn('banned', () => `${whom} came back while banned (${reason})`, view.about);
     throw new RealtimeError('banned', undefined, { retryAfterMs: leftMs(ban, now) });
   }
 
   private welcome({ userId, lineage, generation, features, tokenWatch, allowance }: Session): WelcomePayload {
-    const { settings, tickets, clock } = this.deps;
+    const { settings, tickets, clock, overload } = this.deps;
     const { nodeId, heartbeat, limits, retry } = settings;
     // Also what the ticket says: when it was given.
     // eslint-disable-next-line no-restricted-syntax -- a timestamp that goes out as it is
@@ -246,7 +250,7 @@ export class Hello {
       features,
       heartbeat,
       limits: { maxMessageBytes, maxFrameBytes, maxChannels, maxEnvelopesPerFrame, ratePerSecond, dedupeMs },
-      retry,
+      retry: overload.advice(retry),
       tokenExpiresInMs: tokenWatch.expiresInMs,
       serverTime,
     };

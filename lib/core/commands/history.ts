@@ -63,13 +63,13 @@ export class History {
     // A revoke drops it with the subscription, or by itself: so it is never sent after a revoke (G11).
     const flow = session.channels.get(channel) ?? this.authorizer.answerFlow(match);
     try {
-      return session.replyRead(id, result, flow, undefined, true);
+      return session.replyRead(id, result, flow, undefined, 'copy');
     } catch (error) {
       if (error instanceof RealtimeError) throw error;
       // An event that cannot be written to this client is left out, as one that was trimmed (P14e).
       const { codec } = session.connection.variant;
       const events = result.events.filter((event) => isWritable(event, codec));
-      return session.replyRead(id, { ...result, events }, flow, undefined, true);
+      return session.replyRead(id, { ...result, events }, flow, undefined, 'copy');
     }
   }
 }

@@ -28,7 +28,7 @@ export class LifecycleHooks {
     const what = (): string =>
       `A life-cycle hook of ${this.channels.find(channel)?.definition.pattern ?? 'a channel'}`;
     const report = (error: unknown): void =>
-      logger.error(`A life-cycle hook failed on connection ${connection.id}`, error);
+      logger.error(`A life-cycle hook failed on connection ${connection.id}`, error, connection.about);
     void attempt(
       () => this.calls.limit(hook(call), call, what),
       () => undefined,

@@ -29,7 +29,7 @@ import { PublishRuns, type JoinedRun } from './publish-runs.js';
 import type { SlowGate } from './slow-gate.js';
 import type { SpamGuard } from './spam-guard.js';
 
-export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settings'> {
+export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settings' | 'tracer'> {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
   readonly slow: Pick<SlowGate, 'enter'>;
@@ -88,7 +88,7 @@ export class Publish {
     const { behaviour } = match.definition;
     // What is not declared is refused (G10). Both cases get the same answer, so that a client cannot tell them apart.
     if (behaviour.authorize.publish === undefined || !behaviour.publish.has(command.event))
-      throw this.undeclared(match, command.event);
+      throw this.undeclared(session, match, command.event);
     const isHandled = behaviour.publish.get(command.event) !== undefined;
     const sent = isHandled ? undefined : contentOf(command.payload);
     const fingerprint = fingerprintOf(command.event, sent?.json ?? jsonOf(command.payload));
@@ -97,15 +97,16 @@ export class Publish {
     return known === undefined ? this.append(attempt) : this.answerRetry(attempt, known);
   }
 
-  private undeclared({ definition }: ChannelMatch, event: string): RealtimeError {
+  private undeclared({ view }: Session, { definition }: ChannelMatch, event: string): RealtimeError {
     const { pattern, source, behaviour } = definition;
-    this.deps.journal.debug(`undeclared ${pattern}`, () => {
+    const hint = (): string => {
       const events = [...behaviour.publish.keys()].map((name) => JSON.stringify(name)).join(', ');
       return (
         `A client published to ${pattern} an event for which ${source} has no @OnPublish, and was answered with forbidden. ` +
         `Clients may publish: ${events === '' ? 'nothing' : events}`
       );
-    });
+    };
+    this.deps.journal.debug(`undeclared ${pattern}`, hint, view.about);
     return new RealtimeError('forbidden', `Clients may not publish ${JSON.stringify(event)} on ${pattern}`);
   }
 
@@ -122,6 +123,7 @@ export class Publish {
     access.requireUnrevoked(session, match.channel, revision);
     // Only now: who may not publish is told no more than that.
     if (fingerprint !== attempt.fingerprint) throw new RealtimeError('conflict');
+    this.deps.recentPublishes.noteRetry();
     const read = await log.read({ channel: match.channel, epoch, from: seq + 1, limit: 1 });
     if (!read.continuous) {
       attempt.isLost = true;
@@ -275,7 +277,9 @@ export class Publish {
 
   /** The event as it is appended: nothing of it changes any more. */
   private draft({ session, command }: Attempt, { value, json }: EventContent): Prepared {
-    const { id, event, key, ttl, trace } = command;
+    const { id, event, key, ttl } = command;
+    const { tracer, settings } = this.deps;
+    const trace = tracer === undefined ? command.trace : tracer.traceOf(command.trace);
     const meta = metaOf(command.meta);
     const draft: EventDraft = {
       id,
@@ -287,7 +291,7 @@ export class Publish {
       trace,
       meta: meta.value as EventDraft['meta'],
     };
-    return { event: draft, bytes: sizeOf(draft, json, meta.json, this.deps.settings.limits.maxEventBytes) };
+    return { event: draft, bytes: sizeOf(draft, json, meta.json, settings.limits.maxEventBytes) };
   }
 }
 

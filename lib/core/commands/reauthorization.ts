@@ -147,6 +147,7 @@ export class Reauthorization {
       () =>
         `Authorizing a subscription to ${pattern} again failed on connection ${session.id} (${textOf(error)}). ` +
         'Nothing of it is delivered until its authorization answers; it is asked again',
+      session.view.about,
     );
     subscription.withhold();
     const backoff = Math.min(maxMs, baseMs * 2 ** failures) * (0.5 + entropy.random() / 2);

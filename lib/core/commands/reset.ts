@@ -38,8 +38,9 @@ export class Resetter {
 
   private onFailure(subscription: Subscription, error: unknown): void {
     const { logger, retries } = this.deps;
+    const { about } = subscription.call.connection;
     if (error instanceof RealtimeError && error.retryable) {
-      logger.debug(`A reset failed and is tried again: ${error.message}`);
+      logger.debug(`A reset failed and is tried again: ${error.message}`, about);
       retries.later(() => {
         subscription.stopMoving();
         this.reset(subscription);
@@ -48,15 +49,17 @@ export class Resetter {
     }
     // The application's snapshot failed: the client reconnects with its positions and asks again.
     subscription.stopMoving();
-    logger.error(`A reset failed on connection ${subscription.call.connection.id}`, error);
+    logger.error(`A reset failed on connection ${about.connection}`, error, about);
     subscription.outbox.fail();
   }
 
   private async move(subscription: Subscription): Promise<void> {
     const { planner, clock, observer, answers } = this.deps;
     const since = { epoch: subscription.epoch, seq: subscription.cursor };
-    const { plan, snapshot } = await planner.plan(subscription, since);
+    const found = await planner.plan(subscription, since);
     if (subscription.ended || subscription.isFrozen) return;
+    planner.requireUnerased(subscription.name, found);
+    const { plan, snapshot } = found;
     const { outbox, name } = subscription;
     const bytes = outbox.encode({
       type: 'reset',
@@ -66,7 +69,7 @@ export class Resetter {
     });
     if (snapshot !== undefined)
       answers.require(bytes.length, `the snapshot handler of ${subscription.definition.source}`);
-    outbox.pushReset(bytes, subscription);
+    outbox.pushReset(bytes, subscription, snapshot !== undefined);
     if (subscription.ended) return;
     observer.onReset?.(subscription.definition.pattern, plan.recovery);
     subscription.begin({ ...plan, resumedAt: resumedAt(plan) });

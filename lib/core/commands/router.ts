@@ -1,8 +1,10 @@
 import type { ClientCommand, ClientCommandType } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
+import type { OverloadSwitch } from '../access/overload-switch.js';
 import type { Clock } from '../ports/clock.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
+import type { SheddingStep } from '../ports/overload.js';
 import type { Session } from '../session/session.js';
 import type { Auth } from './auth.js';
 import type { CurrentState } from './current-state.js';
@@ -24,6 +26,14 @@ const CALLS_APPLICATION: ReadonlySet<ClientCommandType> = new Set([
   'snapshot',
 ]);
 
+/** The step at which an overloaded node refuses a command (P34). All others it serves: a publish, and what keeps a session alive. */
+const PAUSED_BY: Partial<Record<ClientCommandType, SheddingStep>> = {
+  history: 'history',
+  presence: 'presence',
+  presence_update: 'presence',
+  signal: 'presence',
+};
+
 /** What runs each command of a live session. */
 export interface Commands {
   readonly auth: Auth;
@@ -43,12 +53,17 @@ export class CommandRouter {
     private readonly commands: Commands,
     private readonly drain: DrainSwitch,
     private readonly clock: Clock,
+    private readonly overload: Pick<OverloadSwitch, 'steps' | 'require'>,
   ) {}
 
   run(session: Session, command: ClientCommand): MaybePromise<void> {
     if (this.drain.isDraining && CALLS_APPLICATION.has(command.type)) {
       // What the application's handlers need may be closed already; another node takes the command.
       throw new RealtimeError('unavailable', 'This node is going away');
+    }
+    if (this.overload.steps > 0) {
+      const step = PAUSED_BY[command.type];
+      if (step !== undefined) this.overload.require(step);
     }
     const { commands } = this;
     switch (command.type) {

@@ -8,12 +8,18 @@ import type { ServedChannel, Subscription } from '../hub/subscription.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
+import type { Erasures } from '../log/erasures.js';
 import type { ApplicationCalls } from './application-calls.js';
+
+/** How often a handler is asked for a state while events of its channel are being erased. */
+const MAX_ATTEMPTS = 3;
 
 /** A plan, with the state for a subscriber that starts without events. */
 export interface PlanWithSnapshot {
   readonly plan: RecoveryPlan;
   readonly snapshot?: unknown;
+  /** {@link Erasures.mark} when the handler was called for it. */
+  readonly madeAt?: number;
 }
 
 /**
@@ -25,6 +31,7 @@ export class SubscribePlanner {
     private readonly ports: Pick<EnginePorts, 'log'>,
     private readonly calls: ApplicationCalls,
     private readonly journal: Pick<ThrottledLog, 'error'>,
+    private readonly erasures: Pick<Erasures, 'mark' | 'hasSince'>,
   ) {}
 
   /** @param replay whether the subscriber may be sent what it missed. */
@@ -47,7 +54,7 @@ export class SubscribePlanner {
    *
    * @throws RealtimeError `unavailable` when the handler states a position before that.
    */
-  async current(subscription: Subscription): Promise<{ readonly snapshot?: unknown }> {
+  async current(subscription: Subscription): Promise<Omit<PlanWithSnapshot, 'plan'>> {
     const { snapshot } = subscription.definition.behaviour;
     if (snapshot === undefined) return {};
     const position = positionOf(subscription.channel.tip);
@@ -62,7 +69,30 @@ export class SubscribePlanner {
     return state;
   }
 
+  /**
+   * To be called right before a state is queued for its client: an erasure that came since its handler was called is not in it (G29).
+   *
+   * @throws RealtimeError `unavailable`.
+   */
+  requireUnerased(channel: string, { madeAt }: Omit<PlanWithSnapshot, 'plan'>): void {
+    if (madeAt !== undefined && this.erasures.hasSince(channel, madeAt)) throw erasedSince();
+  }
+
+  /** Asks the handler, and once more where events were erased before its answer: it may have read them before. */
   private async withSnapshot(
+    subscription: Subscription,
+    snapshot: SnapshotHandler,
+    plan: RecoveryPlan,
+  ): Promise<PlanWithSnapshot> {
+    for (let attempt = 1; ; attempt++) {
+      const madeAt = this.erasures.mark;
+      const found = await this.askFor(subscription, snapshot, plan);
+      if (!this.erasures.hasSince(subscription.channel.name, madeAt)) return { ...found, madeAt };
+      if (attempt === MAX_ATTEMPTS) throw erasedSince();
+    }
+  }
+
+  private async askFor(
     { channel, call }: Subscription,
     snapshot: SnapshotHandler,
     plan: RecoveryPlan,
@@ -123,6 +153,13 @@ function behind(stated: Position, plan: RecoveryPlan): RecoveryPlan {
   const to = Math.max(position.seq, stated.seq);
   const from = Math.max(cursor, stated.seq) + 1;
   return { ...plan, position: { ...position, seq: to }, from, to, cursor: from - 1 };
+}
+
+function erasedSince(): RealtimeError {
+  return new RealtimeError(
+    'unavailable',
+    'Events were erased while the state of the channel was made; ask again',
+  );
 }
 
 function notReady(): RealtimeError {

@@ -117,6 +117,7 @@ export class SpamGuard {
         `spam ${step.step}`,
         () =>
           `A client was found to send spam to ${match.definition.pattern}: step ${step.step}, strike ${strikes}`,
+        session.view.about,
       );
       if (step.step !== 'warn') restrict(step, session, `${REASON}${strikes}`);
     }

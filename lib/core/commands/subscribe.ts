@@ -13,6 +13,7 @@ import { resumedAt, type RecoveryPlan } from '../hub/recovery.js';
 import { Subscription, type ServedChannel } from '../hub/subscription.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
 import { attempt, isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import type { EnginePorts } from '../ports/settings.js';
 import { requireRoom } from '../session/answers.js';
 import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
@@ -69,7 +70,7 @@ interface Access {
 /** What the application's own onlookers get: nothing is asked. */
 const OVERSEEN: Access = { grant: WITHOUT_END, replay: true, roster: false };
 
-export interface SubscribeDeps extends TurnDeps {
+export interface SubscribeDeps extends TurnDeps, Pick<EnginePorts, 'tracer' | 'observer'> {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
   readonly hub: Hub;
@@ -243,17 +244,24 @@ export class Subscribe {
     const { command, pending } = attempted;
     const { plan, snapshot } = found;
     this.requireAllowed(session, channel, attempted);
+    this.deps.planner.requireUnerased(channel.name, found);
     const members = presence && channel.presence?.answer(subscription, presence);
     const handler =
       snapshot === undefined ? undefined : `the snapshot handler of ${channel.definition.source}`;
-    const bytes = session.replyRead(command.id, toResult(plan, snapshot, members), subscription, handler);
+    const result = toResult(plan, snapshot, members);
+    const holds = snapshot === undefined ? undefined : 'start';
+    const bytes = session.replyRead(command.id, result, subscription, handler, holds);
     if (snapshot !== undefined || members !== undefined) session.chargeAnswer(bytes);
     // Sending the answer can end a session that is too slow for it.
     refuseIfOver(session, pending);
     subscription.begin({ ...plan, resumedAt: resumedAt(plan) });
     subscription.countRetained(attempted.bytes.all);
     session.channels.add(subscription);
-    channel.subscriptions.add(subscription);
+    channel.add(subscription);
+    const first = this.deps.tracer?.awaitingFirst(channel.definition.pattern);
+    if (first !== undefined) channel.awaitFirst(subscription, first);
+    const { recovery, reason, cause } = plan;
+    this.deps.observer.onSubscribe?.(channel.definition.pattern, recovery, reason ?? cause);
     this.deps.reauthorization.schedule(session, subscription, attempted.access.grant);
     if (presence !== undefined) channel.presence?.follow(subscription, presence);
   }

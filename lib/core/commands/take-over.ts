@@ -39,7 +39,7 @@ export class TakeOver {
       return;
     }
     if (ticket.node === settings.nodeId) return this.continueLineage(session, ticket);
-    return this.supersedeElsewhere(ticket).then(() => this.continueLineage(session, ticket));
+    return this.supersedeElsewhere(session, ticket).then(() => this.continueLineage(session, ticket));
   }
 
   /** Synchronous, so that of two connections with one ticket the later one is the newer generation. */
@@ -66,14 +66,17 @@ export class TakeOver {
     channels.endUnclaimedBy(wheel.schedule(settings.retry.stableMs, { onTimer: () => end(0) }));
   }
 
-  private async supersedeElsewhere({ lineage, generation }: Ticket): Promise<void> {
+  private async supersedeElsewhere({ view }: Session, { lineage, generation }: Ticket): Promise<void> {
     const { bus, clock, logger } = this.deps;
     try {
       const sent = bus.control({ kind: 'supersede', lineage, generation: generation + 1 });
       await withTimeout(sent, SUPERSEDE_WAIT_MS, clock);
     } catch (error) {
       // The record is durable: its node ends the older connection when it reads it, or the heartbeat does.
-      logger.debug(`The node of an older connection did not confirm its end in time: ${String(error)}`);
+      logger.debug(
+        `The node of an older connection did not confirm its end in time: ${String(error)}`,
+        view.about,
+      );
     }
   }
 }

@@ -85,9 +85,17 @@ export class Unsubscribe {
     );
   }
 
-  /** Answers with events of a channel's log are taken back where they wait for the client: events in them were erased (G29). */
-  withdrawPages({ outbox }: Session, channel: string, reason: RealtimeError): void {
-    const refs = outbox.withdrawPages(channel);
+  /**
+   * Answers with events of a channel's log, or with its state, are taken back where they wait for the client: events in them were
+   * erased (G29). One that a subscription begins with is taken back with it: the client subscribes again.
+   *
+   * @param reason a retryable one.
+   */
+  withdrawErased(session: Session, channel: string, reason: RealtimeError): void {
+    const { outbox } = session;
+    const subscription = session.channels.get(channel);
+    if (subscription !== undefined && outbox.holdsStart(channel)) this.end(session, subscription, reason);
+    const refs = outbox.withdrawCopies(channel);
     if (refs.length > 0) this.refuse(outbox, refs, reason);
   }
 

@@ -4,14 +4,17 @@ import type { NodeConnects } from '../access/node-connects.js';
 import type { TurnClient } from '../async/turns.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
+import type { ErasedListener, Erasures } from '../log/erasures.js';
 import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
 import type { Verifications } from '../access/verifications.js';
 import type { Credentials, Verified } from '../ports/identity.js';
 import { BEHIND_PROXY, clientNetwork } from '../ports/ip-address.js';
+import type { LogSubject } from '../ports/logger.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
+import type { EngineTracer } from '../ports/tracer.js';
 import type { Opening, Refusal, TransportHost } from '../ports/transport-host.js';
 import { anonymousOf } from '../ports/user-id.js';
 import type { SessionRegistry } from '../session/registry.js';
@@ -28,6 +31,7 @@ export interface AdmissionDeps {
   readonly sessionDeps: SessionDeps;
   readonly unfinished: TransportHost['unfinished'];
   readonly relayed: TransportHost['relayed'];
+  readonly erasures: Pick<Erasures, 'listen'>;
   readonly connects: Pick<ConnectRate, 'enter' | 'enterAtOnce' | 'leave'>;
   readonly nodeConnects: Pick<NodeConnects, 'enter' | 'leave'>;
   readonly clock: Pick<Clock, 'monotonic'>;
@@ -35,6 +39,8 @@ export interface AdmissionDeps {
   readonly nodes: TransportHost['nodes'];
   readonly observer: Observer;
   readonly journal: ThrottledLog;
+  /** Absent where nothing is traced. */
+  readonly tracer?: EngineTracer | undefined;
   readonly settings: Pick<EngineSettings, 'nodeId' | 'limits'>;
 }
 
@@ -71,6 +77,10 @@ export class Admission implements TransportHost {
 
   get relayed(): TransportHost['relayed'] {
     return this.deps.relayed;
+  }
+
+  onErased(listener: ErasedListener): void {
+    this.deps.erasures.listen(listener);
   }
 
   get nodes(): TransportHost['nodes'] {
@@ -122,10 +132,11 @@ export class Admission implements TransportHost {
     // Asked again: of connections that were admitted together, the last may be above a limit once it is authenticated.
     const refusal = this.judge(connection.handshake);
     this.deps.sessions.add(session);
+    this.deps.tracer?.opened(session.view, connection.handshake);
     this.deps.observer.onConnectionOpen?.(session.view);
     if (refusal === undefined) return session;
     const name = this.closeOf(refusal);
-    this.log(refusal, session.view.ip, CLOSE_CODES[name].code);
+    this.log(refusal, session.view.ip, CLOSE_CODES[name].code, session.view.about);
     session.close(name, refusal.retryAfterMs);
     return session;
   }
@@ -170,11 +181,12 @@ export class Admission implements TransportHost {
   }
 
   /** The names of these lines are few: a status, and a hint with fixed numbers. */
-  private log({ status, message, hint }: Refusal, ip: string, answer: number): void {
+  private log({ status, message, hint }: Refusal, ip: string, answer: number, about?: LogSubject): void {
     const more = hint === undefined ? '' : ` (${hint})`;
     this.deps.journal.warn(
       `refused ${status} ${hint}`,
       () => `A connection of address ${ip} was refused with ${answer}: ${message}${more}`,
+      about,
     );
   }
 

@@ -2,7 +2,7 @@ import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import type { HistoryResult, PresencePage, PublishResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { fromWireValue } from '../../protocol/wire-value.js';
-import type { ChannelMatch, ChannelRegistry } from '../channel/registry.js';
+import type { ChannelRegistry } from '../channel/registry.js';
 import { readHistory, type HistoryQuery } from '../commands/history.js';
 import type { Hub } from '../hub/hub.js';
 import { readMembers } from '../hub/member-pages.js';
@@ -11,11 +11,13 @@ import type { Erasures } from '../log/erasures.js';
 import { contentOf, fingerprintOf, metaOf, sizeOf } from '../log/event-content.js';
 import type { Broker, LogPolicy } from '../ports/broker.js';
 import type { EventDraft } from '../ports/channel-event.js';
+import type { ChannelDefinition } from '../ports/channel-definition.js';
 import type { Clock } from '../ports/clock.js';
 import type { Entropy } from '../ports/entropy.js';
 import { rejected } from '../ports/maybe-promise.js';
 import { RESERVED_EVENTS } from '../ports/erasure.js';
 import type { EngineSettings } from '../ports/settings.js';
+import type { EngineTracer } from '../ports/tracer.js';
 
 /** Optional fields of an application's publish. Without an `id` the event gets a new one, and is never a retry (G4). */
 export type ApplicationPublishOptions = Partial<
@@ -33,6 +35,8 @@ export interface ApplicationLogDeps {
   readonly entropy: Entropy;
   readonly erasures: Pick<Erasures, 'cleanse'>;
   readonly settings: Pick<EngineSettings, 'applicationName' | 'limits'>;
+  /** Absent where nothing is traced. */
+  readonly tracer?: EngineTracer | undefined;
 }
 
 /**
@@ -61,7 +65,13 @@ export class ApplicationLog {
     options: ApplicationPublishOptions = NO_OPTIONS,
   ): Promise<PublishResult> {
     try {
-      return this.append(channel, event, payload, options);
+      const { tracer } = this.deps;
+      const definition = this.definitionOf(channel);
+      if (tracer === undefined)
+        return this.append(definition, channel, event, payload, options, options.trace);
+      return tracer.publishing(definition.pattern, channel, options.trace, (trace) =>
+        this.append(definition, channel, event, payload, options, trace),
+      );
     } catch (error) {
       return rejected(error);
     }
@@ -70,7 +80,7 @@ export class ApplicationLog {
   /** Sends a message that is never stored to the subscribers of this moment. */
   async signal(channel: string, event: string, payload: unknown, user?: string): Promise<void> {
     const { channels, broker, settings } = this.deps;
-    resolve(channels, channel);
+    channels.require(channel);
     requireFree(event);
     const { value, json } = contentOf(payload);
     sizeOf({ event, user }, json, '', settings.limits.maxEventBytes);
@@ -80,7 +90,7 @@ export class ApplicationLog {
   /** Reads a page of the log. */
   async history(channel: string, query: HistoryQuery = {}): Promise<HistoryResult> {
     const { channels, broker, clock, settings, erasures } = this.deps;
-    resolve(channels, channel);
+    channels.require(channel);
     const { maxPageBytes } = settings.limits;
     const page = await readHistory(
       { log: broker.log, erasures },
@@ -96,7 +106,7 @@ export class ApplicationLog {
   /** Reads a page of the members. */
   async members(channel: string, page: { cursor?: string; limit?: number } = {}): Promise<PresencePage> {
     const { channels, broker, settings } = this.deps;
-    const { definition } = resolve(channels, channel);
+    const { definition } = channels.require(channel);
     if (definition.policy.presence === false)
       throw new RealtimeError(
         'bad_request',
@@ -112,14 +122,20 @@ export class ApplicationLog {
     return policy !== undefined && policy.presence !== false;
   }
 
+  private definitionOf(channel: string): ChannelDefinition {
+    const { channels, hub } = this.deps;
+    return (hub.find(channel) ?? channels.require(channel)).definition;
+  }
+
   private append(
+    { policy, pattern }: ChannelDefinition,
     channel: string,
     event: string,
     payload: unknown,
     options: ApplicationPublishOptions,
+    trace: string | undefined,
   ): Promise<PublishResult> {
-    const { channels, entropy, appends, hub, settings } = this.deps;
-    const { policy, pattern } = (hub.find(channel) ?? resolve(channels, channel)).definition;
+    const { entropy, appends, settings } = this.deps;
     const { log } = policy;
     const id = options.id ?? entropy.id();
     if (id.length < 1 || id.length > MAX_ID_LENGTH) {
@@ -138,7 +154,7 @@ export class ApplicationLog {
       user: options.user,
       key: options.key,
       ttl: options.ttl,
-      trace: options.trace,
+      trace,
       meta: meta.value as EventDraft['meta'],
     };
     const sent = meta.json === '' ? content.json : `[${content.json || 'null'},${meta.json}]`;
@@ -169,15 +185,5 @@ function requireFree(event: string): void {
   throw new RealtimeError(
     'bad_request',
     `The name of an event may not begin with "$", as ${JSON.stringify(event)} does: such events are the library's. Choose another name`,
-  );
-}
-
-/** @throws RealtimeError `unknown_channel`, which names the channel: the application gave it, and no client reads it. */
-function resolve(channels: ChannelRegistry, channel: string): ChannelMatch {
-  const match = channels.find(channel);
-  if (match !== undefined) return match;
-  throw new RealtimeError(
-    'unknown_channel',
-    `No @Channel matches ${JSON.stringify(channel)}. Check the name`,
   );
 }

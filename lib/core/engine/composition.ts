@@ -3,7 +3,6 @@ import { BanList } from '../access/ban-list.js';
 import { ChannelNames } from '../access/channel-names.js';
 import { RecentReauthorizations } from '../access/recent-reauthorizations.js';
 import { RecentLineages } from '../access/recent-lineages.js';
-import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
 import { Restrictions } from '../access/restrictions.js';
 import { SlowMode } from '../access/slow-mode.js';
@@ -15,9 +14,7 @@ import { Circuits } from '../access/circuits.js';
 import { ConnectRate } from '../access/connect-rate.js';
 import { NodeConnects } from '../access/node-connects.js';
 import { Verifications } from '../access/verifications.js';
-import { RetryQueue } from '../async/retry-queue.js';
 import { Stalls } from '../async/stalls.js';
-import { ThrottledLog } from '../async/throttled-log.js';
 import { TimerWheel } from '../async/timer-wheel.js';
 import { Turns } from '../async/turns.js';
 import { assertCapabilities } from '../channel/capabilities.js';
@@ -54,7 +51,7 @@ import { FlushScheduler } from '../outbox/flush-scheduler.js';
 import { ClientBytes } from '../outbox/client-bytes.js';
 import { OutboxQueue } from '../outbox/queue.js';
 import { OutboxBudget } from '../outbox/outbox-budget.js';
-import type { EngineOptions, EngineSettings } from '../ports/settings.js';
+import type { EngineOptions } from '../ports/settings.js';
 import { AnswerSizes } from '../session/answers.js';
 import { ConnectionListeners } from '../session/connection-listeners.js';
 import { SessionRegistry } from '../session/registry.js';
@@ -62,7 +59,6 @@ import { CommandWatch } from '../session/command-watch.js';
 import type { SessionDeps } from '../session/session.js';
 import { FrameReader } from '../session/frame-reader.js';
 import { RelayedAnswers } from '../session/relayed-answers.js';
-import { UnfinishedMessages } from '../session/unfinished-messages.js';
 import { AbuseBans } from './abuse-bans.js';
 import { WaitingBytes } from '../session/waiting-bytes.js';
 import { Admission } from './admission.js';
@@ -72,20 +68,27 @@ import { ClusterChannels } from './cluster/cluster-channels.js';
 import { ClusterReadings } from './cluster/cluster-readings.js';
 import { ClusterSessions } from './cluster/cluster-sessions.js';
 import { LocalChannels } from './cluster/local-channels.js';
+import { UsersOnline } from './cluster/online-users.js';
 import { LocalSessions } from './cluster/local-sessions.js';
 import { DetailsOfSessions } from './cluster/session-details.js';
 import { NodeQuestions } from './cluster/node-questions.js';
+import { PathCheck } from './cluster/path-check.js';
 import { UserConnections } from './cluster/user-connections.js';
 import { ControlApplier } from './control-applier.js';
 import { EraseApplier } from './erase-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
+import { granularityOf } from './granularity.js';
 import { inboundLimits } from './inbound-limits.js';
 import { keeperOwner } from './keeper-owner.js';
+import { NodeCounts } from './node-counts.js';
 import { NODES_CHANNEL } from './nodes-channel.js';
 import { nodeLinkOf } from './node-link.js';
-import { combineObservers } from './observers.js';
+import { enginePorts } from './engine-ports.js';
+import { overloadParts } from './overload/overload-parts.js';
+import { Rotation } from './rotation.js';
 import { RestrictionApplier } from './restriction-applier.js';
 import { spamGuardOf } from './spam-steps.js';
+import { unfinishedMessages } from './unfinished.js';
 import { unwritableLog } from './unwritable-log.js';
 import { userChannelDefinition } from './user-channel.js';
 
@@ -94,13 +97,10 @@ export type EngineParts = ReturnType<typeof composeEngine>;
 
 /** Builds the parts of an engine and ties the knots between them. Two engines share nothing. */
 export function composeEngine(options: EngineOptions) {
-  const { broker, settings, clock, entropy, logger, onConnect } = options;
+  const { broker } = options;
+  const { ports, journal, retries, holds } = enginePorts(options);
+  const { settings, clock, entropy, logger, observer, log, bus, tracer } = ports;
   const { limits } = settings;
-  const observer = combineObservers(options.observers ?? [], logger);
-  const { log, bus, presence: members } = broker;
-  const journal = new ThrottledLog(logger, clock);
-  const authenticator = new TimedVerifier(options.authenticator, clock, journal);
-  const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   assertCapabilities(options.channels, broker);
   const listeners = new ConnectionListeners(logger);
   const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs), NODES_CHANNEL];
@@ -109,11 +109,15 @@ export function composeEngine(options: EngineOptions) {
   const drain = new DrainSwitch();
   const stalls = new Stalls(clock);
   const wheel = new TimerWheel(clock, granularityOf(settings), stalls);
-  const retries = new RetryQueue(clock);
   const turns = new Turns(clock);
-  const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
-    logger.error('Flushing queues failed', error),
+  const scheduler = new FlushScheduler(
+    clock,
+    new FlushPace(settings.maxFlushDelayMs),
+    (error) => logger.error('Flushing queues failed', error),
+    tracer?.detached.bind(tracer),
   );
+  const shedding = overloadParts(options, { scheduler, turns, observer, journal });
+  const { overload } = shedding;
 
   const bans = new BanList();
   const addressBans = new BanList();
@@ -135,38 +139,34 @@ export function composeEngine(options: EngineOptions) {
   const allowances = new Allowances({ limitsForUser: options.limitsForUser, settings, journal });
   const connects = new ConnectRate(ports);
   const tickets = new TicketSigner(settings.ticketSecret);
-  const nodeConnects = new NodeConnects({ ...ports, tickets });
+  const nodeConnects = new NodeConnects({ ...ports, tickets, overload });
   const calls = new ApplicationCalls({
     ...ports,
     journal,
     sessions,
     circuits: new Circuits({ ...ports, journal }),
   });
-  const appends = new AppendQueue(ports, turns);
+  const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
+  const measured = new NodeCounts(observer, clock, () => hub, budget);
+  const appends = new AppendQueue(ports, turns, measured.onAppend);
   const presence = new PresenceTracker(ports);
   const queued = new ClientBytes();
   const retained = new ClientBytes();
-  const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
   const answers = new AnswerSizes({ settings, clock, notices: journal });
-  const planner = new SubscribePlanner(ports, calls, journal);
-  const pump = (subscription: Subscription): void => catchUp.pump(subscription);
-  const resetter: Resetter = new Resetter({
-    ...ports,
-    planner,
-    retries,
-    answers,
-    pump,
-  });
   const erasures = new Erasures(clock, journal);
+  const planner = new SubscribePlanner(ports, calls, journal, erasures);
+  const pump = (subscription: Subscription): void => catchUp.pump(subscription);
+  const resetter: Resetter = new Resetter({ ...ports, planner, retries, answers, pump });
   const { lingerMs, ringSize, ringBytes } = settings;
   const { maxServedChannels } = limits;
   const ringBudget = new RingBudget(settings.ringBytesPerNode);
-  const onUnwritable = unwritableLog(journal);
-  const rings = { ringSize, ringBytes, ringBudget };
+  const patternOf = (name: string): string | undefined => channels.find(name)?.definition.pattern;
+  const onUnwritable = unwritableLog(journal, patternOf);
+  const served = { ringSize, ringBytes, ringBudget, counts: measured.channels, sample: measured.sample };
   const hub: Hub = new Hub(
     {
       ...ports,
-      ...rings,
+      ...served,
       scheduler,
       retries,
       access,
@@ -175,6 +175,8 @@ export function composeEngine(options: EngineOptions) {
       onBehind: pump,
       erasures,
       onUnwritable,
+      ...shedding,
+      occupancy: holds,
     },
     keeperOwner(resetter),
   );
@@ -190,7 +192,8 @@ export function composeEngine(options: EngineOptions) {
         else resetter.reset(subscription);
       }),
     onFailed: (subscription, error) => {
-      logger.error(`Delivery failed on connection ${subscription.call.connection.id}`, error);
+      const { about } = subscription.call.connection;
+      logger.error(`Delivery failed on connection ${about.connection}`, error, about);
       subscription.outbox.fail();
     },
   });
@@ -265,6 +268,7 @@ export function composeEngine(options: EngineOptions) {
     },
     drain,
     clock,
+    overload,
   );
   const recentLineages = new RecentLineages(
     limits.maxRateBuckets,
@@ -290,6 +294,7 @@ export function composeEngine(options: EngineOptions) {
     verifications,
     calls,
     allowances,
+    overload,
   });
   const acts = { sessions, bans, addressBans, revocations, unsubscribe, clock };
   const controlApplier: ControlApplier = new ControlApplier({
@@ -300,20 +305,16 @@ export function composeEngine(options: EngineOptions) {
     eraser: new EraseApplier({ erasures, hub, catchUp, sessions, unsubscribe, clock }),
   });
 
-  const unfinished = new UnfinishedMessages(limits.maxUnfinishedBytes, (network) =>
-    journal.warn(
-      'unfinished_messages',
-      () =>
-        `A connection of address ${network} was closed with overloaded: clients have sent more of messages that do not end, or ` +
-        `before welcome, than limits.maxUnfinishedBytes allows (${limits.maxUnfinishedBytes} bytes)`,
-    ),
-  );
+  const unfinished = unfinishedMessages(limits, journal);
+  const waiting = new WaitingBytes(limits.maxWaitingCommandBytes);
+  const rotation = new Rotation({ ...ports, wheel, sessions, drain });
   const sessionDeps: SessionDeps = {
     ...ports,
+    rotation,
     watch:
       observer.onCommandStart === undefined && observer.onCommandEnd === undefined
         ? undefined
-        : new CommandWatch(observer, clock),
+        : new CommandWatch(observer, clock, patternOf, tracer),
     commands: {
       greet: (session, command) => hello.run(session, command),
       run: (session, command) => router.run(session, command),
@@ -329,6 +330,7 @@ export function composeEngine(options: EngineOptions) {
     wheel,
     answers,
     retained,
+    states: measured.states,
     sessions,
     listeners,
     banForAbuse: new AbuseBans({ applier: controlApplier, bus, clock, journal }).ban,
@@ -336,6 +338,8 @@ export function composeEngine(options: EngineOptions) {
     outboxes: {
       limits: settings.outbox,
       budget,
+      traffic: measured.traffic,
+      blocked: measured.blocked,
       queued,
       nothing: new OutboxQueue(budget),
       scheduler,
@@ -346,7 +350,7 @@ export function composeEngine(options: EngineOptions) {
     },
     turns,
     stalls,
-    waiting: new WaitingBytes(limits.maxWaitingCommandBytes),
+    waiting,
     frames: new FrameReader({ ...ports, wheel, turns, journal, unfinished }),
     ...inboundLimits(settings),
     journal,
@@ -355,7 +359,9 @@ export function composeEngine(options: EngineOptions) {
   return {
     observer,
     questions,
+    pathCheck: new PathCheck({ questions, clock, probe: (timeoutMs) => broker.probe(timeoutMs) }),
     clusterSessions: new ClusterSessions(questions, localSessions, entropy),
+    usersOnline: new UsersOnline(questions, sessions),
     clusterChannels: new ClusterChannels(questions, localChannels),
     busiestChannels: new BusiestOfCluster(questions, localChannels),
     sessionDetails: new DetailsOfSessions(questions, sessions, localSessions),
@@ -372,6 +378,7 @@ export function composeEngine(options: EngineOptions) {
       sessionDeps,
       unfinished,
       relayed: new RelayedAnswers({ limits: settings.outbox, budget, journal }),
+      erasures,
       drain,
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends, erasures }),
@@ -386,6 +393,7 @@ export function composeEngine(options: EngineOptions) {
     channels,
     sessions,
     hub,
+    holds,
     presence,
     catchUp,
     freshness,
@@ -393,17 +401,14 @@ export function composeEngine(options: EngineOptions) {
     scheduler,
     wheel,
     drain,
+    ...shedding,
+    rotation,
     listeners,
     queued,
     retained,
     budget,
     appends,
     ringBudget,
+    ...{ measured, recentPublishes, waiting, unfinished, turns, bans, addressBans, nodeConnects },
   };
-}
-
-/** Fine enough that no timer of a session is late by more than a twentieth of it. */
-function granularityOf({ heartbeat, helloTimeoutMs }: EngineSettings): number {
-  const shortest = Math.min(heartbeat.intervalMs, heartbeat.timeoutMs, helloTimeoutMs);
-  return Math.min(250, Math.max(5, Math.floor(shortest / 20)));
 }

@@ -13,7 +13,7 @@ export interface EraseApplierDeps {
   readonly hub: Hub;
   readonly catchUp: CatchUp;
   readonly sessions: { list(): readonly Session[] };
-  readonly unsubscribe: Pick<Unsubscribe, 'withdrawPages'>;
+  readonly unsubscribe: Pick<Unsubscribe, 'withdrawErased'>;
   readonly clock: Clock;
 }
 
@@ -46,8 +46,9 @@ export class EraseApplier {
     );
     // Who reads a log need not be subscribed to it.
     await inTurns(sessions.list(), clock, (session) => {
-      unsubscribe.withdrawPages(session, channel, reason);
+      unsubscribe.withdrawErased(session, channel, reason);
       session.connection.onErased?.(seqs);
     });
+    erasures.notify(seqs);
   }
 }

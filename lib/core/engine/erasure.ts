@@ -31,7 +31,7 @@ export interface EraseReceipt extends ControlReceipt {
 }
 
 export interface ErasureDeps {
-  readonly channels: Pick<ChannelRegistry, 'find'>;
+  readonly channels: Pick<ChannelRegistry, 'require'>;
   readonly log: BrokerLog;
   readonly appends: Pick<AppendQueue, 'append'>;
   readonly settings: Pick<EngineSettings, 'limits'>;
@@ -51,7 +51,7 @@ export class Erasure {
    * `unavailable` or `timeout` where a step failed: the error names the places that are to be erased once more.
    */
   async erase(channel: string, what: ErasedEvents, why: Why = {}): Promise<EraseReceipt> {
-    const definition = this.definitionOf(channel);
+    const { definition } = this.deps.channels.require(channel);
     const tip = await this.tipOf(channel);
     const seqs = 'user' in what ? await this.ofUser(channel, tip, what.user) : placesOf(what, tip, channel);
     const confirmed = new Set<string>();
@@ -118,13 +118,6 @@ export class Erasure {
   private stepOf(): number {
     const { maxEventBytes } = this.deps.settings.limits;
     return Math.max(1, Math.min(MAX_ERASED, Math.floor((maxEventBytes - NOTICE_BYTES) / SEQ_BYTES)));
-  }
-
-  private definitionOf(channel: string): ChannelDefinition {
-    const match = this.deps.channels.find(channel);
-    if (match !== undefined) return match.definition;
-    const message = `erase: no @Channel matches ${JSON.stringify(channel)}. Check the name`;
-    throw new RealtimeError('unknown_channel', message);
   }
 
   private async tipOf(channel: string): Promise<Position> {

@@ -1,5 +1,6 @@
 import type { Resetter } from '../commands/reset.js';
 import type { OrderKeeperEvents } from '../hub/order-keeper.js';
+import { plainGap } from '../outbox/entry.js';
 
 /** What happens to the subscriptions of a channel whose log has another epoch, or has lost a range. */
 export function keeperOwner(resetter: Resetter): OrderKeeperEvents {
@@ -16,7 +17,7 @@ export function keeperOwner(resetter: Resetter): OrderKeeperEvents {
       for (const subscription of channel.subscriptions) {
         if (!subscription.live || subscription.cursor >= to) continue;
         const first = Math.max(from, subscription.cursor + 1);
-        subscription.outbox.pushGap(subscription, first, to, 'expired', false);
+        subscription.outbox.pushGap(subscription, plainGap(first, to, 'expired', false, subscription.epoch));
         subscription.advance(to);
       }
     },

@@ -16,11 +16,17 @@ const METHODS: Readonly<Record<keyof Observer, true>> = {
   onSpam: true,
   onPublish: true,
   onDelivery: true,
+  onDeliveryEnd: true,
+  onPublishDelivered: true,
+  onSignal: true,
+  onSubscribe: true,
   onGap: true,
   onReplay: true,
   onHeal: true,
   onReset: true,
   onBrokerState: true,
+  onOverload: true,
+  onDrain: true,
   onAct: true,
 };
 

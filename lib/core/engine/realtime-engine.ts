@@ -1,5 +1,6 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { RestrictionFilter, RestrictionPage } from '../access/restrictions.js';
+import { withTimeout } from '../async/with-timeout.js';
 import { channelsIn, type ChannelSet } from '../channel/channel-set.js';
 import { VERSION } from '../ports/version.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
@@ -7,6 +8,7 @@ import type { ControlReceipt, DisconnectRecord, Why } from '../ports/control.js'
 import type { RealtimeIdentity } from '../ports/identity.js';
 import type { Restriction, RestrictionName } from '../ports/moderation.js';
 import type { AdministrativeAct } from '../ports/observer.js';
+import type { SheddingStep } from '../ports/overload.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
 import type { TransportHost } from '../ports/transport-host.js';
@@ -17,9 +19,15 @@ import type { ClusterReadings } from './cluster/cluster-readings.js';
 import { ClusterNodes } from './cluster/cluster-nodes.js';
 import type { ClusterSessions } from './cluster/cluster-sessions.js';
 import type { DetailsOfSessions } from './cluster/session-details.js';
+import type { PathReport } from './cluster/path-check.js';
+import type { UsersOnline } from './cluster/online-users.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { Erasure, type ErasedEvents, type EraseReceipt } from './erasure.js';
 import { drainSessions } from './drain.js';
+import { engineStats, type EngineStats } from './engine-stats.js';
+
+/** How long a node that stops waits until the broker has what becomes of its members, in milliseconds. */
+const HAND_OVER_MS = 2_000;
 
 /** One live connection of this node, as {@link RealtimeEngine.sessionsOf} lists it. */
 export interface LocalSession {
@@ -37,8 +45,12 @@ export interface EngineStatus {
   readonly started: boolean;
   readonly draining: boolean;
   readonly broker: 'up' | 'down';
+  /** Why it is down; `undefined` while it is up, or where the broker gives no reason. */
+  readonly brokerReason: string | undefined;
   /** Whether events of channels that are not public are withheld, as a revoke may not be known here yet (G11). */
   readonly withholding: boolean;
+  /** The last step that is taken against an overload (G33); `undefined` for none. */
+  readonly shedding: SheddingStep | undefined;
   readonly sessions: number;
   readonly channels: number;
 }
@@ -47,7 +59,7 @@ export interface EngineStatus {
  * One realtime server without its edges: sessions, logs and the hub between them. Transports bring sessions in, the
  * broker holds the logs, channel definitions bring the application's code. Engines share nothing.
  *
- * @throws RangeError from the constructor, for patterns that overlap or a channel that asks for more than the broker declares.
+ * @throws RangeError from the constructor, for patterns that overlap, or what asks for more than the broker declares.
  */
 export class RealtimeEngine {
   /** What transports are given. */
@@ -62,6 +74,7 @@ export class RealtimeEngine {
   private opened = false;
   private stopping: Promise<void> | undefined;
   private broker: BrokerState = 'up';
+  private brokerReason: string | undefined;
 
   constructor(private readonly options: EngineOptions) {
     this.parts = composeEngine(options);
@@ -82,7 +95,7 @@ export class RealtimeEngine {
   async start(): Promise<void> {
     const { hub, controlApplier, freshness, revocations, reauthorization, presence, admission, nodes } =
       this.parts;
-    const { slow, spam } = this.parts;
+    const { slow, spam, restrictions, catchUp } = this.parts;
     const listener: BrokerListener = {
       onEvents: (channel, events) => {
         slow.note(channel, events);
@@ -95,7 +108,11 @@ export class RealtimeEngine {
         return controlApplier.apply(message);
       },
       onControlCurrent: (forMs) => freshness.prove(forMs),
+      onRestrictions: (kept) => restrictions.liftOthers(kept),
       onControlLost: () => {
+        // What was erased by a record that is lost is not in the log any more.
+        hub.forgetEvents();
+        catchUp.forgetAll();
         // Whatever is under way may have been revoked.
         revocations.forget();
         return reauthorization.reauthorizeAll();
@@ -108,7 +125,9 @@ export class RealtimeEngine {
     await this.options.broker.start(listener, this.options.settings.nodeId);
     await this.parts.questions.start();
     if (this.stopping !== undefined) return;
+    this.parts.holds?.start();
     presence.start();
+    this.parts.watch?.start();
     admission.start();
   }
 
@@ -130,20 +149,32 @@ export class RealtimeEngine {
   }
 
   get status(): EngineStatus {
-    const { sessions, hub, freshness, drain, admission } = this.parts;
+    const { sessions, hub, freshness, drain, admission, overload } = this.parts;
     return {
       started: admission.isOpen,
       draining: drain.isDraining,
       broker: this.broker,
+      brokerReason: this.brokerReason,
       withholding: freshness.isStale,
+      shedding: overload.step,
       sessions: sessions.size,
       channels: hub.size,
     };
   }
 
+  /** What the node counts, at this moment. Costs a look at each count, whatever is connected. */
+  stats(): EngineStats {
+    return engineStats(this.parts, this.options, this.broker);
+  }
+
   /** Round trip of a probe through the normal publish path, in milliseconds (G20). */
   probe(timeoutMs: number): Promise<number> {
     return this.options.broker.probe(timeoutMs);
+  }
+
+  /** The same; where the probe does not return in time, with what other nodes say of theirs (G20). Never rejects. */
+  checkPath(timeoutMs: number): Promise<PathReport> {
+    return this.parts.pathCheck.run(timeoutMs);
   }
 
   /** Connections of a user on this node. */
@@ -167,6 +198,11 @@ export class RealtimeEngine {
   /** Finds sessions on all nodes. */
   get sessions(): Pick<ClusterSessions, 'list' | 'count'> {
     return this.parts.clusterSessions;
+  }
+
+  /** Finds out whether users have a session on any node. */
+  get usersOnline(): Pick<UsersOnline, 'find'> {
+    return this.parts.usersOnline;
   }
 
   /** Finds the channels that are served on any node. */
@@ -282,12 +318,14 @@ export class RealtimeEngine {
       'reason' in message && message.reason !== undefined ? `: ${JSON.stringify(message.reason)}` : '';
     // Quoted: a name with a line break must not forge a line of the log.
     this.options.logger.log(`${kind}${whom}${by}${why}`);
+    const { clock } = this.options;
+    const startedAt = clock.monotonic();
     const sent = this.options.broker.bus.control(message);
     const { observer } = this.parts;
     if (observer.onAct !== undefined) {
       sent.then(
-        (receipt) => observer.onAct?.(message, receipt),
-        (error: unknown) => observer.onAct?.(message, undefined, error),
+        (receipt) => observer.onAct?.(message, receipt, undefined, clock.monotonic() - startedAt),
+        (error: unknown) => observer.onAct?.(message, undefined, error, clock.monotonic() - startedAt),
       );
     }
     return sent;
@@ -296,11 +334,20 @@ export class RealtimeEngine {
   private onBrokerState(state: BrokerState, reason: string | undefined): void {
     if (state === this.broker) return;
     this.broker = state;
+    this.brokerReason = state === 'down' ? reason : undefined;
     this.parts.observer.onBrokerState?.(state, reason);
     if (state === 'down') this.options.logger.warn(`The broker is away: ${reason ?? 'it gives no reason'}`);
     else {
       this.options.logger.log('The broker is back');
       this.parts.retries.wake();
+    }
+  }
+
+  private async handOver(): Promise<void> {
+    try {
+      await withTimeout(this.parts.presence.settled(), HAND_OVER_MS, this.options.clock);
+    } catch {
+      // A broker that does not answer holds nobody up.
     }
   }
 
@@ -310,12 +357,18 @@ export class RealtimeEngine {
     this.beginDrain();
     for (const session of sessions.list()) session.close('drain');
     presence.stop();
+    this.parts.holds?.close();
     hub.close();
     retries.close();
     freshness.close();
     catchUp.close();
     verifications.close();
+    this.parts.watch?.close();
+    this.parts.rotation.close();
+    this.parts.lowPriority.close();
     wheel.stop();
+    // The other nodes have the members from here on; what does not get there ends with its lease.
+    await this.handOver();
     // While it can still be sent.
     if (this.opened) await questions.close();
     if (this.opened) await this.options.broker.close();

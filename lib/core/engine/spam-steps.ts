@@ -35,6 +35,7 @@ export class SpamSteps {
   readonly restrict = (step: Exclude<SpamStep, { step: 'warn' }>, session: Session, reason: string): void => {
     const { applier, bus, clock, observer } = this.deps;
     const record = recordOf(step, session, reason);
+    const startedAt = clock.monotonic();
     const applied = applier().apply(record);
     if (isPromise(applied)) applied.catch((error: unknown) => this.warn(error));
     const fullAt = this.rate.take(this.fullAt, 1, clock.monotonic());
@@ -46,10 +47,10 @@ export class SpamSteps {
         : bus.control(record);
     if (fullAt !== undefined) this.fullAt = fullAt;
     sent.then(
-      (receipt) => observer.onAct?.(record, receipt),
+      (receipt) => observer.onAct?.(record, receipt, undefined, clock.monotonic() - startedAt),
       (error: unknown) => {
         this.warn(error);
-        observer.onAct?.(record, undefined, error);
+        observer.onAct?.(record, undefined, error, clock.monotonic() - startedAt);
       },
     );
   };

@@ -3,6 +3,7 @@ import type { ReadResult } from '../ports/broker.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { Erasures } from '../log/erasures.js';
 import { PageCache } from '../log/page-cache.js';
+import { plainGap } from '../outbox/entry.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 import type { Turns } from '../async/turns.js';
 import { whenReady } from '../ports/maybe-promise.js';
@@ -48,6 +49,11 @@ export class CatchUp {
   /** Events of a channel were erased: pages that were read before are not used again. */
   forget(channel: string): void {
     this.pages.forgetChannel(channel);
+  }
+
+  /** The same of every channel. */
+  forgetAll(): void {
+    this.pages.clear();
   }
 
   /** Continues until the subscription is live or has ended. */
@@ -163,7 +169,7 @@ export class CatchUp {
     // `resumed` has its place behind `position.seq`, even when that event was trimmed.
     const { resumedAt = Infinity } = subscription;
     const last = resumedAt >= next ? Math.min(resumedAt, oldest - 1) : oldest - 1;
-    subscription.outbox.pushGap(subscription, next, last, 'expired', false);
+    subscription.outbox.pushGap(subscription, plainGap(next, last, 'expired', false, subscription.epoch));
     subscription.advance(last);
     this.announceResumed(subscription);
     this.skipTrimmed(subscription, oldest);
@@ -174,6 +180,7 @@ export class CatchUp {
     subscription.outbox.pushReplay(subscription, event);
     if (this.replays !== undefined) this.countReplayed(subscription, this.replays);
     subscription.advance(event.seq);
+    subscription.channel.replayed(subscription, event);
     this.announceResumed(subscription);
   }
 

@@ -123,6 +123,11 @@ export class Hub {
     return served.channel;
   }
 
+  /** Erasures may have been missed: what follows is read from the logs again (G29). */
+  forgetEvents(): void {
+    for (const { channel } of this.served.values()) channel.forgetEvents();
+  }
+
   onSignal(name: string, signal: SignalMessage): void {
     this.served.get(name)?.channel.signal(signal);
   }

@@ -10,6 +10,8 @@ export class PresenceTracker {
   /** The subscriptions that are members, often few of all. */
   private readonly members = new Set<Subscription>();
   private renewal: Scheduled | undefined;
+  /** What the broker has not answered. */
+  private readonly underWay = new Set<Promise<void>>();
 
   private readonly leaseMs: number;
 
@@ -49,6 +51,11 @@ export class PresenceTracker {
     this.logFailure(this.ports.members.leave(presence, graceMs));
   }
 
+  /** Resolves when the broker has answered all that it was told before. Never rejects. */
+  async settled(): Promise<void> {
+    await Promise.all(this.underWay);
+  }
+
   /** The first page of members. */
   page(channel: string): Promise<PresencePage> {
     const { members, settings } = this.ports;
@@ -57,8 +64,11 @@ export class PresenceTracker {
 
   private logFailure(work: Promise<void>): void {
     // No caller waits for the result: where a change is lost, the lease expires.
-    work.catch((error: unknown) =>
-      this.ports.logger.debug(`A presence change did not reach the broker: ${String(error)}`),
-    );
+    const done = work
+      .catch((error: unknown) =>
+        this.ports.logger.debug(`A presence change did not reach the broker: ${String(error)}`),
+      )
+      .finally(() => this.underWay.delete(done));
+    this.underWay.add(done);
   }
 }

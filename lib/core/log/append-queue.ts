@@ -3,6 +3,7 @@ import type { PublishResult } from '../../protocol/messages.js';
 import { spreadWait } from '../ports/entropy.js';
 import { rejected } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
+import type { OpenSpan } from '../ports/tracer.js';
 import type { Turns } from '../async/turns.js';
 import type { AppendOutcome, AppendRequest } from '../ports/broker.js';
 
@@ -14,6 +15,7 @@ interface Waiting {
   readonly pattern: string;
   readonly resolve: (result: PublishResult) => void;
   readonly reject: (error: RealtimeError) => void;
+  readonly span: OpenSpan | undefined;
 }
 
 /**
@@ -24,11 +26,21 @@ export class AppendQueue {
   private waiting: Waiting[] = [];
   /** Bytes that the broker has not answered. */
   private bytes = 0;
+  private readonly flush: () => void;
 
   constructor(
-    private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'entropy' | 'observer' | 'settings'>,
+    private readonly ports: Pick<
+      EnginePorts,
+      'log' | 'clock' | 'entropy' | 'observer' | 'settings' | 'tracer'
+    >,
     private readonly turns: Pick<Turns, 'afterwards'>,
-  ) {}
+    /** Called with each append of which somebody wants to know when it is delivered. */
+    private readonly onAppend?: (channel: string, id: string) => void,
+  ) {
+    const flush = (): void => this.sendWaiting();
+    // What is handed to the broker belongs to all who wait, not to the first of them.
+    this.flush = ports.tracer?.detached(flush) ?? flush;
+  }
 
   /** Bytes of events that the broker has not answered. */
   get pendingBytes(): number {
@@ -53,9 +65,11 @@ export class AppendQueue {
         ),
       );
     this.bytes += bytes;
+    this.onAppend?.(request.channel, request.event.id);
     return new Promise((resolve, reject) => {
       if (this.waiting.length === 0) this.turns.afterwards(this.flush);
-      this.waiting.push({ request, pattern, resolve, reject });
+      const span = this.ports.tracer?.appending(pattern);
+      this.waiting.push({ request, pattern, resolve, reject, span });
     });
   }
 
@@ -65,7 +79,7 @@ export class AppendQueue {
     return Array.isArray(outcomes) ? (outcomes as AppendOutcome[]) : [];
   }
 
-  private readonly flush = (): void => {
+  private sendWaiting(): void {
     const batch = this.waiting;
     this.waiting = [];
     const startedAt = this.ports.observer.onPublish === undefined ? 0 : this.ports.clock.monotonic();
@@ -79,19 +93,21 @@ export class AppendQueue {
         for (const waiting of batch) this.fail(waiting, reason, startedAt);
       },
     );
-  };
+  }
 
   private settle(waiting: Waiting, outcome: AppendOutcome | undefined, startedAt: number): void {
     if (outcome?.ok !== true) return this.fail(waiting, errorOf(outcome), startedAt);
     const { position, duplicate } = outcome;
     this.bytes -= waiting.request.bytes;
+    waiting.span?.end();
     waiting.resolve({ ...position, duplicate });
     const { observer, clock } = this.ports;
     observer.onPublish?.(waiting.pattern, duplicate ? 'duplicate' : 'ok', clock.monotonic() - startedAt);
   }
 
-  private fail({ reject, pattern, request }: Waiting, reason: RealtimeError, startedAt: number): void {
+  private fail({ reject, pattern, request, span }: Waiting, reason: RealtimeError, startedAt: number): void {
     this.bytes -= request.bytes;
+    span?.end(reason.code);
     reject(reason);
     const { observer, clock } = this.ports;
     observer.onPublish?.(pattern, reason.code, clock.monotonic() - startedAt);

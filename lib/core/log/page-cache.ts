@@ -98,7 +98,8 @@ export class PageCache {
     this.bytes -= page.bytes;
   }
 
-  private clear(): void {
+  /** Forgets everything that was read, and does not share what is being read. */
+  clear(): void {
     this.pages.clear();
     this.bytes = 0;
   }

@@ -66,9 +66,19 @@ export class RecentPublishes {
    */
   private younger = new Generation();
   private older = new Generation();
+  private retryCount = 0;
 
   /** @param maxBytes most bytes that are remembered; at least the newest half of them are, where no producer fills its share. Default 8 MiB. */
-  constructor(private readonly maxBytes = MAX_BYTES) {}
+  constructor(readonly maxBytes = MAX_BYTES) {}
+
+  /** Publishes that were found to be sent again. */
+  get retries(): number {
+    return this.retryCount;
+  }
+
+  noteRetry(): void {
+    this.retryCount++;
+  }
 
   /** Bytes that are remembered. */
   get bytes(): number {

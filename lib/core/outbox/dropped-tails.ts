@@ -1,4 +1,4 @@
-import type { Flow, GapEntry } from './entry.js';
+import { plainGap, type Flow, type GapEntry } from './entry.js';
 
 /** A range that was dropped behind everything that is queued. */
 export type DroppedRange = Pick<GapEntry, 'from' | 'to'>;
@@ -31,4 +31,9 @@ export class DroppedTails {
     this.ranges.delete(flow);
     return range;
   }
+}
+
+/** The announcement of such a range. */
+export function tailGap({ definition, epoch }: Flow, { from, to }: DroppedRange): GapEntry {
+  return plainGap(from, to, 'overflow', definition.policy.log.retain, epoch);
 }

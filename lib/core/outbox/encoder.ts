@@ -118,6 +118,15 @@ function toEnvelope(event: ChannelEvent): Envelope {
   };
 }
 
+/** A range of which only some events are sent, all of them in one batch (P25). */
+export interface ThinnedRange {
+  readonly from: number;
+  readonly to: number;
+  /** Events of it that are not sent. */
+  readonly count: number;
+  readonly recoverable: boolean;
+}
+
 /**
  * The events that a channel received in one turn. They are framed once per variant, and every session whose cursor is right
  * before them is given the same buffer (hot path 2).
@@ -126,13 +135,17 @@ export class EventBatch extends BytesByVariant {
   readonly first: number;
   readonly last: number;
 
-  /** @param events contiguous, in the order of the log, at least one. */
+  /**
+   * @param events in the order of the log, at least one; contiguous, but for what `gap` covers.
+   * @param gap what was left out of them, before the last one.
+   */
   constructor(
     readonly events: readonly ChannelEvent[],
     private readonly onUnwritable: OnUnwritable,
+    readonly gap?: ThinnedRange,
   ) {
     super();
-    this.first = (events[0] as ChannelEvent).seq;
+    this.first = Math.min((events[0] as ChannelEvent).seq, gap?.from ?? Infinity);
     this.last = (events[events.length - 1] as ChannelEvent).seq;
   }
 
@@ -145,13 +158,28 @@ export class EventBatch extends BytesByVariant {
   /** Apart from the look-up, where a closure would be allocated for every delivery. */
   private encode(variant: WireVariant): Buffer | undefined {
     const { events, onUnwritable } = this;
-    if (events.length === 1) return frameEvent(events[0] as ChannelEvent, variant, onUnwritable);
+    let { gap } = this;
+    if (events.length === 1 && gap === undefined)
+      return frameEvent(events[0] as ChannelEvent, variant, onUnwritable);
     const encoded: Buffer[] = [];
     for (const event of events) {
+      if (gap !== undefined && event.seq > gap.from) {
+        encoded.push(encodeEnvelope(announcementOf(event, gap), variant.codec));
+        gap = undefined;
+      }
       const bytes = encodeEvent(event, variant, onUnwritable);
       if (bytes === undefined) return undefined;
       encoded.push(bytes);
     }
     return variant.frame(encoded);
   }
+}
+
+function announcementOf({ channel, epoch }: ChannelEvent, { from, to, recoverable }: ThinnedRange): Envelope {
+  return {
+    type: 'gap',
+    channel,
+    epoch,
+    payload: { from, to, reason: 'conflated', partial: true, recoverable },
+  };
 }

@@ -36,6 +36,23 @@ export function plainGap(
   return { from, to, reason, partial: false, recoverable, epoch, dropped: to - from + 1 };
 }
 
+/** A range of which some events are sent. @param dropped how many are not. */
+export function partialGap(
+  from: number,
+  to: number,
+  recoverable: boolean,
+  epoch: string,
+  dropped: number,
+): GapEntry {
+  return { from, to, reason: 'conflated', partial: true, recoverable, epoch, dropped };
+}
+
+/**
+ * What an answer has that can be erased: a `copy` of events, or of the state, that can be asked for again; or the state that a
+ * subscription begins with (`start`).
+ */
+export type Holding = 'copy' | 'start';
+
 /** What a queued message holds. That of an event refers to it, so that an overflow policy can find and drop it. */
 export interface QueuedMessage {
   readonly bytes?: Buffer | undefined;
@@ -44,8 +61,8 @@ export interface QueuedMessage {
   readonly gap?: GapEntry | undefined;
   /** The command that this answers: an answer is never dropped without another in its place (P7). */
   readonly ref?: string | undefined;
-  /** Whether it is an answer with events of a log. */
-  readonly isPage?: boolean;
+  /** What it has that can be erased, other than an event in its place. */
+  readonly holds?: Holding | undefined;
   /** Whether it is dropped before any event is, and without an announcement. */
   readonly droppable?: boolean;
   /** Called when such a message is dropped after it was queued. */
@@ -62,7 +79,7 @@ export class QueueEntry {
   event: ChannelEvent | undefined;
   gap: GapEntry | undefined;
   readonly ref: string | undefined;
-  readonly isPage: boolean;
+  readonly holds: Holding | undefined;
   readonly droppable: boolean;
   readonly onDropped: ((flow: Flow) => void) | undefined;
   /** Whether it has left the queue: lists that still hold it skip it. */
@@ -72,13 +89,13 @@ export class QueueEntry {
   /** Whether a message that no gap may move across, e.g. `resumed`, is between it and the event before. */
   afterMarker = false;
 
-  constructor({ bytes, flow, event, gap, ref, isPage = false, droppable = false, onDropped }: QueuedMessage) {
+  constructor({ bytes, flow, event, gap, ref, holds, droppable = false, onDropped }: QueuedMessage) {
     this.bytes = bytes;
     this.flow = flow;
     this.event = event;
     this.gap = gap;
     this.ref = ref;
-    this.isPage = isPage;
+    this.holds = holds;
     this.droppable = droppable;
     this.onDropped = onDropped;
   }

@@ -35,6 +35,7 @@ export class FlushScheduler {
   private large: Flushable[] = [];
   private scheduled = false;
   private pause: Scheduled | undefined;
+  private readonly run: () => void;
   /** Decides whether batches go straight to the sockets, or wait for those of other channels. */
   readonly writes = new WriteCoalescer();
 
@@ -43,7 +44,11 @@ export class FlushScheduler {
     private readonly pace: FlushPace,
     /** Called with a failure: it neither keeps the others of the turn from being flushed, nor ends the process. */
     private readonly onError: (error: unknown) => void,
-  ) {}
+    /** Makes a task that belongs to no command, where commands are traced. */
+    detached: (task: () => void) => () => void = (task) => task,
+  ) {
+    this.run = detached(() => this.flushTurn());
+  }
 
   channel(channel: FlushableChannel): void {
     this.channels.push(channel);
@@ -70,7 +75,7 @@ export class FlushScheduler {
     setImmediate(this.run);
   }
 
-  private readonly run = (): void => {
+  private flushTurn(): void {
     this.scheduled = false;
     if (this.channels.length > 0 && this.pause === undefined) {
       const pauseMs = this.pace.pauseAt(this.clock.monotonic());
@@ -78,7 +83,7 @@ export class FlushScheduler {
       else this.wait(pauseMs);
     }
     this.flushSessions(SESSIONS_MS);
-  };
+  }
 
   private wait(pauseMs: number): void {
     const before = this.pendingCount();

@@ -1,22 +1,22 @@
 import type { Envelope } from '../../protocol/envelope.js';
-import type { GapReason, Position } from '../../protocol/position.js';
+import type { Position } from '../../protocol/position.js';
 import { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
 import { encodeEnvelope, type EventBatch } from './encoder.js';
-import { encodeEntry, entryOf } from './entry-bytes.js';
+import { entryOf, takeEntries } from './entry-bytes.js';
 import type { Flushable } from './flush-scheduler.js';
 import type { TurnClient } from '../async/turns.js';
 import type { Connection } from '../ports/connection.js';
-import { DroppedTails, type DroppedRange } from './dropped-tails.js';
-import { plainGap, type Flow, type QueueEntry, type QueuedMessage } from './entry.js';
+import { DroppedTails, tailGap, type DroppedRange } from './dropped-tails.js';
+import type { Flow, Holding, QueueEntry, QueuedMessage } from './entry.js';
 import { SHARE_BYTES, type BudgetedOutbox } from './outbox-budget.js';
 import type { OutboxSession, OutboxShared } from './outbox-shared.js';
 import { OutboxQueue } from './queue.js';
+import { callWhile } from './call-while.js';
+import type { TrafficCounts } from './traffic.js';
 
 export type { OutboxSession, OutboxShared } from './outbox-shared.js';
 
-/** Most bytes of one frame that the outbox assembles; the rest goes into the next. */
-const MAX_FRAME_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 /** Share of the limits below which a replay may add more. */
 const ROOM = 0.25;
@@ -36,6 +36,8 @@ const DROPPED_TAILS = 16;
  */
 export class Outbox implements Flushable, BudgetedOutbox {
   private busy = 0;
+  /** Of all connections like this one. */
+  readonly traffic: TrafficCounts;
   /** {@link TimerWheel.stamp} of the last frame. */
   sentStamp: number;
   private scheduled = false;
@@ -51,8 +53,6 @@ export class Outbox implements Flushable, BudgetedOutbox {
   private reportedBytes = 0;
   /** What was counted for the client last. */
   private chargedBytes = 0;
-  /** The frame that the socket holds back. */
-  private heldFrame: Buffer | undefined;
 
   constructor(
     readonly connection: Connection,
@@ -60,6 +60,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
     private readonly shared: OutboxShared,
   ) {
     this.sentStamp = shared.wheel.stamp;
+    this.traffic = shared.traffic.of(connection);
   }
 
   private get queue(): OutboxQueue {
@@ -162,10 +163,10 @@ export class Outbox implements Flushable, BudgetedOutbox {
   /**
    * The same for bytes that were encoded already.
    *
-   * @param isPage whether events of a log are in it.
+   * @param holds what they have that can be erased.
    * @returns `false` where there is no room for them; nothing was queued then.
    */
-  pushAnswer(bytes: Buffer, ref: string | undefined, flow: Flow | undefined, isPage = false): boolean {
+  pushAnswer(bytes: Buffer, ref: string | undefined, flow: Flow | undefined, holds?: Holding): boolean {
     if (this.isClosed || bytes.length === 0) return true;
     // Only what this client does not read counts: an idle connection takes it, whatever waits for others of the account.
     if (this.isFull(bytes.length)) {
@@ -175,14 +176,14 @@ export class Outbox implements Flushable, BudgetedOutbox {
     }
     // Before the message, which may be a `reset`: the gap belongs to the epoch before it.
     if (flow !== undefined) this.announceDroppedTail(flow);
-    this.append({ bytes, flow, ref, isPage });
+    this.append({ bytes, flow, ref, holds });
     return true;
   }
 
   /** Queues the `reset` of a subscription. Where the channel drops events, those of the log before make room for it. */
-  pushReset(bytes: Buffer, flow: Flow): void {
+  pushReset(bytes: Buffer, flow: Flow, hasState: boolean): void {
     const drops = flow.definition.policy.overflow !== 'disconnect';
-    while (!this.pushAnswer(bytes, undefined, flow))
+    while (!this.pushAnswer(bytes, undefined, flow, hasState ? 'start' : undefined))
       if (!drops || !this.queue.dropOldest(flow)) return this.session.close('slow_consumer');
   }
 
@@ -233,10 +234,11 @@ export class Outbox implements Flushable, BudgetedOutbox {
     if (!this.isClosed) this.append({ bytes: this.encode(envelope), flow });
   }
 
-  /** Queues the announcement of a range that is missing (P25). */
-  pushGap(flow: Flow, from: number, to: number, reason: GapReason, recoverable: boolean): void {
+  /** Queues the announcement of a range that is missing, or of a partial one, behind what was dropped before it (P25). */
+  pushGap(flow: Flow, gap: NonNullable<QueuedMessage['gap']>): void {
     if (this.isClosed) return;
-    this.append({ flow, gap: plainGap(from, to, reason, recoverable, flow.epoch) });
+    this.announceDroppedTail(flow);
+    this.append({ flow, gap });
   }
 
   /**
@@ -295,13 +297,18 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.report();
   }
 
+  /** Whether the state of a channel waits that a subscription begins with: it may have events that were erased. */
+  holdsStart(channel: string): boolean {
+    return this.queue.holdsStart(channel);
+  }
+
   /**
-   * Removes answers with events of a channel's log, some of which were erased.
+   * Removes answers with events of a channel's log, or with its state, some of which were erased.
    *
    * @returns the commands whose answers they were; the caller answers them with an error.
    */
-  withdrawPages(channel: string): readonly string[] {
-    const refs = this.queue.withdrawPages(channel);
+  withdrawCopies(channel: string): readonly string[] {
+    const refs = this.queue.withdrawCopies(channel);
     this.noteQueue();
     this.report();
     return refs;
@@ -339,7 +346,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
   /** The socket takes bytes again. */
   onDrain(): void {
     this.busy &= ~BLOCKED;
-    this.releaseFrame();
+    this.shared.blocked.free(this);
     this.flush();
   }
 
@@ -360,12 +367,12 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.roomWaiters = undefined;
     this.droppedTails = undefined;
     this.report();
-    if (this.heldFrame !== undefined) this.shared.budget.closes(this);
+    if (this.shared.blocked.has(this)) this.shared.budget.closes(this);
   }
 
   /** The socket is gone, and what it held. */
   gone(): void {
-    this.releaseFrame();
+    this.shared.blocked.free(this);
     this.shared.budget.gone(this);
   }
 
@@ -385,25 +392,19 @@ export class Outbox implements Flushable, BudgetedOutbox {
       this.control = undefined;
       this.countControl(-this.controlBytes);
       this.busy &= ~CONTROL;
-      this.takeData(envelopes);
+      takeEntries(this.queue, envelopes, this.connection.variant.codec, this.shared);
       this.noteQueue();
       if (envelopes.length === 0) continue;
       this.write(this.connection.frame?.(envelopes) ?? this.connection.variant.frame(envelopes));
     }
-    if (this.queue.isEmpty) this.announceDroppedTails();
+    if (this.queue.isEmpty) for (const flow of this.droppedTails?.flows ?? []) this.announceDroppedTail(flow);
     this.report();
     if (this.roomWaiters !== undefined && this.hasRoom && !this.isClosed) {
       const waiters = this.roomWaiters;
       this.roomWaiters = undefined;
-      let next = 0;
-      // The first may take all the room that there is: the others keep their place.
-      while (next < waiters.length && this.hasRoom && !this.isClosed) waiters[next++]?.();
-      if (next < waiters.length && !this.isClosed) this.keepWaiting(waiters.slice(next));
+      const left = callWhile(waiters, () => this.hasRoom && !this.isClosed);
+      if (left.length > 0 && !this.isClosed) this.roomWaiters = [...left, ...(this.roomWaiters ?? [])];
     }
-  }
-
-  private keepWaiting(first: (() => void)[]): void {
-    this.roomWaiters = [...first, ...(this.roomWaiters ?? [])];
   }
 
   private stage(frame: Buffer): void {
@@ -422,21 +423,6 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.write(frame);
   }
 
-  private takeData(into: Buffer[]): void {
-    let bytes = 0;
-    // Most answers ask for no time.
-    let now: number | undefined;
-    while (bytes < MAX_FRAME_BYTES) {
-      const entry = this.queue.shift();
-      if (entry === undefined) return;
-      if (entry.event !== undefined) now ??= this.shared.clock.monotonic();
-      const encoded = encodeEntry(entry, now ?? 0, this.connection.variant.codec, this.shared);
-      entry.release();
-      into.push(encoded);
-      bytes += encoded.length;
-    }
-  }
-
   private entryOf(flow: Flow, event: ChannelEvent): QueueEntry {
     return entryOf(flow, event, this.connection.variant, this.shared.onUnwritable);
   }
@@ -450,20 +436,15 @@ export class Outbox implements Flushable, BudgetedOutbox {
 
   private write(frame: Buffer): void {
     this.sentStamp = this.shared.wheel.stamp;
+    this.traffic.framesOut++;
+    this.traffic.bytesOut += frame.length;
     // A frame above the socket's high-water mark answers `false` even when the kernel took all of it.
     if (this.connection.write(frame) || this.connection.bufferedBytes === 0) return;
     this.busy |= BLOCKED;
-    this.releaseFrame();
     // Found by the object: one of its own is counted by itself, however many were given the same bytes.
-    this.heldFrame = this.connection.copiesFrames === true ? frame.subarray() : frame;
-    this.shared.budget.hold(this.heldFrame);
+    const held = this.connection.copiesFrames === true ? frame.subarray() : frame;
+    this.shared.blocked.block(this, held, this.shared.clock.monotonic());
     this.report();
-  }
-
-  private releaseFrame(): void {
-    if (this.heldFrame === undefined) return;
-    this.shared.budget.release(this.heldFrame);
-    this.heldFrame = undefined;
   }
 
   private countControl(bytes: number): void {
@@ -540,14 +521,9 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.schedule();
   }
 
-  private announceDroppedTails(): void {
-    for (const flow of this.droppedTails?.flows ?? []) this.announceDroppedTail(flow);
-  }
-
   private announceDroppedTail(flow: Flow): void {
     const dropped = this.forgetDroppedTail(flow);
-    if (dropped === undefined) return;
-    this.pushGap(flow, dropped.from, dropped.to, 'overflow', flow.definition.policy.log.retain);
+    if (dropped !== undefined) this.append({ flow, gap: tailGap(flow, dropped) });
   }
 
   private forgetDroppedTail(flow: Flow): DroppedRange | undefined {

@@ -163,11 +163,17 @@ export class OutboxQueue {
     this.held = { ...held, index: new FlowIndex(waiting) };
   }
 
-  /** Removes the answers with events of a channel's log. @returns the commands that they answered. */
-  withdrawPages(channel: string): readonly string[] {
-    const isPage = ({ isPage, flow }: QueueEntry): boolean => isPage && flow?.name === channel;
-    const held = this.held?.entries.toArray().filter(isPage) ?? [];
-    return this.takeOut(held, this.entries.toArray().filter(isPage));
+  /** Removes the answers with events of a channel's log, or with its state. @returns the commands that they answered. */
+  withdrawCopies(channel: string): readonly string[] {
+    const isCopy = ({ holds, flow }: QueueEntry): boolean => holds === 'copy' && flow?.name === channel;
+    const held = this.held?.entries.toArray().filter(isCopy) ?? [];
+    return this.takeOut(held, this.entries.toArray().filter(isCopy));
+  }
+
+  /** Whether the state of a channel is queued, or set aside, that a subscription begins with. */
+  holdsStart(channel: string): boolean {
+    const isStart = ({ holds, flow }: QueueEntry): boolean => holds === 'start' && flow?.name === channel;
+    return this.entries.toArray().some(isStart) || this.held?.entries.toArray().some(isStart) === true;
   }
 
   /** What is queued, or set aside, of flows that are not those of a subscription, each once. */

@@ -30,7 +30,8 @@ export interface AuditEntry {
   /**
    * What was done: `disconnect`, `revoke`, `reauthorize`, `ban`, `unban`, `mute`, `unmute`, `slow`, `end_slow`, `erase`; `warn`, `throttle` and
    * `abuse_close` for what the node did by itself; `authorize`, `connect` for what a client was refused, `refusals` for how many more
-   * were; `lost` for entries that a sink did not take; or a name of the application's own.
+   * were; `lost` for entries that a sink did not take; `publish`, `read_history` and `read_audit` of the admin API; or a name of the
+   * application's own.
    */
   readonly act: string;
   /** Who did it, as the application names people; `spam` or `abuse` where the node did it by itself. */

@@ -5,6 +5,8 @@ import type { ChannelEvent, EventDraft } from './channel-event.js';
 import type { ControlMessage, ControlReceipt } from './control.js';
 import type { EraseRequest } from './erasure.js';
 import type { MaybePromise } from './maybe-promise.js';
+import type { RestrictionName } from './moderation.js';
+import type { BrokerTransitions } from './transitions.js';
 
 /** How far an acknowledged event survives (G1). */
 export type Durability = 'process' | 'broker' | 'replicated';
@@ -249,6 +251,12 @@ export interface BrokerListener {
    */
   onControlLost(): MaybePromise<void>;
   /**
+   * Called before `onControlLost` where only records are lost, and not what the broker stores of them: all bans of users and
+   * restrictions that hold. What else the node has of them was lifted by a record that it missed. Optional: without it that stays
+   * in force on this node.
+   */
+  onRestrictions?(kept: readonly RestrictionName[]): void;
+  /**
    * Called with bytes that a node sent to this one ({@link BrokerBus.send}), which are the listener's own. Optional: without it
    * they are dropped.
    *
@@ -263,6 +271,14 @@ export interface BrokerListener {
    * The broker bounds how often it calls this, and names nothing that only a client chose. Optional: without it nothing is said.
    */
   onWarning?(message: string): void;
+}
+
+/** A setting of a broker's storage that weakens what it promises. */
+export interface StorageWeakness {
+  /** What is weak, and what it costs: a sentence. */
+  readonly problem: string;
+  /** What to set instead: a sentence. */
+  readonly remedy: string;
 }
 
 /**
@@ -284,6 +300,8 @@ export interface Broker {
   readonly presence: BrokerPresence;
   /** Control records, and messages between nodes. */
   readonly bus: BrokerBus;
+  /** Transitions over the whole cluster, which channels are held, and which members. Optional. */
+  readonly transitions?: BrokerTransitions;
   /**
    * Resolves once the broker was reached. Before that the listener is notified of `up`, and of the bans that hold, also those
    * for abuse, as records of `control`: they may be older than this node.
@@ -293,6 +311,12 @@ export interface Broker {
   start(listener: BrokerListener, nodeId?: string): Promise<void>;
   /** Publishes through the normal path and waits until it came back (G20). Resolves to the round trip in milliseconds. */
   probe(timeoutMs: number): Promise<number>;
+  /**
+   * Looks at the storage without starting, at any time: connects by itself, asks for the settings that weaken what the broker promises,
+   * and disconnects; other nodes do not see it. For the doctor, which calls it and no other method. Rejects, with the remedy in the
+   * message, where `start` would, and within `timeoutMs`. Optional: without it nothing outside of this process is asked.
+   */
+  inspect?(timeoutMs: number): Promise<readonly StorageWeakness[]>;
   /** Flushes what was accepted, then releases every resource. Idempotent; never rejects. */
   close(): Promise<void>;
 }

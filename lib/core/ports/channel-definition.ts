@@ -7,6 +7,9 @@ import type { RealtimeIdentity } from './identity.js';
 /** What happens when a connection's outbound queue is full (G13). */
 export type OverflowPolicy = 'disconnect' | 'drop-oldest' | 'drop-newest' | 'conflate';
 
+/** Whether an overloaded node may thin out the events of a channel (G33). */
+export type ChannelPriority = 'normal' | 'low';
+
 /** What a client does with a channel, as authorizations name it. */
 export type ChannelAction = 'subscribe' | 'publish' | 'signal' | 'request' | 'history' | 'presence';
 
@@ -27,6 +30,8 @@ export interface ChannelPolicy {
   readonly replayLimit: number;
   readonly presence: PresencePolicy | false;
   readonly overflow: OverflowPolicy;
+  /** Whether an overloaded node thins out its events (G33). Default: `normal`. */
+  readonly priority?: ChannelPriority;
   /** As {@link EngineSettings.recheckMs}, for this channel. */
   readonly recheckMs?: number;
 }

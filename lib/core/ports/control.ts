@@ -130,6 +130,9 @@ export type LiftRecord = { readonly kind: 'lift' } & RestrictionName & {
 /** The record of a ban. */
 export type BanRecord = Extract<ControlMessage, { kind: 'ban' }>;
 
+/** The end of a {@link BanRecord}. */
+export type UnbanRecord = Extract<ControlMessage, { kind: 'unban' }>;
+
 /** The record of events that were erased. */
 export type EraseRecord = Extract<ControlMessage, { kind: 'erase' }>;
 

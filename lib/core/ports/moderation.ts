@@ -38,6 +38,8 @@ export type RestrictionName = Pick<Restriction, 'act' | 'whom' | 'channel'>;
 
 /** Most restrictions that are kept, in a broker and on a node. Above it, those that end first are dropped. */
 export const MAX_RESTRICTIONS = 100_000;
+/** Most bytes that they take there. */
+export const MAX_RESTRICTION_BYTES = 64 * 1024 * 1024;
 
 /**
  * Equal for restrictions of which the later takes the place of the earlier. Names of parameters do not count: `rooms.:room` has the

@@ -1,10 +1,11 @@
 import type { CloseName } from '../../protocol/close-codes.js';
 import type { ClientCommand } from '../../protocol/commands.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
-import type { GapReason, Recovery } from '../../protocol/position.js';
+import type { GapReason, LostReason, Recovery, TruncationCause } from '../../protocol/position.js';
 import type { BrokerState } from './broker.js';
-import type { ChannelAction, HandlerCall } from './channel-definition.js';
+import type { ChannelAction, HandlerCall, OverflowPolicy } from './channel-definition.js';
 import type { ControlMessage, ControlReceipt } from './control.js';
+import type { SheddingStep } from './overload.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 import type { ObservedSpam } from './spam.js';
 import type { Refusal } from './transport-host.js';
@@ -23,8 +24,12 @@ export interface ObservedCommand {
   readonly id: string;
   /** Name of the channel, where the command has one. */
   readonly channel: string | undefined;
+  /** Pattern of the channel's definition; `undefined` without a channel, and for a name that no `@Channel` matches. */
+  readonly pattern: string | undefined;
   /** Name of the event of a `publish`, `signal` or `request`. */
   readonly event: string | undefined;
+  /** W3C `traceparent` as the client sent it: any text of at most 256 characters. */
+  readonly trace: string | undefined;
 }
 
 /** An act of the application against a user: a control record. */
@@ -59,8 +64,11 @@ export interface ObservedCircuit {
 export interface Observer {
   /** A transport opened a connection; its `hello` has yet to come. */
   onConnectionOpen?(connection: RealtimeConnection): void;
-  /** The connection ended, once for each `onConnectionOpen`. `code` is the close code, 1006 when there was none. */
-  onConnectionClose?(connection: RealtimeConnection, code: number): void;
+  /**
+   * The connection ended, once for each `onConnectionOpen`. `code` is the close code, 1006 when there was none. `by` is who ended it:
+   * a code of the client is any that it likes.
+   */
+  onConnectionClose?(connection: RealtimeConnection, code: number, by: 'node' | 'client'): void;
   /**
    * A client was refused: before a connection opened, with the error code or else the HTTP status of the answer, or at `hello`,
    * with the name of the close code. `request`: a request of a session over HTTP that is open, or was, a body or a poll, with the
@@ -101,8 +109,22 @@ export interface Observer {
   onPublish?(pattern: string, outcome: Outcome | 'duplicate', durationMs: number): void;
   /** The events of one turn were handed to the sessions that are live on a channel; `sessions` is how many there were. */
   onDelivery?(pattern: string, events: number, sessions: number): void;
-  /** A subscriber is sent the announcement that `events` events do not reach it. */
-  onGap?(pattern: string, reason: GapReason, events: number): void;
+  /**
+   * The same batch, once it was handed over: `waitedMs` is the time since the first of its events came from the broker, with the
+   * hand-over itself.
+   */
+  onDeliveryEnd?(pattern: string, waitedMs: number): void;
+  /**
+   * A publish of this node was handed to the sockets of this node, `durationMs` after it was appended. A sample: while one is under
+   * way no other one is timed.
+   */
+  onPublishDelivered?(pattern: string, durationMs: number): void;
+  /** A signal was handed to `sessions` subscribers; for `dropped` more there was no room. */
+  onSignal?(pattern: string, sessions: number, dropped: number): void;
+  /** A subscribe was answered with this recovery, and why it is not complete (P11). */
+  onSubscribe?(pattern: string, recovery: Recovery, why: LostReason | TruncationCause | undefined): void;
+  /** A subscriber is sent the announcement that `events` events do not reach it; `policy` is what the channel does when it is full. */
+  onGap?(pattern: string, reason: GapReason, events: number, policy: OverflowPolicy): void;
   /** A subscriber that was behind is live, after it was sent `events` events from the log. */
   onReplay?(pattern: string, events: number, durationMs: number): void;
   /** A channel was compared with its log, as events were missing or of another epoch; `events` were read. */
@@ -112,8 +134,20 @@ export interface Observer {
   /** The broker can be reached again, or no longer. */
   onBrokerState?(state: BrokerState, reason: string | undefined): void;
   /**
-   * An administrative act, or a step against abuse. `receipt` names the nodes that applied it, of a step against abuse this node:
-   * the others are notified of a ban and not waited for. `undefined` when the broker rejected the record with `error`.
+   * This node is overloaded and takes a step (`on`), or undoes it (G33). `reason` is the load in words: event loop, memory, queue.
    */
-  onAct?(act: AdministrativeAct | AbuseAct, receipt: ControlReceipt | undefined, error?: unknown): void;
+  onOverload?(step: SheddingStep, on: boolean, reason: string): void;
+  /** A drain begins, continues (once in 2 s) or ends: so many of `total` connections are left (G18). */
+  onDrain?(left: number, total: number): void;
+  /**
+   * An administrative act, or a step against abuse. `receipt` names the nodes that applied it, of a step against abuse this node:
+   * the others are notified of a ban and not waited for. `undefined` when the broker rejected the record with `error`. `durationMs` is
+   * the time until then: until all nodes had applied the act, or were not waited for any longer.
+   */
+  onAct?(
+    act: AdministrativeAct | AbuseAct,
+    receipt: ControlReceipt | undefined,
+    error: unknown,
+    durationMs: number,
+  ): void;
 }

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Handshake } from './connection.js';
+import type { LogSubject } from './logger.js';
 import { copyIdentity, type RealtimeIdentity } from './identity.js';
 
 const NOT_READ = Symbol('not read');
@@ -7,6 +8,10 @@ const NOT_READ = Symbol('not read');
 /** The session of a connection, as far as the application reaches it. */
 interface ConnectionSession {
   readonly user?: RealtimeIdentity | undefined;
+  /** Id of the user as it was verified. */
+  readonly userId?: string | undefined;
+  /** Names the session through all its connections; `''` before `welcome`. */
+  readonly lineage?: string;
   close(name: 'kicked'): void;
 }
 
@@ -97,6 +102,16 @@ export class RealtimeConnection {
   /** Ends the connection with 4811 `kicked`. */
   disconnect(): void {
     this.#session.close('kicked');
+  }
+
+  /** @internal What a line of the log says of the connection that it is about. */
+  get about(): LogSubject {
+    const { userId, lineage = '' } = this.#session;
+    return {
+      connection: this.id,
+      ...(lineage === '' ? {} : { session: lineage }),
+      ...(userId === undefined ? {} : { user: userId }),
+    };
   }
 
   /** @internal The user was verified, or verified again. */

@@ -78,6 +78,7 @@ export const ENGINE_TABLE = {
   helloTimeout: duration(10_000, { min: 100 }),
   handlerTimeout: duration(10_000, { min: 1 }),
   recheck: duration(0),
+  maxConnectionAge: duration(0, { max: 7 * 24 * 3_600_000 }),
   heartbeat: { interval: duration(25_000, { min: 1_000 }), timeout: duration(10_000, { min: 100 }) },
   retry: {
     base: duration(500, { min: 1 }),

@@ -9,7 +9,9 @@ import type { MaybePromise } from './maybe-promise.js';
 import type { Observer } from './observer.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 import type { Authenticator, RealtimeIdentity, Verifier } from './identity.js';
+import type { ProcessSampler, SheddingPolicy } from './overload.js';
 import type { SpamPolicy } from './spam.js';
+import type { EngineTracer } from './tracer.js';
 import type { LimitsForUser } from './user-limits.js';
 
 /** Whether the newest connection of a user who has as many as may be is refused, or the oldest ends (4812). */
@@ -160,6 +162,8 @@ export interface EngineSettings {
   readonly handlerTimeoutMs: number;
   /** Longest time after which the authorization of a subscription is asked again; 0 for never. */
   readonly recheckMs: number;
+  /** Age at which a connection is asked to come back, up to a fifth earlier; 0 for never. */
+  readonly maxConnectionAgeMs: number;
   /** Whether a client without credentials may connect; it then has no user. */
   readonly anonymous: boolean;
   /** How long before a token's expiry `auth_required` is sent (G12). */
@@ -192,10 +196,20 @@ export interface EnginePorts extends Pick<
   readonly members: BrokerPresence;
   /** All observers in one. A method that none has is `undefined`. */
   readonly observer: Observer;
+  /** Absent where nothing is traced. */
+  readonly tracer?: EngineTracer | undefined;
 }
 
 /** Whether slow mode and the protection against spam leave a user alone in a channel. */
 export type IsExempt = (user: RealtimeIdentity, channel: string) => boolean;
+
+/** Of which channels the broker records when they get subscribers and members over the whole cluster, and when they lose them. */
+export interface HoldsPolicy {
+  /** Names and patterns, as in `@Channel`. */
+  readonly channels: readonly string[];
+  /** How long a channel stays held after its last subscriber on this node, in milliseconds. */
+  readonly vacatedAfterMs: number;
+}
 
 /** Everything an engine needs. */
 export interface EngineOptions {
@@ -216,6 +230,12 @@ export interface EngineOptions {
   readonly isExempt?: IsExempt | undefined;
   /** What is done against spam. Default: nothing, which costs nothing. */
   readonly spam?: SpamPolicy | undefined;
-  /** Metrics, tracing, an audit. Default: none, which costs nothing. */
+  /** When this node gives up what it can spare (G33). Default: never. */
+  readonly shedding?: { readonly policy: SheddingPolicy; readonly sampler: ProcessSampler } | undefined;
+  /** For hooks; needs a broker with `transitions`. Default: nothing is held, which costs nothing. */
+  readonly holds?: HoldsPolicy | undefined;
+  /** Metrics, an audit. Default: none, which costs nothing. */
   readonly observers?: readonly Observer[];
+  /** Traces what happens. Default: nothing, which costs nothing. */
+  readonly tracer?: EngineTracer | undefined;
 }

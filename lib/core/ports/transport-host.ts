@@ -91,6 +91,11 @@ export interface TransportHost {
   onRefused(refusal: Refusal, ip: string): void;
   /** Notifies the host of a request of an open session that was refused, with this HTTP status. @param ip address of the client. */
   onRequestRefused(status: number, ip: string): void;
+  /**
+   * Calls back when events were erased, with their places in the log of one channel, after {@link Connection.onErased} of each
+   * connection: what a transport keeps beside them must not be sent where it may have one of them. It must not call the host back.
+   */
+  onErased(listener: (seqs: readonly number[]) => void): void;
   /** Makes the session of a connection. The transport may hand in frames at once. */
   open(connection: Connection, opening: Opening): ConnectionHandler;
   /** The way to the other nodes, for requests of connections that they hold; `undefined` where the broker knows none. */

@@ -5,17 +5,17 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import type { Clock } from '../ports/clock.js';
 import type { Entropy } from '../ports/entropy.js';
-import type { EngineLogger } from '../ports/logger.js';
+import type { EngineLogger, LogSubject } from '../ports/logger.js';
 
 /** What a client may learn of an error (G25): unless it is a `RealtimeError`, only the id under which it is logged. */
 export function toClientError(
   error: unknown,
-  connectionId: string,
+  about: LogSubject,
   { entropy, logger }: { readonly entropy: Entropy; readonly logger: EngineLogger },
 ): RealtimeError {
   if (error instanceof RealtimeError) return error;
   const id = entropy.id();
-  logger.error(`Error ${id} on connection ${connectionId}`, error);
+  logger.error(`Error ${id} on connection ${about.connection}`, error, about);
   return new RealtimeError('internal', `Internal error ${id}`, { cause: error });
 }
 

@@ -175,9 +175,12 @@ export class CommandFlow implements BacklogSession {
     }
     // A fraction would be an object of its own, which an idle session keeps.
     this.receivedAt = Math.floor(receivedAt);
-    watch?.start(session.view, command);
+    const observed = watch?.start(session.view, command);
     try {
-      const work = session.execute(command);
+      const work =
+        watch === undefined
+          ? session.execute(command)
+          : watch.within(observed, () => session.execute(command));
       if (isPromise(work)) {
         waiting.hold(this.client, held - holds);
         return this.track(work, ref, held);

@@ -47,22 +47,24 @@ class Guarded {
     name: Name,
     ...details: Parameters<ConnectionListener[Name]>
   ): void {
+    const [connection] = details;
     try {
       const method = this.listener[name] as (...given: unknown[]) => unknown;
       const result = method.apply(this.listener, details);
       // A method may be `async`, and what it rejects with would end the process.
-      if (isPromise(result)) result.then(undefined, (error: unknown) => this.report(name, error));
+      if (isPromise(result)) result.then(undefined, (error: unknown) => this.report(name, error, connection));
     } catch (error) {
-      this.report(name, error);
+      this.report(name, error, connection);
     }
   }
 
-  private report(name: string, error: unknown): void {
+  private report(name: string, error: unknown, { about }: RealtimeConnection): void {
     if (this.failed.has(name)) return;
     this.failed.add(name);
     this.logger.error(
       `${name}() of a connection listener failed; further failures of it are not logged`,
       error,
+      about,
     );
   }
 }

@@ -2,6 +2,7 @@ import { decodeFrame, type Encoded } from '../../protocol/codecs/codec.js';
 import { validateCommand, type CommandValidation } from '../../protocol/validation/validate-command.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
 import type { TimerWheel } from '../async/timer-wheel.js';
+import type { TrafficCounts } from '../outbox/traffic.js';
 import type { Turns } from '../async/turns.js';
 import type { Clock } from '../ports/clock.js';
 import type { Connection } from '../ports/connection.js';
@@ -47,6 +48,7 @@ export interface FrameSession extends LimitedSession, UnfinishedSender {
   /** Whether `hello` has yet to come. */
   readonly awaitsHello: boolean;
   readonly connection: Pick<Connection, 'variant'>;
+  readonly outbox: { readonly traffic: Pick<TrafficCounts, 'framesIn' | 'bytesIn'> };
   readonly reading: Pick<ReadingPause, 'throttle' | 'hold' | 'endHold' | 'holdWithin' | 'endHoldWithin'>;
   readonly inbound: InboundLimiter;
   readonly flow: Pick<CommandFlow, 'take'>;
@@ -66,6 +68,9 @@ export class FrameReader {
   read(session: FrameSession, frame: Encoded, size: number | undefined): void {
     const { limits } = this.deps.settings;
     const bytes = size ?? (typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length);
+    const { traffic } = session.outbox;
+    traffic.framesIn++;
+    traffic.bytesIn += bytes;
     // For a client that is not known yet the node parses one message, and no more.
     const max = session.awaitsHello ? limits.maxMessageBytes : limits.maxFrameBytes;
     if (bytes > max) return session.close('message_too_large');
@@ -284,6 +289,7 @@ export class FrameReader {
       () =>
         `A connection of ${session.client} was closed with overloaded: a frame has waited ` +
         `${settings.handlerTimeoutMs} ms (handlerTimeout) to be parsed. Others, or other clients of its address, send more than this node has time for`,
+      session.view.about,
     );
     session.close('overloaded', RETRY_AFTER_MS);
   }

@@ -334,6 +334,7 @@ export class InboundLimiter {
       () =>
         `A connection of ${whom} was closed with rate_abuse: it ignored the limits again and again` +
         (banMs > 0 ? `; their other connections end, and new ones are refused for ${banMs} ms` : ''),
+      session.view.about,
     );
     this.notify({ kind: 'close', connection: session.view, banMs });
     session.close('rate_abuse', banMs);
@@ -362,7 +363,7 @@ export class InboundLimiter {
   }
 
   private notify(act: AbuseAct): void {
-    this.deps.observer.onAct?.(act, { confirmed: [this.deps.settings.nodeId], missing: [] });
+    this.deps.observer.onAct?.(act, { confirmed: [this.deps.settings.nodeId], missing: [] }, undefined, 0);
   }
 }
 

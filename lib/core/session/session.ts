@@ -7,7 +7,7 @@ import type { CommandValidation } from '../../protocol/validation/validate-comma
 import { NO_ALLOWANCE, type Allowance } from '../access/allowances.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import { Outbox, type OutboxSession, type OutboxShared } from '../outbox/outbox.js';
-import type { Flow } from '../outbox/entry.js';
+import type { Flow, Holding } from '../outbox/entry.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import {
   ACCEPTED,
@@ -36,6 +36,7 @@ import { requireRetainable, type RetainedMemoryDeps } from './memory.js';
 import { PublishLanes } from './publish-lanes.js';
 import { ReadingPause } from './reading-pause.js';
 import { TokenWatch, type TokenSession } from './token-watch.js';
+import type { SessionState, SessionStates } from './session-states.js';
 import type { Standing } from './standing.js';
 import type { UnparsedFrames } from './unparsed-frames.js';
 
@@ -68,13 +69,16 @@ export interface SessionDeps extends InboundDeps, CommandFlowDeps, Pick<Retained
   readonly outboxes: OutboxShared;
   readonly answers: AnswerSizes;
   readonly frames: FrameReader;
+  readonly states: Pick<SessionStates, 'move'>;
   readonly sessions: { remove(session: Session): void };
+  readonly rotation: {
+    begin(session: Session): Scheduled | undefined;
+    end(session: Session): void;
+  };
   readonly listeners: ConnectionListener;
   /** Called before queued bytes are written: a proof of the revokes that has expired must be noticed first (G11). */
   readonly beforeWrite: () => void;
 }
-
-type State = 'hello' | 'authenticating' | 'live' | 'closed';
 
 /**
  * One client: who it is, what it may do, how much it can take. A state machine from `hello` over `live` to closed;
@@ -105,7 +109,7 @@ export class Session
   unparsed: UnparsedFrames | undefined;
   /** Where the limit of connections of its user has it; `undefined` where nothing was asked. */
   standing: Standing | undefined;
-  private state: State = 'hello';
+  private state: SessionState = 'hello';
   private identity: RealtimeIdentity | undefined;
   private verifiedId: string | undefined;
   /** What came with the handshake, until it is verified: an idle session keeps no more than it must. */
@@ -121,7 +125,8 @@ export class Session
   /** Bytes that the node keeps for it for as long as it lives. */
   private retained = 0;
   private closeCode: number | undefined;
-  private helloTimer: Scheduled | undefined;
+  /** Until `welcome` that of `hello`, then that of its age, where connections have a longest one. */
+  private lifeTimer: Scheduled | undefined;
   private publishLanes: PublishLanes | undefined;
 
   constructor(
@@ -136,12 +141,15 @@ export class Session
     this.network = connection.handshake.network;
     this.view = new RealtimeConnection(this.id, connection.handshake, this);
     this.outbox = new Outbox(connection, this, outboxes);
+    this.outbox.traffic.opened++;
+    this.outbox.traffic.open++;
+    deps.states.move(undefined, 'hello');
     this.inbound = new InboundLimiter(deps);
     this.reading = new ReadingPause(connection, deps);
     this.flow = new CommandFlow(deps, this, this.inbound);
     this.tokenWatch = new TokenWatch(deps, this);
     this.heartbeat = new Heartbeat(wheel, settings.heartbeat, this);
-    this.helloTimer = wheel.schedule(settings.helloTimeoutMs, this);
+    this.lifeTimer = wheel.schedule(settings.helloTimeoutMs, this);
   }
 
   /** Who the client was verified to be; `undefined` for an anonymous one. */
@@ -295,17 +303,23 @@ export class Session
 
   /** Ends the session on this side, whichever side closed. */
   onClose(code: number): void {
-    if (!this.isClosed) this.end(code);
+    if (!this.isClosed) this.end(code, 'client');
     this.outbox.gone();
   }
 
-  private end(code: number): void {
+  private enter(state: SessionState): void {
+    this.deps.states.move(this.state, state);
+    this.state = state;
+  }
+
+  private end(code: number, by: 'node' | 'client'): void {
     const wasLive = this.isLive;
     // What is given back later was given back here.
     this.retain(-this.retained);
-    this.state = 'closed';
+    this.enter('closed');
+    this.outbox.traffic.open--;
     this.closeCode = code;
-    this.helloTimer?.cancel();
+    this.lifeTimer?.cancel();
     this.heartbeat.stop();
     this.tokenWatch.stop();
     this.reading.stop();
@@ -316,7 +330,7 @@ export class Session
     this.deps.sessions.remove(this);
     this.deps.commands.leave(this, code);
     this.deps.watch?.closed(this.view);
-    this.deps.observer.onConnectionClose?.(this.view, code);
+    this.deps.observer.onConnectionClose?.(this.view, code, by);
     if (wasLive) this.deps.listeners.closed(this.view, code);
   }
 
@@ -326,9 +340,10 @@ export class Session
     this.outbox.pushControl({ type: 'ping', id: entropy.id(), ts: clock.now() });
   }
 
-  /** The time for `hello` has passed. */
+  /** The time for `hello` has passed, or it is old. */
   onTimer(): void {
-    if (this.state === 'hello') this.close('protocol_error');
+    if (this.isLive) this.deps.rotation.end(this);
+    else if (this.state === 'hello') this.close('protocol_error');
     else if (this.state === 'authenticating') this.close('internal');
   }
 
@@ -355,13 +370,19 @@ export class Session
    * Answers a command that only reads, and can be sent again.
    *
    * @param flow the subscription that it is dropped with.
-   * @param isPage whether events of a log are in it.
+   * @param holds what it has that can be erased.
    * @throws RealtimeError as {@link reply}, and `rate_limited` where so much waits for the client already that there is no room
    * for it; nothing was queued then.
    */
-  replyRead(ref: string, payload: unknown, flow: Flow | undefined, handler?: string, isPage = false): number {
+  replyRead(
+    ref: string,
+    payload: unknown,
+    flow: Flow | undefined,
+    handler?: string,
+    holds?: Holding,
+  ): number {
     const bytes = this.deps.answers.encode(this.outbox, ref, payload, handler);
-    if (!this.outbox.pushAnswer(bytes, ref, flow, isPage)) throw noRoom();
+    if (!this.outbox.pushAnswer(bytes, ref, flow, holds)) throw noRoom();
     this.answered(ref, 'ok');
     return bytes.length;
   }
@@ -384,9 +405,9 @@ export class Session
 
   /** Called after `welcome`. */
   goLive(): void {
-    this.state = 'live';
-    this.helloTimer?.cancel();
-    this.helloTimer = undefined;
+    this.enter('live');
+    this.lifeTimer?.cancel();
+    this.lifeTimer = this.deps.rotation.begin(this);
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
     this.deps.listeners.opened(this.view);
     this.deps.frames.welcome(this);
@@ -447,7 +468,7 @@ export class Session
     this.outbox.flush();
     this.connection.onEnding?.();
     const { code } = CLOSE_CODES[name];
-    this.end(code);
+    this.end(code, 'node');
     this.connection.close(code, closeReason(name, retryAfterMs));
   }
 
@@ -456,11 +477,12 @@ export class Session
     if (!('command' in first) || first.command.type !== 'hello') return this.close('protocol_error');
     const { command } = first;
     const { turns, watch, commands } = this.deps;
-    this.state = 'authenticating';
+    this.enter('authenticating');
     this.deps.frames.defer(this);
-    watch?.start(this.view, command);
+    const observed = watch?.start(this.view, command);
+    const greet = (): MaybePromise<void> => commands.greet(this, command);
     const onTurn = (): void => {
-      if (!this.isClosed) this.flow.track(commands.greet(this, command), command.id);
+      if (!this.isClosed) this.flow.track(watch ? watch.within(observed, greet) : greet(), command.id);
     };
     if (!turns.isOver(false)) onTurn();
     else if (!turns.add({ owner: this, isRead: false, onTurn })) this.close('overloaded', RETRY_AFTER_MS);
@@ -483,7 +505,7 @@ export class Session
 
   /** What a client may learn of an error (G25): unless it is a `RealtimeError`, only the id under which it is logged. */
   toClientError(error: unknown): RealtimeError {
-    return toClientError(error, this.id, this.deps);
+    return toClientError(error, this.view.about, this.deps);
   }
 
   /** @returns the code that was sent; `undefined` when the session is closed. */

@@ -85,14 +85,14 @@ async function readText({ body }: Response, maxBytes: number): Promise<string> {
   }
 }
 
-/** `Retry-After` in seconds. As a date it would be measured with two wall clocks. */
-function retryAfterOf(header: string | null): number | undefined {
+/** `Retry-After` in seconds, as milliseconds. As a date it would be measured with two wall clocks. */
+export function retryAfterOf(header: string | null, maxMs = MAX_RETRY_AFTER_MS): number | undefined {
   if (header === null || !/^\d{1,9}$/.test(header)) return undefined;
-  return Math.min(Number(header) * 1_000, MAX_RETRY_AFTER_MS);
+  return Math.min(Number(header) * 1_000, maxMs);
 }
 
 /** The code of the system, such as `ECONNREFUSED`: the text may quote the URL, and with it a secret. */
-function codeOf(error: unknown): string {
+export function codeOf(error: unknown): string {
   const { cause } = error as { cause?: { code?: unknown } };
   return typeof cause?.code === 'string' ? cause.code : 'no connection';
 }

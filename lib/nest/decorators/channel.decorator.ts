@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import type { OverflowPolicy } from '../../core/ports/channel-definition.js';
+import type { ChannelPriority, OverflowPolicy } from '../../core/ports/channel-definition.js';
 import type { Durability } from '../../core/ports/broker.js';
 import type { Duration } from '../options/duration.js';
 import { hideFromGateway } from './subscribe-message-metadata.js';
@@ -50,6 +50,13 @@ export interface ChannelOptions {
    * `'disconnect'`.
    */
   readonly overflow?: OverflowPolicy;
+  /**
+   * Whether an overloaded node may thin out the events of the channel (G33, P34): with `'low'` subscribers are then sent, once a
+   * second, the newest event of each key and the newest without one, behind one announcement of what is missing. Their order
+   * stays, and `history` has the rest. Meant for prices, positions and counters, whose newest value stands for the older ones; not for
+   * chats or orders. Default `'normal'`.
+   */
+  readonly priority?: ChannelPriority;
   /**
    * Longest time after which the authorization of each subscription is asked again; 0 for never (G11). Default: `recheck` of the
    * module.

@@ -103,13 +103,18 @@ export class BehaviourBuilder {
     const run = runner(this.compile(declared, { guards: !isEnd, emptyAllowed: true }), kind);
     // No client waits for the result. The mapper has logged an `internal` error with its stack; of a refusal the code is
     // enough.
-    const report = (error: unknown): void => {
+    const report = (error: unknown, { about }: HandlerCall['connection']): void => {
       const code = error instanceof RealtimeError ? error.code : 'internal';
-      if (code !== 'internal') this.logger.warn(`${this.name}.${declared.name} ended with ${code}`);
+      if (code !== 'internal') this.logger.warn(`${this.name}.${declared.name} ended with ${code}`, about);
     };
     return (call) => {
       const result = run(call);
-      return isPromise(result) ? result.then(() => undefined, report) : undefined;
+      return isPromise(result)
+        ? result.then(
+            () => undefined,
+            (error: unknown) => report(error, call.connection),
+          )
+        : undefined;
     };
   }
 

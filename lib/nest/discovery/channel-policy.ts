@@ -27,6 +27,7 @@ export function resolvePolicy(options: unknown, path: string, bounds: PolicyBoun
     ...resolveLog(reader, bounds),
     presence: resolvePresence(reader),
     overflow: reader.one('overflow', CHANNEL_TABLE.overflow),
+    priority: reader.one('priority', CHANNEL_TABLE.priority),
     ...(recheckMs === undefined ? {} : { recheckMs }),
   };
   for (const { option, problem, remedy } of shortfallsOf(policy, broker))

@@ -75,11 +75,11 @@ export class GatewayExplorer {
   private listenerOf({ instance, metatype }: HandlerHost): ConnectionListener {
     const gateway: GatewayHooks = instance;
     // Nest drops the promise of these hooks: a rejection would end the process.
-    const run = async (hook: string, { id }: RealtimeConnection, call: () => unknown): Promise<void> => {
+    const run = async (hook: string, { about }: RealtimeConnection, call: () => unknown): Promise<void> => {
       try {
         await call();
       } catch (error) {
-        this.mapper.toRealtimeError(error, { source: `${metatype.name}.${hook}`, connectionId: id });
+        this.mapper.toRealtimeError(error, { source: `${metatype.name}.${hook}`, about });
       }
     };
     return {

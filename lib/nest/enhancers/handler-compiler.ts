@@ -117,7 +117,7 @@ export class HandlerCompiler {
       const { action, connection } = context;
       failures.explain(error, source, action);
       const retryAfterMs = adviceOf(context);
-      throw await filters.run(error, context, { source, connectionId: connection.id, action, retryAfterMs });
+      throw await filters.run(error, context, { source, about: connection.about, action, retryAfterMs });
     };
     const settle = async (result: Promise<unknown>, context: RealtimeContext): Promise<unknown> => {
       try {

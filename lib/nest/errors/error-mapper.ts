@@ -1,7 +1,7 @@
 import { HttpException } from '@nestjs/common';
 import { WsException } from '@nestjs/websockets';
 import type { Entropy } from '../../core/ports/entropy.js';
-import type { EngineLogger } from '../../core/ports/logger.js';
+import type { EngineLogger, LogSubject } from '../../core/ports/logger.js';
 import { messageOf as meaningfulMessage } from '../../protocol/error-body.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
@@ -16,7 +16,8 @@ import { isValidationError, validationDetails } from './validation-details.js';
 export interface ErrorOrigin {
   /** Class and method, for the log. */
   readonly source: string;
-  readonly connectionId?: string;
+  /** The connection that it happened on, for the log. */
+  readonly about?: LogSubject;
   /** What the error answers; absent where nobody waits for it. */
   readonly action?: RealtimeAction | 'authenticate';
   /** What a guard or filter wrote as `Retry-After`, in milliseconds. */
@@ -140,10 +141,10 @@ export class ErrorMapper {
     return new RealtimeError('validation_failed', { details: validationDetails(error) });
   }
 
-  private internal(error: unknown, { source, connectionId }: ErrorOrigin): RealtimeError {
+  private internal(error: unknown, { source, about }: ErrorOrigin): RealtimeError {
     const id = this.entropy.id();
-    const where = connectionId === undefined ? source : `${source} on connection ${connectionId}`;
-    this.logger.error(`Error ${id} in ${where}`, error);
+    const where = about === undefined ? source : `${source} on connection ${about.connection}`;
+    this.logger.error(`Error ${id} in ${where}`, error, about);
     return new RealtimeError('internal', `Internal error ${id}`);
   }
 }

@@ -1,30 +1,46 @@
-import { Logger } from '@nestjs/common';
-import type { EngineLogger } from '../../core/ports/logger.js';
+import { ConsoleLogger, Logger } from '@nestjs/common';
+import type { EngineLogger, LogSubject } from '../../core/ports/logger.js';
 
 /** Most characters of a thrown text that are logged. */
 const MOST_CHARACTERS = 200;
 
-/** The engine's reports through Nest's logger, so that the application's own logger gets them. */
+/**
+ * The engine's reports through Nest's logger, so that the application's own logger gets them. A line about one connection has its ids:
+ * as fields for the console logger of Nest 12, as JSON at the end of the text for any other, which would print an object as a line of
+ * its own or leave it out.
+ */
 export class NestEngineLogger implements EngineLogger {
   private readonly logger = new Logger('RealtimeModule');
 
-  debug(message: string): void {
-    this.logger.debug(message);
+  debug(message: string, about?: LogSubject): void {
+    this.logger.debug(...line(message, about));
   }
 
-  log(message: string): void {
-    this.logger.log(message);
+  log(message: string, about?: LogSubject): void {
+    this.logger.log(...line(message, about));
   }
 
-  warn(message: string): void {
-    this.logger.warn(message);
+  warn(message: string, about?: LogSubject): void {
+    this.logger.warn(...line(message, about));
   }
 
-  error(message: string, error?: unknown): void {
-    // Nest prints a second string as the stack.
-    if (error === undefined) this.logger.error(message);
-    else this.logger.error(message, stackOf(error));
+  error(message: string, error?: unknown, about?: LogSubject): void {
+    const [text, ...fields] = line(message, about);
+    // Nest prints a last string as the stack.
+    if (error === undefined) this.logger.error(text, ...fields);
+    else this.logger.error(text, ...fields, stackOf(error));
   }
+}
+
+function line(message: string, about: LogSubject | undefined): [text: string, ...fields: LogSubject[]] {
+  if (about === undefined) return [message];
+  return takesFields() ? [message, about] : [`${message} ${JSON.stringify(about)}`];
+}
+
+/** Whether the logger that is used now makes fields of an object. Asked for each line: an application may set another one. */
+function takesFields(): boolean {
+  const { staticInstanceRef: used } = Logger as unknown as { readonly staticInstanceRef?: unknown };
+  return used instanceof ConsoleLogger && 'stringifyParams' in used;
 }
 
 function stackOf(error: unknown): string {

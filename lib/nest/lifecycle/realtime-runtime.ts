@@ -1,6 +1,13 @@
 import type { Server } from 'node:http';
 import { Server as TlsServer } from 'node:tls';
-import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+  type OnModuleInit,
+} from '@nestjs/common';
 import {
   ApplicationConfig,
   DiscoveryService,
@@ -8,26 +15,45 @@ import {
   HttpAdapterHost,
   ModuleRef,
 } from '@nestjs/core';
+import { OwnProcess } from '../../core/engine/overload/process-sampler.js';
 import { Audit } from '../../core/engine/audit/audit.js';
 import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
+import type { ConnectionRequest } from '../../core/ports/channel-definition.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
+import type { EngineOptions } from '../../core/ports/settings.js';
 import type { Observer } from '../../core/ports/observer.js';
+import type { ConnectionListener } from '../../core/ports/realtime-connection.js';
 import type { SseTransport } from '../../transports/sse/index.js';
 import { compileTrust } from '../../transports/http/client-address.js';
 import { sharedConnectionOf } from '../adapter/shared-connection.js';
 import { createAuthenticator } from '../auth/create-authenticator.js';
 import { ChannelExplorer } from '../discovery/channel-explorer.js';
+import type { ChannelHost } from '../discovery/channel-methods.js';
 import { ChannelScanner } from '../discovery/channel-scanner.js';
 import { GatewayExplorer, type BridgedGateways } from '../discovery/gateway-explorer.js';
 import { HandlerCompiler } from '../enhancers/handler-compiler.js';
 import { ErrorMapper } from '../errors/error-mapper.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
+import type { HooksRun } from '../hooks.js';
 import { isBroker, REALTIME_CONFIG, type RealtimeConfig } from '../options/resolve-options.js';
 import { reportBoot } from './boot-report.js';
 import { compileConnect, ConnectGate } from './connect-gate.js';
 import { NestEngineLogger } from './engine-logger.js';
+import { openHooks } from './open-hooks.js';
+
+/** What the engine is made from, of the application's own: where its classes are too. */
+export interface Declared extends Pick<EngineOptions, 'authenticator' | 'broker' | 'channels' | 'onConnect'> {
+  readonly requests: ReadonlyMap<string, ConnectionRequest>;
+  /** The classes of the channels. */
+  readonly hosts: readonly ChannelHost[];
+  readonly listeners: readonly ConnectionListener[];
+  /** Not started. */
+  readonly hooks: HooksRun | undefined;
+  /** Those of the options, and of other modules. */
+  readonly observers: readonly Observer[];
+}
 
 /** Least time that the broker has for closing, in milliseconds. */
 const LEAST_STOP_MS = 1_000;
@@ -38,7 +64,9 @@ const LEAST_STOP_MS = 1_000;
  * the first hook to the last.
  */
 @Injectable()
-export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
+export class RealtimeRuntime
+  implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown
+{
   /** Whether clients connect to this application at all; a publisher has none. */
   attaches = false;
   /** Whether transports are attached now. */
@@ -47,9 +75,12 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   feeds: SseTransport | undefined;
   /** @internal Works from the constructor on, so that what happens at boot can be recorded. */
   readonly audit: Audit;
-  private readonly observers: Observer[] = [];
+  /** @internal `undefined` without the option, and while they do not run. */
+  hooks: HooksRun | undefined;
   private running: RealtimeEngine | undefined;
+  private declared: Declared | undefined;
   private stopped = false;
+  private readonly observers: Observer[] = [];
   private readonly logger = new NestEngineLogger();
   private readonly mapper = new ErrorMapper(this.logger, systemEntropy);
 
@@ -73,11 +104,6 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     });
   }
 
-  /** @internal Notifies an observer of a module of the library, too. To be called in a constructor: before the engine is made. */
-  observe(observer: Observer): void {
-    this.observers.push(observer);
-  }
-
   /** @internal The engine. @throws Error before `onModuleInit` of this module, e.g. in a constructor. */
   get engine(): RealtimeEngine {
     if (this.running !== undefined) return this.running;
@@ -91,7 +117,20 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     return this.running;
   }
 
-  async onModuleInit(): Promise<void> {
+  /** @internal Adds an observer: from a constructor, as later the engine has been made. */
+  observe(observer: Observer): void {
+    this.observers.push(observer);
+  }
+
+  /**
+   * @internal What the application declares: of one that runs, what it runs with; of another, compiled as for a start, each time, as it
+   * may still change. Nothing starts, and no broker is connected to. Rejects with a RealtimeBootError as a start does.
+   */
+  async inspect(): Promise<Declared> {
+    return this.declared ?? (await this.declare());
+  }
+
+  private async declare(): Promise<Declared> {
     const problems = new BootProblems();
     this.checkSetUp(problems);
     if (this.config.globalEnhancers) this.checkGlobalEnhancers(problems);
@@ -109,8 +148,8 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     const { channels, requests } = await channelExplorer.explore(bounds);
     const gatewayExplorer = new GatewayExplorer(scanner, compiler, mapper, problems);
     const gateways = this.exploreGateways(gatewayExplorer, requests, problems);
-    const { settings, auth } = this.config;
     const { discovery, moduleRef, gate } = this;
+    const { auth, settings } = this.config;
     const { anonymous } = settings;
     const authenticator = await createAuthenticator(auth, anonymous, {
       moduleRef,
@@ -125,29 +164,62 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       { compiler, discovery, moduleRef, gate },
       problems,
     );
+    const hooks = this.openHooks(broker, problems);
     problems.throwIfAny();
+    return {
+      broker,
+      channels,
+      hosts: scanner.channels(),
+      requests: new Map([...requests, ...gateways.requests]),
+      listeners: gateways.listeners,
+      authenticator,
+      hooks,
+      observers: [...this.config.observers, ...this.observers],
+      ...(onConnect === undefined ? {} : { onConnect }),
+    };
+  }
 
+  async onModuleInit(): Promise<void> {
+    this.declared = await this.declare();
+    const { broker, authenticator, channels, requests, listeners, onConnect, observers } = this.declared;
+    const { settings, auth } = this.config;
     const engine = new RealtimeEngine({
       broker,
       authenticator,
       channels,
-      requests: new Map([...requests, ...gateways.requests]),
+      requests,
       ...(onConnect === undefined ? {} : { onConnect }),
       limitsForUser: this.config.limitsForUser,
-      observers: [this.audit.observer, ...this.observers, ...this.config.observers],
+      observers: [this.audit.observer, ...observers],
+      tracer: this.config.tracing?.start({ nodeId: settings.nodeId, clock: systemClock, logger: this.logger }),
       isExempt: this.config.isExempt,
       spam: this.config.spam,
+      shedding: this.shedding,
+      holds: this.config.hooks?.policy.channels.length ? this.config.hooks.policy : undefined,
       // A class of the application may recognise clients without a token, so it is always called.
       settings: auth.mode === 'custom' ? { ...settings, anonymous: true } : settings,
       clock: systemClock,
       entropy: systemEntropy,
       logger: this.logger,
     });
-    for (const listener of gateways.listeners) engine.addConnectionListener(listener);
+    for (const listener of listeners) engine.addConnectionListener(listener);
     // Before the start, so that a broker that fails to start is closed with the application.
     this.running = engine;
     await engine.start();
+    this.hooks = this.declared.hooks;
     reportBoot(this.config, broker, channels, this.attaches, this.logger);
+  }
+
+  /** Their providers are ready only now. */
+  onApplicationBootstrap(): void {
+    this.hooks?.start();
+  }
+
+  /** While their providers can still be called. */
+  async onModuleDestroy(): Promise<void> {
+    const { hooks } = this;
+    this.hooks = undefined;
+    await hooks?.close();
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -164,6 +236,27 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     const closed = await endsWithin(deadlineMs, engine.stop());
     if (!closed)
       this.logger.warn(`The broker did not close within ${deadlineMs} ms; the shutdown continues without it`);
+  }
+
+  /** A publisher has no clients whom it could refuse anything. */
+  private get shedding(): EngineOptions['shedding'] {
+    const { shedding } = this.config;
+    if (shedding === undefined || !this.attaches) return undefined;
+    return { policy: shedding.policy, sampler: new OwnProcess(shedding.memoryLimit) };
+  }
+
+  private openHooks(broker: Broker, problems: BootProblems): HooksRun | undefined {
+    const { hooks } = this.config;
+    if (hooks === undefined) return undefined;
+    return openHooks(hooks, {
+      broker,
+      moduleRef: this.moduleRef,
+      problems,
+      online: (users) => this.engine.usersOnline.find(users),
+      clock: systemClock,
+      entropy: systemEntropy,
+      logger: this.logger,
+    });
   }
 
   private checkSetUp(problems: BootProblems): void {

@@ -1,5 +1,6 @@
 import type { Durability } from '../../core/ports/broker.js';
-import type { OverflowPolicy } from '../../core/ports/channel-definition.js';
+import type { ChannelPriority, OverflowPolicy } from '../../core/ports/channel-definition.js';
+import { SHEDDING_STEPS, type SheddingStep } from '../../core/ports/overload.js';
 import {
   choice,
   duration,
@@ -12,6 +13,14 @@ import {
 
 function flag<T extends boolean | undefined>(value: T): Setting<'flag', boolean | T> {
   return { kind: 'flag', default: value, min: 0, max: 1 };
+}
+
+/** A whole number that may be left out. */
+function count<T extends number | undefined>(
+  value: T,
+  bounds: Partial<Pick<Setting, 'min' | 'max'>>,
+): Setting<'integer', number | T> {
+  return { kind: 'integer', default: value, min: 1, max: Number.MAX_SAFE_INTEGER, ...bounds };
 }
 
 // Defaults and bounds are written here and in ENGINE_TABLE, and nowhere else: the option reader and docs/options.md take
@@ -40,6 +49,15 @@ export const MODULE_TABLE = {
       decay: duration(30 * 60_000, { min: 1_000 }),
       onFailure: choice<'allow' | 'refuse', 'allow' | 'refuse'>('allow', ['allow', 'refuse']),
     },
+  },
+  shedding: {
+    loopDelay: duration(500, { min: 50, max: 60_000 }),
+    memory: integer(95, { min: 20, max: 99 }),
+    memoryLimit: count(undefined, { min: 32 * 1024 * 1024 }),
+    queueAge: duration(3_000, { min: 100, max: 60_000 }),
+    raiseAfter: duration(3_000, { min: 1_000, max: 60_000 }),
+    lowerAfter: duration(10_000, { min: 1_000, max: 3_600_000 }),
+    upTo: choice<SheddingStep, SheddingStep>('presence', SHEDDING_STEPS),
   },
   drain: { deadline: duration(10_000), spread: duration(ENGINE_DEFAULTS.drainSpreadMs) },
   auth: {
@@ -75,5 +93,6 @@ export const CHANNEL_TABLE = {
     'drop-newest',
     'conflate',
   ]),
+  priority: choice<ChannelPriority, ChannelPriority>('normal', ['normal', 'low']),
   recheck: duration(undefined),
 };

@@ -3,13 +3,16 @@ import type { Type } from '@nestjs/common';
 import { memoryBroker } from '../../brokers/memory/index.js';
 import type { Broker } from '../../core/ports/broker.js';
 import type { Observer } from '../../core/ports/observer.js';
+import type { RealtimeTracing } from '../../core/ports/tracer.js';
 import type { LimitsForUser } from '../../core/ports/user-limits.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
 import type { EngineSettings, InboundLimits } from '../../core/ports/settings.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
+import type { RealtimeHooks } from '../hooks.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
 import { resolveAudit, resolveObservers, type AuditConfig } from './audit-options.js';
 import { resolveAuth, type AuthConfig } from './auth-options.js';
+import { resolveShedding, type SheddingConfig } from './shedding-options.js';
 import { resolveModeration, type ModerationConfig } from './moderation-options.js';
 import { reportTooOften } from './recheck.js';
 import { OptionReader } from './option-reader.js';
@@ -32,12 +35,18 @@ export interface RealtimeConfig extends ModerationConfig {
   readonly audit: AuditConfig;
   /** Those of the application. */
   readonly observers: readonly Observer[];
+  readonly tracing: RealtimeTracing | undefined;
+  readonly hooks: RealtimeHooks | undefined;
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
   /** Whether the application's global guards, interceptors and pipes run on channels and at connect. */
   readonly globalEnhancers: boolean;
   readonly connect: Type<RealtimeConnectHook> | undefined;
   readonly drainDeadlineMs: number;
+  /** `undefined` where this node sheds no load. */
+  readonly shedding: SheddingConfig | undefined;
+  /** Silence after which a proxy cuts; `false` where the application says that there is none. */
+  readonly proxyIdleMs: number | false;
   /** Whether this process made the ticket secret itself. */
   readonly randomTicketSecret: boolean;
 }
@@ -57,6 +66,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     proxyIdleTimeout: _proxy,
     limits: _limits,
     moderation: _moderation,
+    shedding: _shedding,
     ...plain
   } = MODULE_TABLE;
   const {
@@ -90,7 +100,19 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     limitsForUser: limits.forUser,
     audit: resolveAudit(reader),
     observers: resolveObservers(reader),
+    hooks: reader.checked(
+      'hooks',
+      isHooks,
+      'is not what realtimeHooks() makes.',
+      'Give realtimeHooks({ … }) of nestjs-realtime/hooks.',
+    ),
     ...resolveModeration(reader.object('moderation')),
+    tracing: reader.checked(
+      'tracing',
+      isTracing,
+      'cannot trace.',
+      'Give openTelemetry() of nestjs-realtime/tracing, or leave it out.',
+    ),
     broker: resolveBroker(reader),
     publisherOnly,
     globalEnhancers,
@@ -101,9 +123,11 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
       'Give a class that implements RealtimeConnectHook.',
     ),
     drainDeadlineMs: drain.deadlineMs,
+    shedding: resolveShedding(reader),
+    proxyIdleMs: resolveProxyIdle(reader),
     randomTicketSecret: ticketSecret === undefined,
   };
-  checkTogether(reader, config.settings);
+  checkTogether(reader, config.settings, config.proxyIdleMs);
   reportTooOften(reader, config.settings.recheckMs);
   reader.end();
   problems.throwIfAny();
@@ -140,6 +164,13 @@ function resolveDrain(reader: OptionReader): { readonly deadlineMs: number; read
   return { deadlineMs, spreadMs };
 }
 
+function resolveProxyIdle(reader: OptionReader): number | false {
+  return (
+    reader.value('proxyIdleTimeout') !== false &&
+    reader.one('proxyIdleTimeout', MODULE_TABLE.proxyIdleTimeout)
+  );
+}
+
 function resolveBroker(reader: OptionReader): () => Broker {
   const broker = reader.checked(
     'broker',
@@ -162,8 +193,16 @@ function isBrokerOption(value: unknown): value is Broker | (() => Broker) {
   return typeof value === 'function' || isBroker(value);
 }
 
+function isTracing(value: unknown): value is RealtimeTracing {
+  return typeof (value as Partial<RealtimeTracing> | null | undefined)?.start === 'function';
+}
+
 function isLimitsForUser(value: unknown): value is LimitsForUser {
   return typeof value === 'function';
+}
+
+function isHooks(value: unknown): value is RealtimeHooks {
+  return typeof (value as Partial<RealtimeHooks> | null | undefined)?.open === 'function';
 }
 
 function isConnectHook(value: unknown): value is Type<RealtimeConnectHook> {
@@ -175,6 +214,7 @@ function isConnectHook(value: unknown): value is Type<RealtimeConnectHook> {
 function checkTogether(
   reader: OptionReader,
   { limits, retry, heartbeat, circuits, abuse }: EngineSettings,
+  idleMs: number | false,
 ): void {
   if (abuse.authHoldMs > abuse.authHoldMaxMs)
     reader.report('abuse.authHold', 'is longer than abuse.authHoldMax.', 'It grows from one to the other.');
@@ -208,8 +248,7 @@ function checkTogether(
   }
   if (retry.baseMs > retry.maxMs)
     reader.report('retry.base', 'is longer than retry.max.', 'Backoff grows from base to max.');
-  if (reader.value('proxyIdleTimeout') === false) return;
-  const idleMs = reader.one('proxyIdleTimeout', MODULE_TABLE.proxyIdleTimeout);
+  if (idleMs === false) return;
   // A ping may be on its way for as long as the heartbeat's timeout; until it arrives, the proxy sees an idle connection.
   // Plain streams are silent for less: they are sent a comment after the interval, and nothing is waited for.
   const silenceMs = heartbeat.intervalMs + heartbeat.timeoutMs;

@@ -5,12 +5,11 @@ import type { Envelope } from '../../protocol/envelope.js';
 import { endAnswer, refusalAnswer, SUPERSEDED, type Answer, type AnswerFate } from './answer.js';
 import { AnswersInSockets } from './answers-in-sockets.js';
 import type { Carrier, CarrierEvents, LastAnswer } from './carrier.js';
+import { mayHoldErased } from './erased-frames.js';
 import { arrayOf, EMPTY_ARRAY, pollFrameOf, POLL_VARIANT } from './poll-frames.js';
 
 /** Least part of the interval that a poll waits: clients that began together do not stay together. */
 const LEAST_PART = 0.8;
-/** Most events that are looked for in an answer. */
-const MAX_SOUGHT = 16;
 /** Most bytes that are kept beside the last word for a poll that comes yet. */
 const MAX_LAST_BYTES = 4_096;
 /** Bytes a second of the slowest line on which an answer is waited for that leaves by another node, which does not say when. */
@@ -116,9 +115,7 @@ export class PollCarrier implements Carrier {
   mayHold(seqs: readonly number[]): boolean {
     const kept = this.kept === 'withdrawn' ? [] : (this.kept ?? []);
     const held = [...kept, ...(this.answering ? [] : this.frames)];
-    // To look for many takes longer than to send the answer again from the log.
-    if (seqs.length > MAX_SOUGHT) return held.length > 0;
-    return seqs.some((seq) => held.some((bytes) => bytes.includes(`"seq":${seq},`)));
+    return mayHoldErased(held, seqs);
   }
 
   withdraw(): void {

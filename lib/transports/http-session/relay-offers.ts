@@ -1,5 +1,7 @@
 import type { Clock, Scheduled } from '../../core/ports/clock.js';
-import { bytesIn, type Answer } from './answer.js';
+import { TRY_LATER } from '../http/refusal.js';
+import { bytesIn, refusalAnswer, type Answer } from './answer.js';
+import { mayHoldErased } from './erased-frames.js';
 
 /** How long an answer is kept for a node that has yet to ask for it: longer than that node waits for room, and for the answer. */
 const OFFER_MS = 15_000;
@@ -43,6 +45,17 @@ export class RelayOffers {
       this.timer = undefined;
     }
     return offer.answer;
+  }
+
+  /** Events were erased: who asks for an answer that may hold one of them is to ask its session again. */
+  erase(seqs: readonly number[]): void {
+    for (const [name, offer] of this.offers) {
+      if (!mayHoldErased(offer.answer.body, seqs)) continue;
+      const answer = refusalAnswer(TRY_LATER);
+      const bytes = bytesIn(answer);
+      this.offers.set(name, { answer, bytes, endsAt: offer.endsAt });
+      this.bytes += bytes - offer.bytes;
+    }
   }
 
   private readonly endDue = (): void => {

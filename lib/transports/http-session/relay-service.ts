@@ -80,6 +80,11 @@ export class RelayService {
     if (answer !== undefined) this.answer(from, id, answer);
   }
 
+  /** Events were erased: no answer that waits for another node has one of them. */
+  erase(seqs: readonly number[]): void {
+    this.offers.erase(seqs);
+  }
+
   private begin(request: RelayedRequest, waiting: Waiting): MaybePromise<Answer> {
     const { kind, session, number, origin, body } = request;
     const carried = { session, number, origin, network: '' };

@@ -139,6 +139,11 @@ export class SessionRelay {
     return this.forward('poll', request, NO_BODY, whenGone);
   }
 
+  /** Events were erased: no answer that waits for another node has one of them. */
+  erase(seqs: readonly number[]): void {
+    this.service.erase(seqs);
+  }
+
   /** Refuses what waits for other nodes. What came from them is still answered, as the sessions here continue to their end. */
   close(): void {
     if (this.closed) return;

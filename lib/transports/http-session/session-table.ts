@@ -3,6 +3,7 @@ import type { Clock, Scheduled } from '../../core/ports/clock.js';
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import type { SessionEnd } from './answer.js';
 import type { LastAnswer } from './carrier.js';
+import { mayHoldErased } from './erased-frames.js';
 
 /** Sessions whose end is remembered: their clients learn why. Those of the others take it for a cut. */
 const MAX_ENDED = 10_000;
@@ -83,6 +84,12 @@ export class SessionTable<Session extends { readonly id: string }> {
     if (last.acknowledged !== acknowledged) return undefined;
     ended.last = undefined;
     return last;
+  }
+
+  /** Events were erased: a last answer that may hold one of them is not given. */
+  erase(seqs: readonly number[]): void {
+    for (const ended of this.ended.values())
+      if (ended.last !== undefined && mayHoldErased(ended.last.body, seqs)) ended.last = undefined;
   }
 
   /** Forgets those that have ended. */

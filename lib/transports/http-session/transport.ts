@@ -132,6 +132,10 @@ export class HttpSessionTransport implements Transport {
     const { requests: answers } = this;
     const topic = `${RELAY_TOPIC} ${this.pathOf('')}`;
     this.relay = link && new SessionRelay({ link, topic, clock, entropy, pollMs, answers, onError });
+    host.onErased((seqs) => {
+      table.erase(seqs);
+      this.relay?.erase(seqs);
+    });
   }
 
   get attached(): boolean {

@@ -31,3 +31,15 @@ export async function startAndTalk(workspace: Workspace, folder: string): Promis
     await server.stop();
   }
 }
+
+/** A secret that is no pattern. */
+const RANDOM = { JWT_SECRET: 'Zk3v0Qy7wXn1Lr9Tb5Hs2Jd8Gf4Mc6Pa' };
+
+/** Runs `npx nestjs-realtime doctor` on the root module that was built into `dist/`. */
+export async function doctorLooks(workspace: Workspace, folder: string): Promise<void> {
+  const command = 'npx --no-install nestjs-realtime doctor dist/app.module.js';
+  const table = await workspace.run(folder, command, RANDOM);
+  expect(table).toContain('boot: The options are valid. Channels: rooms.:room.');
+  expect(table).toContain('Fit for production');
+  await expect(workspace.run(folder, command, SECRET)).rejects.toThrow('access.secrets');
+}

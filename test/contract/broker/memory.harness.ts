@@ -37,6 +37,7 @@ export function memoryHarnessOf(options: MemoryHarnessOptions): BrokerHarnessFac
     faults: ['loseEverything', 'loseEnd', 'spoilEvent', 'stepWallClock'],
     bounds: ['historyBytes', 'idsOfProducer'],
     messages: true,
+    transitions: true,
     erases: true,
     create: async () => createHarness(options),
   };

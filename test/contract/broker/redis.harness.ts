@@ -46,6 +46,7 @@ export function redisHarness(
     faults,
     bounds: ['historyBytes', 'idsOfProducer'],
     messages: true,
+    transitions: true,
     erases: true,
     create: async () => createHarness(deployment(), faults),
   };

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Module } from '@nestjs/common';
 import { HealthCheck, HealthCheckService, HealthIndicatorService, TerminusModule } from '@nestjs/terminus';
 import { NestFactory } from '@nestjs/core';
-import { memoryBroker } from '../../../lib/brokers/memory/index.js';
+import { memoryBroker, MemoryStore } from '../../../lib/brokers/memory/index.js';
 import type { BrokerListener } from '../../../lib/core/ports/broker.js';
 import { RealtimeHealthIndicator, RealtimeHealthModule } from '../../../lib/health/index.js';
 import { RealtimeModule } from '../../../lib/nest/index.js';
@@ -33,6 +33,11 @@ class HealthController {
   impatient() {
     return this.health.check([() => this.realtime.ready('realtime', { graceMs: -1 })]);
   }
+  @Get('strict')
+  @HealthCheck()
+  strict() {
+    return this.health.check([() => this.realtime.ready('realtime', { downFrom: 'low' })]);
+  }
 }
 
 /** The overall status, and what the indicator says, as this Terminus can: 11 has no status `degraded`. */
@@ -42,14 +47,14 @@ const DEGRADED =
     : (['ok', { status: 'up', degraded: true }] as const);
 
 /** A broker whose way can be cut. */
-function cuttable() {
-  const broker = memoryBroker();
+function cuttable(store = new MemoryStore()) {
+  const broker = memoryBroker({ store });
   const start = broker.start.bind(broker);
   const probe = broker.probe.bind(broker);
   let listener: BrokerListener | undefined;
   let cut: string | undefined;
   return Object.assign(broker, {
-    start: (given: BrokerListener) => start((listener = given)),
+    start: (given: BrokerListener, nodeId?: string) => start((listener = given), nodeId),
     probe: (timeoutMs: number) =>
       cut === undefined ? probe(timeoutMs) : Promise.reject(new RealtimeError('unavailable', cut)),
     cut: (why: string, seen: boolean) => {
@@ -141,12 +146,99 @@ describe.each(PLATFORMS)('health for Terminus, on %s (G20)', (_name, platform) =
     await expect(get('ready')).resolves.toMatchObject([200, 'ok', { status: 'up' }]);
   });
 
+  it('the node is degraded while it sheds load, and down from the step on that is asked for (G33)', async () => {
+    const { get, server } = await start();
+    const { overload } = server.app.get(RealtimeRuntime).engine['parts'];
+    overload.change(2);
+    const reason = 'this node is overloaded, and sheds load up to "history"';
+    const detail = { reason, shedding: 'history', roundTripMs: expect.any(Number), sessions: 0 };
+    await expect(get('ready')).resolves.toEqual([200, DEGRADED[0], { ...DEGRADED[1], ...detail }]);
+    await expect(get('strict')).resolves.toMatchObject([200, DEGRADED[0], DEGRADED[1]]);
+    await expect(get('live')).resolves.toMatchObject([200, 'ok', { status: 'up' }]);
+    overload.change(3);
+    await expect(get('strict')).resolves.toEqual([
+      503,
+      'error',
+      { ...detail, status: 'down', reason: reason.replace('history', 'low'), shedding: 'low' },
+    ]);
+    overload.change(0);
+    await expect(get('strict')).resolves.toMatchObject([200, 'ok', { status: 'up' }]);
+  });
+
   it('the node is down while it drains', async () => {
     const { get, server } = await start();
     server.app.get(RealtimeRuntime).engine.beginDrain();
     for (const what of ['live', 'ready']) {
       await expect(get(what)).resolves.toEqual([503, 'error', { status: 'down', reason: 'draining' }]);
     }
+  });
+});
+
+describe('health of one node of several (G20)', () => {
+  const apps: TestApp[] = [];
+  afterEach(async () => {
+    await Promise.all(apps.splice(0).map((app) => app.close()));
+  });
+
+  async function start(count: number) {
+    const store = new MemoryStore();
+    const nodes = [];
+    for (let node = 1; node <= count; node++) {
+      const broker = cuttable(store);
+      const app = await startApp(PLATFORMS[0][1], {
+        imports: [RealtimeHealthModule],
+        realtime: { broker, nodeId: `node-${node}` },
+      });
+      apps.push(app);
+      const ready = async (graceMs?: number) => {
+        const options = { timeoutMs: patience(500), ...(graceMs === undefined ? {} : { graceMs }) };
+        const { realtime } = await app.app.get(RealtimeHealthIndicator).ready('realtime', options);
+        return realtime;
+      };
+      nodes.push({ broker, ready });
+    }
+    return nodes as unknown as [(typeof nodes)[0], (typeof nodes)[0], (typeof nodes)[0]];
+  }
+
+  it('is down where events return to another one: the fault is its own', async () => {
+    const [left, right] = await start(2);
+    left.broker.cut('no echo', false);
+    await expect(left.ready()).resolves.toEqual({
+      status: 'down',
+      reason: 'events do not return to this node, of other nodes they do: no echo',
+    });
+    await expect(right.ready()).resolves.toMatchObject({ status: 'up' });
+    left.broker.mend();
+    await expect(left.ready()).resolves.toMatchObject({ status: 'up' });
+  });
+
+  it('is degraded where events return to no node: all of them would be taken out at once', async () => {
+    const [left, right] = await start(2);
+    for (const { broker } of [left, right]) broker.cut('OOM command not allowed', false);
+    const reason =
+      'events do not return to this node, nor to the other nodes that were asked: OOM command not allowed';
+    for (const { ready } of [left, right])
+      await expect(ready()).resolves.toEqual({ ...DEGRADED[1], reason, awayMs: expect.any(Number) });
+    await expect(left.ready(-1)).resolves.toMatchObject({ status: 'down', reason });
+  });
+
+  it('is down where one of two others receives events', async () => {
+    const [left, right] = await start(3);
+    for (const { broker } of [left, right]) broker.cut('no echo', false);
+    await expect(left.ready()).resolves.toMatchObject({
+      status: 'down',
+      reason: expect.stringContaining('of other nodes they do'),
+    });
+  });
+
+  it('is down where no other node answers, as nothing reaches it', async () => {
+    const [left, right] = await start(2);
+    left.broker.cut('no echo', false);
+    right.broker.bus.send = () => Promise.resolve();
+    await expect(left.ready()).resolves.toEqual({
+      status: 'down',
+      reason: 'events do not return to this node, no other node answers: no echo',
+    });
   });
 });
 

@@ -9,6 +9,7 @@ import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings-defaults.js';
 import type { EngineOptions, EngineSettings } from '../../../lib/core/ports/settings.js';
 import { RealtimeEngine } from '../../../lib/core/engine/realtime-engine.js';
 import type { Broker } from '../../../lib/core/ports/broker.js';
+import type { RealtimeTracing } from '../../../lib/core/ports/tracer.js';
 import type { Authenticator } from '../../../lib/core/ports/identity.js';
 import type { Handshake, WireVariant } from '../../../lib/core/ports/connection.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
@@ -87,6 +88,8 @@ export const tokenAuthenticator: Authenticator = {
 export class EngineHarness {
   readonly clock: ManualClock;
   readonly errors: unknown[] = [];
+  /** What it logged in passing. */
+  readonly logs: string[] = [];
   readonly engine: RealtimeEngine;
   readonly broker: Broker;
   private readonly variant: WireVariant;
@@ -115,13 +118,26 @@ export class EngineHarness {
     } & Partial<
       Pick<
         EngineOptions,
-        'authenticator' | 'requests' | 'onConnect' | 'observers' | 'limitsForUser' | 'isExempt' | 'spam'
+        | 'authenticator'
+        | 'requests'
+        | 'onConnect'
+        | 'observers'
+        | 'limitsForUser'
+        | 'isExempt'
+        | 'spam'
+        | 'shedding'
+        | 'holds'
       >
-    > = {},
+    > & {
+        /** Traces the engine; what it warns of is in `warnings`. */
+        tracing?: RealtimeTracing;
+      } = {},
   ) {
     this.clock = clock;
     const entropy = new SeededEntropy(seed);
     this.broker = options.broker ?? memoryBroker({ clock, entropy });
+    const { nodeId } = settingsWith(settings);
+    const warn = (message: string): void => void warnings.push(message);
     this.engine = new RealtimeEngine({
       broker: this.broker,
       authenticator: options.authenticator ?? tokenAuthenticator,
@@ -131,14 +147,17 @@ export class EngineHarness {
       limitsForUser: options.limitsForUser,
       isExempt: options.isExempt,
       spam: options.spam,
+      shedding: options.shedding,
+      tracer: options.tracing?.start({ nodeId, clock, logger: { warn } }),
+      holds: options.holds,
       observers: options.observers ?? [],
       settings: settingsWith(settings),
       clock: this.clock,
       entropy,
       logger: {
         debug: (message) => void hints.push(message),
-        log: () => undefined,
-        warn: (message) => void warnings.push(message),
+          log: (message) => void this.logs.push(message),
+          warn,
         error: (message, error) => void this.errors.push(error ?? message),
       },
     });

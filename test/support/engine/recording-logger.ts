@@ -1,31 +1,32 @@
 import { noteSecrets } from '../../../scripts/canary.mjs';
-import type { EngineLogger } from '../../../lib/core/ports/logger.js';
+import type { EngineLogger, LogSubject } from '../../../lib/core/ports/logger.js';
 
 /** One line that the engine logged. */
 export interface LogRecord {
   readonly level: 'debug' | 'log' | 'warn' | 'error';
   readonly message: string;
   readonly error?: unknown;
+  readonly about?: LogSubject;
 }
 
 /** Keeps what was logged, for tests that look at it: an operator's view is part of what is promised (G23, G25). */
 export class RecordingLogger implements EngineLogger {
   readonly records: LogRecord[] = [];
 
-  debug(message: string): void {
-    this.keep({ level: 'debug', message });
+  debug(message: string, about?: LogSubject): void {
+    this.keep({ level: 'debug', message, about });
   }
 
-  log(message: string): void {
-    this.keep({ level: 'log', message });
+  log(message: string, about?: LogSubject): void {
+    this.keep({ level: 'log', message, about });
   }
 
-  warn(message: string): void {
-    this.keep({ level: 'warn', message });
+  warn(message: string, about?: LogSubject): void {
+    this.keep({ level: 'warn', message, about });
   }
 
-  error(message: string, error?: unknown): void {
-    this.keep({ level: 'error', message, error });
+  error(message: string, error?: unknown, about?: LogSubject): void {
+    this.keep({ level: 'error', message, error, about });
   }
 
   at(level: LogRecord['level']): readonly LogRecord[] {

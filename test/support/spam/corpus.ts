@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+// Both corpora were written by a script with a seeded generator: phrases that somebody made up, put together by chance, at times that
+// were drawn as well. They are no recordings of people. The script is not kept: the files are what the tests are about.
+
 /** One publish of a corpus. */
 export interface ChatLine {
   /** Milliseconds since the first. */

@@ -5,10 +5,13 @@ import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { ChannelDefinition, ConnectionRequest } from '../../../lib/core/ports/channel-definition.js';
 import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings-defaults.js';
 import type { EngineOptions, EngineSettings } from '../../../lib/core/ports/settings.js';
+import { Audit } from '../../../lib/core/engine/audit/audit.js';
 import { RealtimeEngine } from '../../../lib/core/engine/realtime-engine.js';
+import type { AuditSink } from '../../../lib/core/ports/audit.js';
 import type { Broker } from '../../../lib/core/ports/broker.js';
 import { systemClock, type Clock } from '../../../lib/core/ports/clock.js';
 import type { Entropy } from '../../../lib/core/ports/entropy.js';
+import type { RealtimeTracing } from '../../../lib/core/ports/tracer.js';
 import type { Authenticator } from '../../../lib/core/ports/identity.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import {
@@ -47,6 +50,9 @@ export interface WireServerOptions {
   /** Default: {@link nameAuthenticator}. */
   readonly authenticator?: Authenticator;
   readonly onConnect?: EngineOptions['onConnect'];
+  /** Is handed the audit entries of acts, those of several nodes one after the other. Default: nobody. */
+  readonly audit?: AuditSink;
+  readonly shedding?: EngineOptions['shedding'];
   /** Default: a memory broker on `clock`. */
   readonly broker?: Broker;
   /** Default: the system's. A `ManualClock` must be advanced by the test; sockets do not wait for it. */
@@ -54,6 +60,7 @@ export interface WireServerOptions {
   /** Default: seeded, so that ids and jitter are the same in every run. */
   readonly entropy?: Entropy;
   readonly transport?: Omit<WebSocketTransportOptions, 'clock'>;
+  readonly tracing?: RealtimeTracing;
   /** Answers requests of every other path, e.g. with a page. */
   readonly pages?: RequestListener;
   /** Default: without TLS. */
@@ -126,17 +133,37 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   const { clock = systemClock, entropy = new SeededEntropy(), channels = [] } = options;
   const logger = new RecordingLogger();
   const broker = options.broker ?? memoryBroker({ clock, entropy });
+  const settings = settingsOf(options.settings, clock === systemClock);
   const engine = new RealtimeEngine({
     broker,
+    tracer: options.tracing?.start({ nodeId: settings.nodeId, clock, logger }),
     authenticator: options.authenticator ?? nameAuthenticator(clock),
     channels,
-    settings: settingsOf(options.settings, clock === systemClock),
+    settings,
     clock,
     entropy,
     logger,
+    shedding: options.shedding,
     ...(options.requests === undefined ? {} : { requests: options.requests }),
     ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
+    ...(options.audit === undefined ? {} : { observers: [auditOf(options.audit).observer] }),
   });
+  function auditOf(sink: AuditSink): Audit {
+    const { nodeId, limits: bounds } = settingsOf(options.settings, clock === systemClock);
+    return new Audit({
+      sinks: [sink],
+      refusals: false,
+      refusalsPerMinute: 60,
+      maxEntries: 1_000,
+      maxBytes: 1024 * 1024,
+      writeTimeoutMs: 1_000,
+      nodeId,
+      ipv6Prefix: bounds.ipv6Prefix,
+      clock,
+      entropy,
+      logger,
+    });
+  }
   const told = {
     clock,
     onError: (error: unknown) => logger.error('transport', error),
@@ -144,7 +171,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     ...options.transport,
   };
   const transport = new WebSocketTransport(engine.host, told);
-  const { heartbeat, limits, retry } = settingsOf(options.settings, clock === systemClock);
+  const { heartbeat, limits, retry } = settings;
   const { maxChannels } = limits;
   const random = (): number => entropy.random();
   const fromSettings = { heartbeatMs: heartbeat.intervalMs, maxChannels, retry, random };

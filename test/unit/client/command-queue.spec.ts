@@ -11,6 +11,37 @@ const start = async (options?: RealtimeClientOptions): Promise<Harness> =>
   (harness = await Harness.start(options));
 afterEach(() => harness?.stop());
 
+describe('the option trace', () => {
+  it('is asked for each command and publish, and sent as it was when these were called', async () => {
+    let calls = 0;
+    const h = await start({ trace: () => (++calls < 4 ? `trace-${calls}` : undefined) });
+    void h.client
+      .channel('rooms.1')
+      .publish('a')
+      .catch(() => undefined);
+    void h.client.request('b').catch(() => undefined);
+    void h.client
+      .channel('rooms.2')
+      .publish('c')
+      .catch(() => undefined);
+    void h.client.request('d').catch(() => undefined);
+    const connection = await h.live();
+    const publishes = [await connection.expectCommand('publish'), await connection.expectCommand('publish')];
+    const requests = [await connection.expectCommand('request'), await connection.expectCommand('request')];
+    expect(publishes.map(({ event, trace }) => [event, trace])).toEqual([
+      ['a', 'trace-1'],
+      ['c', 'trace-3'],
+    ]);
+    expect(requests.map(({ trace }) => trace)).toEqual(['trace-2', undefined]);
+    expect(requests.map((command) => 'trace' in command)).toEqual([true, false]);
+    // A publish that is sent again is the same.
+    connection.terminate();
+    const again = await (await h.back()).expectCommand('publish');
+    expect([again.event, again.trace]).toEqual(['a', 'trace-1']);
+    expect(calls).toBe(4);
+  });
+});
+
 describe('request', () => {
   it('takes the one answer with the ref of each command, in any order of answers (P7)', async () => {
     const h = await start();

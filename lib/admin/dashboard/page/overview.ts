@@ -25,6 +25,13 @@ const TILES: readonly Tile[] = [
   { label: 'Published', of: (sample) => rate(Samples.rateOf(sample, 'published:')) },
   { label: 'Waiting to be sent', of: (sample) => bytes(Samples.sum(sample, 'queue_bytes')) },
   {
+    label: 'Blocked clients',
+    of: (sample) => {
+      const blocked = Samples.sum(sample, 'blocked');
+      return blocked === 0 ? 'none' : `${count(blocked)}, ${duration(Samples.most(sample, 'queue_age_ms'))}`;
+    },
+  },
+  {
     label: 'Nodes',
     of: ({ nodes, missing }) =>
       missing.length === 0 ? count(nodes.length) : `${nodes.length} of ${nodes.length + missing.length}`,
@@ -59,7 +66,20 @@ class Overview implements ShownView {
     const most = (name: string) => (sample: Sample) => Samples.most(sample, name);
     const rateOf = (prefix: string) => (sample: Sample) => Samples.rateOf(sample, prefix);
     this.charts = [
-      new Chart('Connections', [{ label: 'open', colour: 'accent', of: sum('sessions') }], samples, count),
+      new Chart(
+        'Connections',
+        [
+          { label: 'WebSocket', colour: 'accent', of: sum('open.websocket') },
+          {
+            label: 'streams',
+            colour: 'good',
+            of: (sample) => Samples.sum(sample, 'open.sse') + Samples.sum(sample, 'open.feed'),
+          },
+          { label: 'polls', colour: 'warn', of: sum('open.polling') },
+        ],
+        samples,
+        count,
+      ),
       new Chart(
         'Events a second',
         [
@@ -71,8 +91,11 @@ class Overview implements ShownView {
         rate,
       ),
       new Chart(
-        'Latency: delay of the event loop, worst node',
-        [{ label: '99 of 100 below', colour: 'warn', of: most('loop_delay_ms') }],
+        'Latency, worst node: 99 of 100 below',
+        [
+          { label: 'publish to socket', colour: 'accent', of: most('delivery_ms') },
+          { label: 'event loop', colour: 'warn', of: most('loop_delay_ms') },
+        ],
         samples,
         duration,
       ),

@@ -1,6 +1,6 @@
 import type { AppendOutcome, AppendRequest } from '../../../core/ports/broker.js';
 import type { RedisCommands } from '../connection/commands.js';
-import { notRunning } from '../errors.js';
+import { commandError, notRunning } from '../errors.js';
 import type { RedisKeys } from '../keys.js';
 import { MAX_MESSAGE_BYTES, TOO_LARGE, type RedisSettings } from '../settings.js';
 import { encodeBody } from '../wire.js';
@@ -19,6 +19,7 @@ export class RedisAppends {
   private queuedBytes = 0;
   private onIdle: (() => void) | undefined;
   private closed = false;
+  private lastFailure: string | undefined;
 
   constructor(
     private readonly commands: RedisCommands,
@@ -26,6 +27,11 @@ export class RedisAppends {
     private readonly settings: RedisSettings,
   ) {
     this.shares = new IdShares(settings.clock, settings.maxIdsPerProducer);
+  }
+
+  /** Why the last append failed, in the words of the server where it gave some; `undefined` when it succeeded. */
+  get failure(): string | undefined {
+    return this.lastFailure;
   }
 
   append(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> {
@@ -76,11 +82,19 @@ export class RedisAppends {
     let lane = this.lanes.get(partition);
     if (lane === undefined) {
       const depth = clustered ? 1 : this.settings.pipelineDepth;
-      lane = new AppendLane(partition, depth, this.commands, this.keys, this.settings, (count, bytes) => {
-        this.queued -= count;
-        this.queuedBytes -= bytes;
-        if (this.queued === 0) this.onIdle?.();
-      });
+      lane = new AppendLane(
+        partition,
+        depth,
+        this.commands,
+        this.keys,
+        this.settings,
+        (count, bytes) => {
+          this.queued -= count;
+          this.queuedBytes -= bytes;
+          if (this.queued === 0) this.onIdle?.();
+        },
+        (error) => (this.lastFailure = error === undefined ? undefined : commandError(error).message),
+      );
       this.lanes.set(partition, lane);
     }
     return lane;

@@ -33,6 +33,8 @@ export class AppendLane {
     private readonly settings: RedisSettings,
     /** Called when appends have their outcome. */
     private readonly onSettled: (count: number, bytes: number) => void,
+    /** Called when a call failed, and with nothing when one succeeded. */
+    private readonly onOutcome: (error?: unknown) => void = () => undefined,
   ) {}
 
   push(append: PendingAppend): void {
@@ -88,6 +90,7 @@ export class AppendLane {
   }
 
   private finish(sent: Sent, error?: unknown): void {
+    this.onOutcome(error);
     if (error !== undefined) settleFailed(sent.batch.items, error);
     sent.state = 'done';
     this.onSettled(sent.batch.items.length, sent.batch.bytes);

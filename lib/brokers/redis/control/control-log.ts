@@ -12,8 +12,12 @@ export interface ControlLogEvents {
   onRecord(event: ChannelEvent): void;
   /** Every record that was stored before the monotonic time `askedAt` has been handed out. */
   onCurrent(askedAt: number): void;
-  /** Records may be missing for good: the log was lost, or the missing records were trimmed. Later ones wait for the result. */
-  onLost(): Promise<void>;
+  /**
+   * Records may be missing for good. Later ones wait for the result.
+   *
+   * @param isWhole `false` where the log itself was lost; `true` where it continues, and the missing records were trimmed or spoiled.
+   */
+  onLost(isWhole: boolean): Promise<void>;
 }
 
 /** Follows the log of control records: hands out each once, in order, whatever pub/sub lost (G11). */
@@ -97,14 +101,14 @@ export class ControlLog {
       const page = await this.log.read({ channel: CONTROL_CHANNEL, epoch, from: seq + 1, limit: PAGE });
       if (this.closed) return;
       if (!page.continuous || (page.tip.seq > seq && page.oldest > seq + 1)) {
-        await this.events.onLost();
+        await this.events.onLost(page.continuous);
         this.cursor = page.continuous ? { epoch: page.tip.epoch, seq: page.oldest - 1 } : page.tip;
         continue;
       }
       this.cursor = { epoch: page.tip.epoch, seq };
       for (const event of page.events) {
         // What a spoiled record said is not known: as if it had been trimmed.
-        if (!event.isReadable) await this.events.onLost();
+        if (!event.isReadable) await this.events.onLost(true);
         if (this.closed) return;
         this.take(event);
       }

@@ -7,7 +7,12 @@ import type {
   ControlReceipt,
   RestrictRecord,
 } from '../../../core/ports/control.js';
-import { MAX_RESTRICTIONS, restrictionKey } from '../../../core/ports/moderation.js';
+import {
+  MAX_RESTRICTION_BYTES,
+  MAX_RESTRICTIONS,
+  restrictionKey,
+  type RestrictionName,
+} from '../../../core/ports/moderation.js';
 import { isPromise } from '../../../core/ports/maybe-promise.js';
 import type { Position } from '../../../protocol/position.js';
 import { abuseKey, actOnAbuse } from '../../common/abuse.js';
@@ -103,7 +108,7 @@ export class RedisControl {
         if (isControlPayload(payload)) this.apply(payload, expiresAt);
       },
       onCurrent: (askedAt) => this.reportCurrent(askedAt),
-      onLost: () => this.reportLost(),
+      onLost: (isWhole) => this.reportLost(isWhole),
     });
   }
 
@@ -142,7 +147,7 @@ export class RedisControl {
       const { head, stream, topic } = keys.of(CONTROL_CHANNEL);
       const payload: ControlPayload = { r: id, s: this.node, m: message };
       const { table = 'bans', field = '', value = '' } = changeOf(message) ?? {};
-      const ends = table === 'restrictions' ? keys.restrictionEnds : '';
+      const more = table === 'restrictions' ? [keys.restrictionEnds, keys.restrictionBytes] : [];
       const forMs = lifeOf(message);
       // The life of the record is that of the ban: so its reader knows what is left of it.
       const record = encodeRecord([encodeBody({ id, event: message.kind, payload, ttl: forMs })]);
@@ -150,8 +155,19 @@ export class RedisControl {
         this.commands.run(
           CONTROL,
           this.partition,
-          [head, stream, topic, keys[table], keys.nodes, ...(ends === '' ? [] : [ends])],
-          [epochs.next(), headMs, record, KEPT_RECORDS, DAY_MS, field, value, forMs ?? '', MAX_RESTRICTIONS],
+          [head, stream, topic, keys[table], keys.nodes, ...more],
+          [
+            epochs.next(),
+            headMs,
+            record,
+            KEPT_RECORDS,
+            DAY_MS,
+            field,
+            value,
+            forMs ?? '',
+            MAX_RESTRICTIONS,
+            MAX_RESTRICTION_BYTES,
+          ],
         ),
       );
       receipt.expect(nodes as readonly string[]);
@@ -247,8 +263,10 @@ export class RedisControl {
   }
 
   /** Later records do not wait for what the node does about the loss; the next proof that its view is current does. */
-  private async reportLost(): Promise<void> {
-    await this.applyTables();
+  private async reportLost(isWhole: boolean): Promise<void> {
+    const records = await this.applyTables();
+    // Of a log that was lost the tables may be lost as well: nobody is let in again for that.
+    if (isWhole) guarded(() => this.listener?.onRestrictions?.(records.map(nameOf)));
     const done = this.listener?.onControlLost();
     if (!isPromise(done)) return;
     this.losses++;
@@ -256,7 +274,7 @@ export class RedisControl {
     done.then(settled, settled);
   }
 
-  private async applyTables(): Promise<void> {
+  private async applyTables(): Promise<readonly (BanRecord | RestrictRecord)[]> {
     if (this.closed) throw unavailable('The broker was closed');
     const records = [
       ...(await this.loadBans()),
@@ -264,6 +282,7 @@ export class RedisControl {
     ];
     // One that a newer version wrote, and this one does not understand, must not keep the node from starting.
     await Promise.all(records.map((record) => this.hand(record)));
+    return records;
   }
 
   private async hand(record: ControlMessage): Promise<void> {
@@ -325,6 +344,11 @@ export class RedisControl {
     } while (cursor !== '0');
     return { inForce: [...records.values()], ended };
   }
+}
+
+/** The restriction that a stored record is about. */
+function nameOf(record: BanRecord | RestrictRecord): RestrictionName {
+  return record.kind === 'ban' ? { act: 'ban', whom: { of: 'user', id: record.user } } : record;
 }
 
 /** Takes a record into those of the bans for abuse that hold. An administrator's record about the user takes the place of one. */

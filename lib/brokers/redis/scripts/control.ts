@@ -5,10 +5,11 @@ import { NOW, RedisScript } from './script.js';
  * Appends a control record (G11), updates the stored bans, and returns the nodes that are to confirm: all in one step, so that
  * the records of two administrators have the same order in the log and in the bans that a later node loads.
  *
- * KEYS: head, stream, topic, table (bans or restrictions), nodes, and of restrictions the set of their ends. ARGV: token, head (ms),
- * events, kept records, age (ms), field of the table or '', its value as JSON or '' to remove it, how long it lasts (ms) or '', most
- * restrictions. What is stored is its end by the server's time or nothing, a blank, and the JSON. Restrictions that have ended are
- * removed, some with each new one; above the bound those that end first are. Answers the live nodes.
+ * KEYS: head, stream, topic, table (bans or restrictions), nodes, and of restrictions the set of their ends, and what they take in
+ * bytes. ARGV: token, head (ms), events, kept records, age (ms), field of the table or '', its value as JSON or '' to remove it, how
+ * long it lasts (ms) or '', most restrictions, most bytes of them. What is stored is its end by the server's time or nothing, a blank,
+ * and the JSON. Restrictions that have ended are removed, some with each new one; above a bound those that end first are. Answers the
+ * live nodes.
  */
 export const CONTROL = new RedisScript(
   `${PRELUDE}
@@ -27,17 +28,32 @@ redis.call('HSET', log.head, 's', int(seq), 't', ARGV[5], 'k', '1', 'z', ARGV[4]
 redis.call('PEXPIRE', log.head, ARGV[2])
 if ARGV[6] ~= '' then
   local ends = ARGV[8] == '' and '' or int(now + tonumber(ARGV[8]))
+  local function weight(field)
+    local length = #(redis.call('HGET', KEYS[4], field) or '')
+    return length == 0 and 0 or length + 2 * #field + 200
+  end
+  local bytes = 0
+  if KEYS[6] then bytes = tonumber(redis.call('GET', KEYS[7]) or '0') - weight(ARGV[6]) end
   if ARGV[7] == '' then redis.call('HDEL', KEYS[4], ARGV[6]) else redis.call('HSET', KEYS[4], ARGV[6], ends .. ' ' .. ARGV[7]) end
   if KEYS[6] then
     if ARGV[7] == '' then redis.call('ZREM', KEYS[6], ARGV[6])
     else redis.call('ZADD', KEYS[6], ends == '' and '+inf' or ends, ARGV[6]) end
-    local gone = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', int(now), 'LIMIT', 0, 100)
-    local over = redis.call('ZCARD', KEYS[6]) - #gone - tonumber(ARGV[9])
-    if over > 0 then gone = redis.call('ZRANGE', KEYS[6], 0, #gone + over - 1) end
-    for _, field in ipairs(gone) do
-      redis.call('ZREM', KEYS[6], field)
-      redis.call('HDEL', KEYS[4], field)
+    bytes = bytes + weight(ARGV[6])
+    local function drop(fields)
+      for _, field in ipairs(fields) do
+        bytes = bytes - weight(field)
+        redis.call('ZREM', KEYS[6], field)
+        redis.call('HDEL', KEYS[4], field)
+      end
     end
+    drop(redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', int(now), 'LIMIT', 0, 100))
+    local count = redis.call('ZCARD', KEYS[6])
+    while count > 0 and (count > tonumber(ARGV[9]) or bytes > tonumber(ARGV[10])) do
+      drop(redis.call('ZRANGE', KEYS[6], 0, 0))
+      count = count - 1
+    end
+    -- Those of an older version were not counted.
+    redis.call('SET', KEYS[7], int(count == 0 and 0 or math.max(bytes, 0)))
   end
 end
 redis.call('SPUBLISH', KEYS[3], '1e' .. log.e .. ' ' .. int(seq) .. ' ' .. int(now) .. '\\n' .. ARGV[3])

@@ -242,6 +242,7 @@ describe.each(PLATFORMS)('the admin API, on %s', (_name, platform) => {
       ['ban', 'staff:administer', 'applied'],
       ['unban', 'staff:administer', 'applied'],
       ['ban', 'staff:administer', 'applied'],
+      ['read_history', 'staff:administer', 'applied'],
       ['erase', 'staff:administer', 'applied'],
       ['end_slow', 'staff:administer', 'applied'],
       ['slow', 'staff:administer', 'applied'],

@@ -214,7 +214,7 @@ describe.each(PLATFORMS)('the dashboard, on %s', (_name, platform) => {
       (await app.get('nodes/readings')).body.nodes[0].readings as Record<string, number>;
     await until('them to be counted', async () => (await readings())['closed:kicked'] === 1, patience(5_000));
     const own = (await app.get('nodes/readings?own=true')).body.nodes[0].readings as Record<string, number>;
-    expect(own['refused:command.rate_limited']).toBeGreaterThan(0);
+    expect(own['refused:rate']).toBeGreaterThan(0);
     expect(Object.entries(own).filter(([name]) => name.startsWith('refused:upgrade'))).toHaveLength(1);
   });
 

@@ -125,6 +125,11 @@ describe.each(PLATFORMS)('the admin API when something fails, on %s', (name, pla
       { error: { code: 'internal', message: 'It failed; the log of the node says why' } },
     ]);
     expect(app.logger.at('error').join()).toContain('by() must return a string');
+    expect((await ask('audit')).status).toBe(500);
+    expect((await ask('channels/history?channel=rooms.1')).status).toBe(500);
+    const event = { channel: 'rooms.1', event: 'said', id: 'a' };
+    expect((await ask('publish', event)).status).toBe(500);
+    expect((await ask('publish/batch', { events: [event] })).status).toBe(500);
     expect((JSON.parse((await ask('restrictions')).text) as { restrictions: [] }).restrictions).toEqual([]);
     expect((await ask('nodes')).status).toBe(200);
   });

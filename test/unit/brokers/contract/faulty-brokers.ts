@@ -4,6 +4,8 @@ import type {
   BrokerListener,
   BrokerLog,
   BrokerPresence,
+  BrokerTransitions,
+  Hold,
   LogPolicy,
   PresenceEntry,
   ReadResult,
@@ -372,6 +374,52 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
       alteredBroker(inner, { bus: { nodes: async () => ((await inner.bus.nodes?.()) ?? []).slice(1) } }),
     ),
   },
+  transitions: {
+    'ends a channel with its first holder': failing('the end of its last one', (inner) =>
+      holding(inner, (hold) => ({ ...hold, holder: 'one' })),
+    ),
+    'takes the members of a channel for one': failing('members of any name', (inner) =>
+      holding(inner, ({ member, ...hold }) => (member === undefined ? hold : { ...hold, member: 'one' })),
+    ),
+    'never ends a lease': failing('ends a holder that is not renewed', (inner) =>
+      transiting(inner, { hold: async (holds) => inner.transitions?.hold(holds, 1e9) }),
+    ),
+    'has no grace': failing('within its grace', (inner) =>
+      transiting(inner, { release: async (hold) => inner.transitions?.release(hold, 0) }),
+    ),
+    'does not compare generations': failing('lets an older generation neither', (inner) =>
+      holding(inner, (hold) => ({ ...hold, generation: 1 })),
+    ),
+    'hands over more than was asked for': failing('in pages', (inner) =>
+      transiting(inner, { take: async () => (await inner.transitions?.take(1_000)) ?? [] }),
+    ),
+    'deletes what it hands over': failing('again to another where', (inner) =>
+      transiting(inner, {
+        async take(limit) {
+          const taken = (await inner.transitions?.take(limit)) ?? [];
+          await inner.transitions?.done(taken.map(({ id }) => id));
+          return taken;
+        },
+      }),
+    ),
+    'never deletes': failing('again to another where', (inner) =>
+      transiting(inner, { done: async () => undefined }),
+    ),
+    'loses every ninth release': failing('as many as its holders say', (inner) => {
+      let count = 0;
+      return transiting(inner, {
+        async release(hold, graceMs) {
+          count += 1;
+          if (count % 9 !== 0) await inner.transitions?.release(hold, graceMs);
+        },
+      });
+    }),
+    'goes on after it was closed': failing('refuses everything after it was closed', (inner) =>
+      transiting(inner, {
+        take: async (limit) => (await inner.transitions?.take(limit).catch(() => [])) ?? [],
+      }),
+    ),
+  },
   'life cycle': {
     'declares more than its harness states': failing(
       'declares the capabilities that its harness states',
@@ -522,5 +570,25 @@ function hearsOn(inner: Broker): Broker {
       await inner.close();
       if (own !== undefined) closed.add(own);
     },
+  });
+}
+
+function transiting(inner: Broker, change: Partial<BrokerTransitions>): Broker {
+  const { transitions } = inner;
+  if (transitions === undefined) return inner;
+  const same: BrokerTransitions = {
+    hold: (holds, leaseMs) => transitions.hold(holds, leaseMs),
+    release: (hold, graceMs) => transitions.release(hold, graceMs),
+    take: (limit) => transitions.take(limit),
+    done: (ids) => transitions.done(ids),
+  };
+  return alteredBroker(inner, { transitions: { ...same, ...change } });
+}
+
+/** Every holder is another one than was meant. */
+function holding(inner: Broker, change: (hold: Hold) => Hold): Broker {
+  return transiting(inner, {
+    hold: async (holds, leaseMs) => inner.transitions?.hold(holds.map(change), leaseMs),
+    release: async (hold, graceMs) => inner.transitions?.release(change(hold), graceMs),
   });
 }

@@ -42,7 +42,7 @@ describe('describeBrokerContract', () => {
     async () => {
       const results = await runContract();
       expect(failed(results)).toEqual([]);
-      expect(results).toHaveLength(152);
+      expect(results).toHaveLength(165);
       expect(results[0]?.groups).toEqual(['broker contract: memory', 'append']);
       expect([...themesOf(results)].sort()).toEqual(Object.keys(FAULTY_BROKERS).sort());
     },
@@ -91,6 +91,7 @@ describe('describeBrokerContract', () => {
       'signals',
       'control',
       'messages between nodes',
+      'transitions',
       'life cycle',
     ]);
   });

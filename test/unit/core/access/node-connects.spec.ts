@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { NodeConnects } from '../../../../lib/core/access/node-connects.js';
+import { OverloadSwitch } from '../../../../lib/core/access/overload-switch.js';
 import { TicketSigner } from '../../../../lib/core/access/ticket.js';
 import type { Handshake } from '../../../../lib/core/ports/connection.js';
 import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings-defaults.js';
@@ -15,14 +16,17 @@ describe('the rates of new connections of a node (G17, P18c)', () => {
   let clock: ManualClock;
   let connects: NodeConnects;
   let came: string[];
+  let overload: OverloadSwitch;
   let lineages = 0;
 
   function start(limits: Partial<InboundLimits> = {}): void {
     clock = new ManualClock();
+    overload = new OverloadSwitch({ random: () => 0 });
     came = [];
     connects = new NodeConnects({
       clock,
       tickets: signer,
+      overload,
       settings: {
         limits: {
           ...ENGINE_DEFAULTS.limits,

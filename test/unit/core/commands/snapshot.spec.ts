@@ -12,6 +12,7 @@ async function planned(stated: Position, now: Partial<ReadResult> = {}) {
     { log: { read: () => Promise.resolve(reads.shift()) } } as never,
     { limit: (work: unknown) => work } as never,
     { error: () => undefined },
+    { mark: 0, hasSince: () => false },
   );
   const snapshot = { shareable: false, run: () => ({ state: 'state', position: stated }) };
   const definition = { policy: { log: { retain: true }, replayLimit: 100 }, behaviour: { snapshot } };

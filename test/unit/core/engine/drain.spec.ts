@@ -1,5 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
+import { alteredBroker } from '../../../support/engine/altered-broker.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
+import { ManualClock } from '../../../support/engine/manual-clock.js';
 
 const handshake = {
   transport: 'websocket',
@@ -197,6 +200,81 @@ describe('drain and admission', () => {
     expect(drained).toBe(true);
     expect(connection.closed?.code).toBe(4001);
     await harness.stop();
+  });
+
+  it('tells the log and observers how many are left, when it begins, every two seconds, and when it ends (G18)', async () => {
+    const seen: [number, number][] = [];
+    const harness = await EngineHarness.start([channel('rooms.:room')], {
+      observers: [{ onDrain: (left, total) => void seen.push([left, total]) }],
+    });
+    const [slow] = [await harness.subscriber('rooms.1'), await harness.greet(), await harness.greet()];
+    slow?.stall();
+    await harness.publish('rooms.1', 1);
+    void harness.engine.drain(5_000);
+    await pass(harness, 1_950);
+    expect(seen).toEqual([[3, 3]]);
+    await pass(harness, 150);
+    expect(seen).toEqual([
+      [3, 3],
+      [1, 3],
+    ]);
+    await pass(harness, 3_200);
+    expect(seen).toEqual([
+      [3, 3],
+      [1, 3],
+      [1, 3],
+      [1, 3],
+    ]);
+    expect(harness.logs.filter((line) => line.startsWith('Draining'))).toEqual([
+      'Draining: 3 of 3 connections are left after 0 of 5000 ms',
+      'Draining: 1 of 3 connections are left after 2000 of 5000 ms',
+      'Draining: 1 of 3 connections are left after 4000 of 5000 ms',
+      'Draining: 1 of 3 connections are left after 5000 of 5000 ms',
+    ]);
+    await harness.stop();
+  });
+
+  describe('members of a node that ends (G18, G19)', () => {
+    async function start(answers: boolean) {
+      const order: string[] = [];
+      const clock = new ManualClock();
+      const inner = memoryBroker({ clock });
+      let answer: () => void = () => undefined;
+      const leave = async (): Promise<void> => {
+        await new Promise<void>((resolve) => (answer = resolve));
+        if (answers) order.push('left');
+      };
+      const broker = alteredBroker(inner, {
+        presence: { leave },
+        close: async () => void order.push('closed'),
+      });
+      const channels = [channel('rooms.:room', { policy: { presence: {} } })];
+      const harness = await EngineHarness.start(channels, { broker, clock });
+      const member = await harness.greet('user:ada');
+      member.send({ type: 'subscribe', id: 's', channel: 'rooms.1', payload: { presence: {} } });
+      await quiet();
+      const stopped = harness.engine.stop();
+      await quiet();
+      expect(member.closed?.code).toBe(4001);
+      return { harness, order, stopped, answer: () => answer() };
+    }
+
+    it('the broker has them before it is closed', async () => {
+      const { order, stopped, answer } = await start(true);
+      expect(order).toEqual([]);
+      answer();
+      await stopped;
+      expect(order).toEqual(['left', 'closed']);
+    });
+
+    it('are waited for two seconds', async () => {
+      const { order, harness } = await start(false);
+      await harness.clock.advanceAsync(1_999);
+      expect(order).toEqual([]);
+      await harness.clock.advanceAsync(1);
+      await quiet();
+      expect(order).toEqual(['closed']);
+    });
   });
 
   it('spreads the bye messages over the deadline (G18)', async () => {

@@ -261,6 +261,41 @@ describe('a restriction while a command is under way (G30)', () => {
   });
 });
 
+describe('a ban from a channel that begins and ends while a command is under way (G30)', () => {
+  it.each([
+    ['publish', say],
+    ['subscribe', { type: 'subscribe', channel: 'rooms.1' }],
+  ])(
+    'lets a %s pass that commits after it, as one that is sent then; one that commits before its end is refused',
+    async (type, command) => {
+      let asked = gate();
+      const authorize = {
+        subscribe: async () => asked.opened.then(() => true),
+        publish: async () => asked.opened.then(() => true),
+      };
+      harness = await EngineHarness.start([channel('rooms.:room', { behaviour: { authorize } })]);
+      const client = await harness.greet('user:ada');
+      client.take();
+      client.send({ ...command, id: 'a' });
+      await quiet();
+      await harness.engine.restrict(BAN);
+      asked.open();
+      await quiet();
+      expect(outcomeOf(client, 'a')).toBe('banned 9000');
+      await harness.engine.lift(BAN);
+      asked = gate();
+      client.send({ ...command, id: 'b' });
+      await quiet();
+      await harness.engine.restrict(BAN);
+      await harness.engine.lift(BAN);
+      asked.open();
+      await quiet();
+      expect(outcomeOf(client, 'b')).toBe('reply');
+      if (type === 'publish') expect(await lastSeq()).toBe(1);
+    },
+  );
+});
+
 describe('restrictions of live sessions (G30)', () => {
   it('a ban from a pattern ends what it matches, says for how long, and leaves the rest alone', async () => {
     harness = await EngineHarness.start([channel('rooms.:room'), channel('halls.:hall')]);
@@ -291,6 +326,20 @@ describe('restrictions of live sessions (G30)', () => {
     expect(await answerTo(ada, { type: 'subscribe', channel: 'rooms.1' })).toBe('banned 1');
     harness.clock.advance(1);
     expect(await answerTo(ada, { type: 'subscribe', channel: 'rooms.1' })).toBe('reply');
+  });
+
+  it('a restriction ends by the monotonic clock, wherever the wall clock was when it was put', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const ada = await harness.subscriber('rooms.1', 'user:ada');
+    // The wall clock of the tests jumps by an hour with each move of time.
+    for (const _ of [1, 2, 3]) {
+      harness.clock.advance(1);
+      await harness.engine.restrict(MUTE);
+      harness.clock.advance(8_999);
+      expect(await answerTo(ada, say)).toBe('muted 1');
+      harness.clock.advance(1);
+      expect(await answerTo(ada, say)).toBe('reply');
+    }
   });
 
   it('a ban of an address concerns who is signed in, and one for abuse does not; the longer of two counts', async () => {

@@ -110,12 +110,12 @@ describe('connections', () => {
     expect(taken('onConnectionClose')).toEqual([]);
     connection.drop();
     expect(taken('onConnectionClose')).toEqual([
-      [expect.objectContaining({ user: expect.objectContaining({ id: 'ada' }) as object }), 1006],
+      [expect.objectContaining({ user: expect.objectContaining({ id: 'ada' }) as object }), 1006, 'client'],
     ]);
     const second = harness.connect();
     second.sendRaw('no command');
     expect(taken('onConnectionOpen')).toHaveLength(1);
-    expect(taken('onConnectionClose').map(([, code]) => code)).toEqual([4805]);
+    expect(taken('onConnectionClose').map(([, ...end]) => end)).toEqual([[4805, 'node']]);
   });
 
   it('refused by a transport are observed with the code of the refusal, or else its status', async () => {
@@ -350,6 +350,7 @@ describe('events', () => {
     const gaps = taken('onGap');
     expect(gaps).toHaveLength(client.received.filter(({ type }) => type === 'gap').length);
     expect(gaps[0]?.slice(0, 2)).toEqual(['rooms.:room', reason]);
+    expect(gaps[0]?.[3]).toBe(overflow);
     expect(gaps.reduce((sum, [, , events]) => sum + (events as number), 0)).toBe(12 - delivered);
   });
 
@@ -362,7 +363,7 @@ describe('events', () => {
     await quiet();
     harness.clock.advance(100);
     client.drain();
-    expect(taken('onGap')).toEqual([['rooms.:room', 'expired', 1]]);
+    expect(taken('onGap')).toEqual([['rooms.:room', 'expired', 1, 'disconnect']]);
   });
 
   it('are delivered to the sessions that are live, and not to one that is still behind', async () => {
@@ -495,7 +496,7 @@ describe('acts', () => {
     broker.bus.control = () => Promise.reject(error);
     await start([channel('rooms.:room')], { broker });
     await expect(harness.engine.ban('ada')).rejects.toBe(error);
-    expect(taken('onAct')).toEqual([[expect.objectContaining({ kind: 'ban' }), undefined, error]]);
+    expect(taken('onAct')).toEqual([[expect.objectContaining({ kind: 'ban' }), undefined, error, 0]]);
   });
 
   it('against abuse are notified of when they begin, beside each violation', async () => {
@@ -511,11 +512,11 @@ describe('acts', () => {
     const receipt = { confirmed: ['node-1'], missing: [] };
     const connection = expect.objectContaining({ ip: '127.0.0.1' });
     expect(taken('onRateLimit')).toHaveLength(3);
-    expect(taken('onAct')).toEqual([[{ kind: 'throttle', connection, banMs: 0 }, receipt]]);
+    expect(taken('onAct')).toEqual([[{ kind: 'throttle', connection, banMs: 0 }, receipt, undefined, 0]]);
     client.send(ping, ping);
     expect(client.closed?.code).toBe(4807);
     expect(taken('onRateLimit')).toHaveLength(2);
-    expect(taken('onAct')).toEqual([[{ kind: 'close', connection, banMs: 7_000 }, receipt]]);
+    expect(taken('onAct')).toEqual([[{ kind: 'close', connection, banMs: 7_000 }, receipt, undefined, 0]]);
   });
 });
 
@@ -534,8 +535,8 @@ describe('an observer that fails', () => {
       expect(client.take('event')).toHaveLength(4);
       expect(recorder.take('onDelivery')).toHaveLength(2);
       expect(recorder.take('onPublish')).toHaveLength(4);
-      // onConnectionOpen, onCommandStart, onCommandEnd, onPublish, onDelivery.
-      expect(harness.errors).toHaveLength(5);
+      // onConnectionOpen, onCommandStart, onCommandEnd, onSubscribe, onPublish, onDelivery, onDeliveryEnd, onPublishDelivered.
+      expect(harness.errors).toHaveLength(8);
     },
   );
 });

@@ -28,7 +28,7 @@ describe('combined observers', () => {
       }
     }
     const both = combineObservers([new Counter('first'), new Counter('second')], new RecordingLogger());
-    both.onGap?.('rooms.:room', 'overflow', 1);
+    both.onGap?.('rooms.:room', 'overflow', 1, 'drop-oldest');
     expect(Counter.order).toEqual(['first rooms.:room', 'second rooms.:room']);
   });
 });

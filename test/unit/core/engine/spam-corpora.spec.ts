@@ -103,7 +103,7 @@ function answerOf(client: FakeConnection, id: string): Envelope | undefined {
   return client.take().find(({ ref }) => ref === id);
 }
 
-describe('spam in recorded chats (G31)', () => {
+describe('spam in chats that were written for it (G31)', () => {
   it('no line of an ordinary chat is refused', async () => {
     const { refused, steps } = await play(ordinaryChat());
     expect(refused).toEqual([]);

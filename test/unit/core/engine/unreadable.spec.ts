@@ -152,6 +152,7 @@ describe('an event that cannot be written to a client', () => {
     const logger = { debug: () => undefined, log: () => undefined, warn: () => undefined };
     const note = unwritableLog(
       new ThrottledLog({ ...logger, error: (line) => void lines.push(line) }, clock),
+      () => 'rooms.:room',
     );
     const event = { type: 'event', channel: 'rooms.1\n', seq: 3 };
     for (let index = 0; index < 3; index++) note(event, 'json', new Error('x'));
@@ -160,8 +161,8 @@ describe('an event that cannot be written to a client', () => {
     clock.advance(9_999);
     note(event, 'json', new Error('x'));
     expect(lines).toEqual([
-      'The event 3 of channel "rooms.1\\n" could not be written as json, and was left out',
-      'The signal of channel "rooms.2" could not be written as msgpack, and was left out (2 more of this kind since the last line)',
+      'The event 3 of a channel of rooms.:room could not be written as json, and was left out',
+      'The signal of a channel of rooms.:room could not be written as msgpack, and was left out (2 more of this kind since the last line)',
     ]);
   });
 });

@@ -1,4 +1,5 @@
 import { expect, it } from '@jest/globals';
+import { ChannelCounts } from '../../../../lib/core/hub/channel-counts.js';
 import { LocalChannel, type LocalChannelDeps } from '../../../../lib/core/hub/local-channel.js';
 import type { Subscriber } from '../../../../lib/core/hub/subscriber.js';
 import { EventRing, RingBudget } from '../../../../lib/core/log/event-ring.js';
@@ -18,6 +19,7 @@ it('events that wait for the end of the turn are erased, and nothing else of the
   const got: ChannelEvent[] = [];
   const deps = {
     ...{ ringSize: 8, ringBytes: 10_000, ringBudget: new RingBudget(10_000), observer: {} },
+    counts: new ChannelCounts(),
     scheduler: { channel: () => undefined },
     access: { isFrozen: () => false },
   } as unknown as LocalChannelDeps<Subscriber>;

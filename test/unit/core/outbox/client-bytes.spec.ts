@@ -1,10 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
+import { BlockedOutboxes } from '../../../../lib/core/outbox/blocked-outboxes.js';
 import { ClientBytes } from '../../../../lib/core/outbox/client-bytes.js';
 import { Outbox, type OutboxShared } from '../../../../lib/core/outbox/outbox.js';
 import { OutboxBudget } from '../../../../lib/core/outbox/outbox-budget.js';
 import { OutboxQueue } from '../../../../lib/core/outbox/queue.js';
+import { Traffic } from '../../../../lib/core/outbox/traffic.js';
 import type { Connection } from '../../../../lib/core/ports/connection.js';
 import { jsonCodec } from '../../../../lib/protocol/codecs/json.js';
+import { ManualClock } from '../../../support/engine/manual-clock.js';
 
 describe('bytes of a client over its connections', () => {
   it('are kept for whom something is counted, and for nobody else', () => {
@@ -42,6 +45,9 @@ describe('bytes of a client over its connections', () => {
       budget,
       queued,
       nothing: new OutboxQueue(budget),
+      traffic: new Traffic(),
+      blocked: new BlockedOutboxes(budget),
+      clock: new ManualClock(),
       scheduler,
       wheel: { stamp: 0 },
     };

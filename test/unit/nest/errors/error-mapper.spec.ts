@@ -25,7 +25,7 @@ import { toWireValue } from '../../../../lib/protocol/wire-value.js';
 import { RecordingLogger } from '../../../support/engine/recording-logger.js';
 import { SeededEntropy } from '../../../support/engine/seeded-entropy.js';
 
-const ORIGIN = { source: 'Rooms.rename', connectionId: 'c7' };
+const ORIGIN = { source: 'Rooms.rename', about: { connection: 'c7' } };
 
 function mapped(error: unknown, more: Partial<ErrorOrigin> = {}) {
   const logger = new RecordingLogger();
@@ -371,7 +371,12 @@ describe('the error mapper', () => {
     expect(body).toMatchObject({ code: 'internal', message: 'Internal error id1-1' });
     expect(JSON.stringify(body)).not.toMatch(/hunter2|10\.0\.0\.1|oops/);
     expect(records).toEqual([
-      { level: 'error', message: 'Error id1-1 in Rooms.rename on connection c7', error },
+      {
+        level: 'error',
+        message: 'Error id1-1 in Rooms.rename on connection c7',
+        error,
+        about: { connection: 'c7' },
+      },
     ]);
   });
 

@@ -675,6 +675,30 @@ describe('requests that came to another node', () => {
     await settle();
   });
 
+  it('are offered no answer that may hold an erased event, and its bytes make room (G29)', () => {
+    const half = 16 * 1024 * 1024;
+    let seq = 0;
+    right.sessions.onPoll = () => ({
+      ...POLLED,
+      body: [Buffer.alloc(half - 64), Buffer.from(`"seq":${++seq},`)],
+    });
+    const lastOf = (number: number): RelayMessage | undefined =>
+      links.sent
+        .map(read)
+        .filter((message) => message?.process === 'p' && message.number === number)
+        .at(-1);
+    for (const number of [1, 2, 3]) deliver(request(number, { kind: 'poll' }));
+    expect([1, 2, 3].map((number) => lastOf(number)?.type)).toEqual(['offer', 'offer', 'answer']);
+    right.relay.erase([1, 20]);
+    deliver(request(4, { kind: 'poll' }));
+    expect(lastOf(4)?.type).toBe('offer');
+    for (const number of [1, 2]) deliver(encodeRelay({ process: 'p', number, type: 'take' }));
+    expect([lastOf(1), lastOf(2)]).toMatchObject([{ answer: { status: 503 } }, { answer: { status: 200 } }]);
+    right.relay.erase([4]);
+    clock.advance(15_000);
+    expect(clock.pending).toBe(0);
+  });
+
   it('are not answered by a node that is down, and leave nothing there', async () => {
     const polled = poll();
     await settle();

@@ -135,6 +135,12 @@ export class FakeHost implements TransportHost {
     this.requestsRefused.push([status, ip]);
   }
 
+  readonly erasedListeners: ((seqs: readonly number[]) => void)[] = [];
+
+  onErased(listener: (seqs: readonly number[]) => void): void {
+    this.erasedListeners.push(listener);
+  }
+
   onRefused(refusal: Refusal, ip: string): void {
     this.refused.push([refusal, ip]);
   }

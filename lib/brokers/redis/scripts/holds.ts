@@ -1,0 +1,133 @@
+import { NOW, RedisScript } from './script.js';
+
+/**
+ * Holders of things, and the record of their transitions. All of a partition.
+ *
+ * A thing is a hash (holder → `generation end`), and has a place in `due` (thing by the latest end of its holders) from its first
+ * holder until the record of its end is written: so of each thing the records alternate. Where one of both keys was lost, the other
+ * one counts.
+ *
+ * KEYS 1…2: due, record (stream); then a hash for each step. ARGV 1…3: most records, headMs, steps; then for each step: kind (`h`old,
+ * `r`elease, or `s`: only what ran out), thing, holder, generation, milliseconds. Answers how many records were written, and how
+ * many dropped as there were too many.
+ */
+export const HOLDS = new RedisScript(
+  `${NOW}
+local DUE, RECORD = KEYS[1], KEYS[2]
+local most, headMs, steps = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local written = 0
+
+local function record(thing, held)
+  redis.call('XADD', RECORD, '*', 'n', thing, 'h', held, 't', int(now))
+  written = written + 1
+end
+
+-- The latest end of the holders that are left; those whose end has come are dropped.
+local function latestOf(hash)
+  local all, latest = redis.call('HGETALL', hash), nil
+  for index = 1, #all, 2 do
+    local ends = tonumber(string.match(all[index + 1], ' (%d+)$'))
+    if ends <= now then redis.call('HDEL', hash, all[index])
+    elseif not latest or ends > latest then latest = ends end
+  end
+  return latest
+end
+
+local function settle(hash, thing)
+  local latest = latestOf(hash)
+  if latest then
+    redis.call('ZADD', DUE, int(latest), thing)
+    redis.call('PEXPIRE', hash, int(latest - now + headMs))
+  else
+    redis.call('UNLINK', hash)
+    redis.call('ZREM', DUE, thing)
+    record(thing, 0)
+  end
+  return latest
+end
+
+-- A server that is full refuses here, before anything is written, what would take memory.
+for step = 1, steps do
+  if ARGV[5 * step - 1] == 'h' then
+    redis.call('ZADD', DUE, 'XX', 0, '')
+    break
+  end
+end
+for step = 1, steps do
+  local at = 5 * step - 2
+  local kind, thing, holder = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local generation, ends = tonumber(ARGV[at + 4]), now + tonumber(ARGV[at + 5])
+  local hash = KEYS[step + 2]
+  local due = tonumber(redis.call('ZSCORE', DUE, thing) or nil)
+  if (due and due <= now) or (not due and redis.call('EXISTS', hash) == 1) then due = settle(hash, thing) end
+  if kind ~= 's' then
+    local known = redis.call('HGET', hash, holder)
+    local newest, before
+    if known then newest, before = string.match(known, '^(%d+) (%d+)$') end
+    newest, before = tonumber(newest), tonumber(before)
+    local fenced = newest and before > now and generation < newest
+    if kind == 'h' and not fenced then
+      redis.call('HSET', hash, holder, int(generation) .. ' ' .. int(ends))
+      if not due then record(thing, 1) end
+      -- A renewal of one among many reads none of the others.
+      if known and due and ends >= due then
+        redis.call('ZADD', DUE, int(ends), thing)
+        redis.call('PEXPIRE', hash, int(ends - now + headMs))
+      elseif not (known and before < due) then
+        settle(hash, thing)
+      end
+    elseif kind == 'r' and known and not fenced then
+      if ends <= now then redis.call('HDEL', hash, holder)
+      else redis.call('HSET', hash, holder, int(generation) .. ' ' .. int(ends)) end
+      settle(hash, thing)
+    end
+  end
+end
+local dropped = 0
+if written > 0 then dropped = redis.call('XTRIM', RECORD, 'MAXLEN', most) end
+return { written, dropped }
+`,
+);
+
+/**
+ * What a node consumes. A node that has asked is the consumer of a partition until it has not asked for `ms`.
+ *
+ * KEYS: due, record, consumer of each partition. ARGV 1…4: node, ms, most records, most things; then for each partition the record
+ * after which to read. Answers, for each partition: 0 where another node is the consumer, 1, or 2 where this one has become it
+ * and is handed all; then things whose end has come, then records as id, thing, held, time.
+ */
+export const TAKE = new RedisScript(
+  `${NOW}
+local out, left = {}, tonumber(ARGV[3])
+for index = 1, #KEYS / 3 do
+  local DUE, RECORD, CONSUMER = KEYS[3 * index - 2], KEYS[3 * index - 1], KEYS[3 * index]
+  local consumer = redis.call('GET', CONSUMER)
+  if consumer and consumer ~= ARGV[1] then
+    out[index] = { 0, {}, {} }
+  else
+    -- A server that is full has no consumer: two would be worse than a late one.
+    redis.call('SET', CONSUMER, ARGV[1], 'PX', ARGV[2])
+    local due = redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now), 'LIMIT', 0, ARGV[4])
+    local from = consumer and ARGV[4 + index] or '-'
+    local found = {}
+    if left > 0 then
+      for _, one in ipairs(redis.call('XRANGE', RECORD, from, '+', 'COUNT', left)) do
+        local fields = one[2]
+        found[#found + 1], found[#found + 2], found[#found + 3], found[#found + 4] = one[1], fields[2], fields[4], fields[6]
+        left = left - 1
+      end
+    end
+    out[index] = { consumer and 1 or 2, due, found }
+  end
+end
+return out
+`,
+);
+
+/** Lets another node consume. KEYS: consumers. ARGV 1: node. */
+export const RESIGN = new RedisScript(`
+for _, key in ipairs(KEYS) do
+  if redis.call('GET', key) == ARGV[1] then redis.call('DEL', key) end
+end
+return 1
+`);

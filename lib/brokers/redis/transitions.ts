@@ -1,0 +1,234 @@
+import type { BrokerTransitions, Hold, Transition } from '../../core/ports/transitions.js';
+import { readThing, thingName } from '../common/thing-name.js';
+import { bytesOf, type RedisArgument, type RedisCommands } from './connection/commands.js';
+import { unavailable } from './errors.js';
+import type { RedisKeys } from './keys.js';
+import { HOLDS, RESIGN, TAKE } from './scripts/holds.js';
+import type { RedisSettings } from './settings.js';
+
+/** Most steps in one script call. */
+const BATCH = 200;
+/** Most records of a partition that wait for a consumer; beyond it the oldest are dropped. */
+const MAX_RECORDS = 20_000;
+/** Most things of a partition whose end one look finds; the next look finds the rest. */
+const DUE_THINGS = 200;
+/** How long a node is a consumer after it last asked. */
+const CONSUMER_MS = 5_000;
+const MAX_LEASE_MS = 10 * 365 * 24 * 60 * 60_000;
+
+interface Step {
+  readonly key: string;
+  readonly args: readonly RedisArgument[];
+  readonly bytes: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** What this node consumes of a partition. */
+interface Consumed {
+  /** The record after which it continues to read. */
+  after: string;
+  /** Records that were dealt with, and have to be deleted. */
+  done: string[];
+}
+
+/** Transitions of all channels (G19): leases and graces run on the server's time, and the scripts that end them record that. */
+export class RedisTransitions implements BrokerTransitions {
+  /** Steps that wait, by partition: one call at a time, so that they take effect in the order of the calls. */
+  private readonly waiting = new Map<number, Step[]>();
+  /** Settles when a partition has no more steps. */
+  private readonly lanes = new Map<number, Promise<void>>();
+  private readonly consumed = new Map<number, Consumed>();
+  private queued = 0;
+  private queuedBytes = 0;
+  private readonly node: string;
+  private takes = false;
+  private working: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly commands: RedisCommands,
+    private readonly keys: RedisKeys,
+    private readonly settings: RedisSettings,
+  ) {
+    // Not the name of the node: one that was restarted is another consumer.
+    this.node = settings.entropy.token();
+  }
+
+  async hold(holds: readonly Hold[], leaseMs: number): Promise<void> {
+    await Promise.all(holds.map((hold) => this.step('h', hold, leaseMs)));
+  }
+
+  release(hold: Hold, graceMs: number): Promise<void> {
+    return this.step('r', hold, graceMs);
+  }
+
+  /** One at a time: two would be handed the same. */
+  take(limit: number): Promise<readonly Transition[]> {
+    const taken = this.working.then(() => this.takeNow(limit));
+    this.working = taken.catch(() => undefined);
+    return taken;
+  }
+
+  async done(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      const [partition = '', record = ''] = id.split('_');
+      this.consumed.get(Number(partition))?.done.push(record);
+    }
+    const all = [...this.consumed].filter(([, { done }]) => done.length > 0);
+    await Promise.all(all.map(([partition, consumed]) => this.delete(partition, consumed)));
+  }
+
+  /** Lets what waits be written, and another node consume at once. Never rejects. */
+  async close(): Promise<void> {
+    await this.working;
+    await Promise.allSettled(this.lanes.values());
+    if (!this.takes) return;
+    await Promise.allSettled(
+      this.groups().map((group) =>
+        this.commands.run(
+          RESIGN,
+          group[0] ?? 0,
+          group.map((partition) => this.keys.transitions(partition)[2]),
+          [this.node],
+        ),
+      ),
+    );
+  }
+
+  private async takeNow(limit: number): Promise<readonly Transition[]> {
+    this.takes = true;
+    await this.done([]).catch(() => undefined);
+    const out: Transition[] = [];
+    for (const group of this.groups()) out.push(...(await this.takeOf(group, limit - out.length)));
+    return out;
+  }
+
+  private async takeOf(group: readonly number[], limit: number): Promise<readonly Transition[]> {
+    const keys = group.flatMap((partition) => this.keys.transitions(partition));
+    const after = group.map((partition) => this.consumed.get(partition)?.after ?? '-');
+    const args = [this.node, CONSUMER_MS, Math.max(0, limit), DUE_THINGS, ...after];
+    const answer = (await this.commands.run(TAKE, group[0] ?? 0, keys, args)) as readonly (readonly [
+      number,
+      readonly string[],
+      readonly string[],
+    ])[];
+    const out: Transition[] = [];
+    const ended: Promise<void>[] = [];
+    for (const [index, partition] of group.entries()) {
+      const [state, due, records] = answer[index] ?? [0, [], []];
+      if (Number(state) === 0) {
+        this.consumed.delete(partition);
+        continue;
+      }
+      const consumed = Number(state) === 1 ? this.consumed.get(partition) : undefined;
+      const now = consumed ?? { after: '-', done: [] };
+      this.consumed.set(partition, now);
+      for (let at = 0; at < records.length; at += 4) {
+        const [record = '', thing = '', held, ts] = records.slice(at, at + 4);
+        now.after = `(${record}`;
+        out.push({
+          ...readThing(thing),
+          id: `${partition}_${record}`,
+          held: held === '1',
+          at: Number(ts),
+        });
+      }
+      ended.push(...due.map((thing) => this.sweep(thing)));
+    }
+    // What cannot be ended now is found again.
+    await Promise.allSettled(ended);
+    return out;
+  }
+
+  private sweep(thing: string): Promise<void> {
+    return this.step('s', { ...readThing(thing), holder: '', generation: 0 }, 0);
+  }
+
+  private async delete(partition: number, consumed: Consumed): Promise<void> {
+    const records = consumed.done.splice(0);
+    const [, stream] = this.keys.transitions(partition);
+    try {
+      await this.commands.command(partition, 'xdel', [stream, ...records]);
+    } catch (error) {
+      consumed.done.unshift(...records);
+      throw error;
+    }
+  }
+
+  private groups(): readonly (readonly number[])[] {
+    const all = Array.from({ length: this.keys.partitions }, (_, partition) => partition);
+    return this.commands.clustered ? all.map((partition) => [partition]) : [all];
+  }
+
+  private step(kind: 'h' | 'r' | 's', hold: Hold, ms: number): Promise<void> {
+    const thing = thingName(hold);
+    const key = this.keys.holders(hold.channel, thing);
+    const time = Math.round(Math.min(Math.max(ms, 0), MAX_LEASE_MS));
+    const args = [kind, thing, hold.holder, hold.generation, time];
+    const bytes = bytesOf([key, ...args]);
+    const { maxQueued, maxQueuedBytes } = this.settings;
+    if (this.queued >= maxQueued || (this.queued > 0 && this.queuedBytes + bytes > maxQueuedBytes))
+      return Promise.reject(unavailable(`${this.queued} changes of holders wait for Redis already`));
+    this.queued += 1;
+    this.queuedBytes += bytes;
+    const partition = this.keys.partitionOf(hold.channel);
+    return new Promise((resolve, reject) => {
+      const step = { key, args, bytes, resolve, reject };
+      const waiting = this.waiting.get(partition);
+      if (waiting !== undefined) {
+        waiting.push(step);
+        return;
+      }
+      const steps = [step];
+      this.waiting.set(partition, steps);
+      const turn = new Promise<void>((begin) => setImmediate(begin));
+      this.lanes.set(
+        partition,
+        turn.then(() => this.work(partition, steps)),
+      );
+    });
+  }
+
+  private async work(partition: number, steps: Step[]): Promise<void> {
+    while (steps.length > 0) {
+      const batch = steps.splice(0, this.fitting(steps));
+      this.queued -= batch.length;
+      for (const { bytes } of batch) this.queuedBytes -= bytes;
+      try {
+        await this.write(partition, batch);
+        for (const { resolve } of batch) resolve();
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.waiting.delete(partition);
+    this.lanes.delete(partition);
+  }
+
+  private async write(partition: number, batch: readonly Step[]): Promise<void> {
+    const [due, record] = this.keys.transitions(partition);
+    const [, dropped] = (await this.commands.run(
+      HOLDS,
+      partition,
+      [due, record, ...batch.map(({ key }) => key)],
+      [MAX_RECORDS, this.settings.headMs, batch.length, ...batch.flatMap(({ args }) => args)],
+    )) as [number, number];
+    if (Number(dropped) > 0)
+      this.settings.onWarning(
+        `${dropped} transitions were dropped: ${MAX_RECORDS} of a partition wait for a consumer already. ` +
+          'Check that a node with hooks runs',
+      );
+  }
+
+  /** How many of the steps fit into one call; at least one. */
+  private fitting(steps: readonly Step[]): number {
+    let count = 0;
+    let bytes = 0;
+    for (const step of steps) {
+      bytes += step.bytes;
+      if (count === BATCH || (count > 0 && bytes > this.settings.maxBatchBytes)) break;
+      count += 1;
+    }
+    return count;
+  }
+}

@@ -1,0 +1,88 @@
+import type { ChannelEvent } from './channel-event.js';
+import type { Clock } from './clock.js';
+import type { Handshake } from './connection.js';
+import type { Authenticator } from './identity.js';
+import type { EngineLogger } from './logger.js';
+import type { MaybePromise } from './maybe-promise.js';
+import type { ObservedCommand, Observer } from './observer.js';
+import type { RealtimeConnection } from './realtime-connection.js';
+
+/** A piece of work that is traced until it ends. */
+export interface OpenSpan {
+  /** @param failure the code of what went wrong; `undefined` for nothing. */
+  end(failure?: string): void;
+}
+
+/** Events of one turn that are handed to the sessions of a channel. */
+export interface DeliverySpan {
+  /** @param sessions how many they were handed to. */
+  end(sessions: number): void;
+}
+
+/** The time until a subscription is sent its first event. */
+export interface FirstEventSpan {
+  /** It was sent this event. */
+  end(event: ChannelEvent): void;
+  /** It ended before. */
+  abandon(): void;
+}
+
+/** What a tracer is told of the node that it traces. */
+export interface TracedNode {
+  readonly nodeId: string;
+  readonly clock: Clock;
+  readonly logger: Pick<EngineLogger, 'warn'>;
+}
+
+/** Makes the tracer of each application that it is given to, e.g. `openTelemetry()` of `nestjs-realtime/tracing`. */
+export interface RealtimeTracing {
+  /** @internal @returns `undefined` where nothing would be traced. */
+  start(node: TracedNode): EngineTracer | undefined;
+}
+
+/**
+ * Follows work through the engine, as spans of a tracer, and lets the application's code run inside of them. An engine without one
+ * does nothing of it. What is not sampled has no objects of its own after {@link within}: the methods that return a span return
+ * `undefined` then.
+ */
+export interface EngineTracer {
+  /** Notified before all others, so that their work belongs to the command that it is about. */
+  readonly observer: Observer;
+  /** The clock of its node, whose tasks belong to no command: a timer that one of them arms serves all. */
+  readonly clock: Clock;
+  /** A task that belongs to no command, whoever has it run. */
+  detached(task: () => void): () => void;
+  /** An authenticator whose work belongs to the connect, or to the `auth`, that it is for. */
+  authenticatorOf(authenticator: Authenticator): Authenticator;
+  /** A transport opened a connection. */
+  opened(connection: RealtimeConnection, handshake: Handshake): void;
+  /** Runs the work of a command that the observer was notified of: what it starts, handlers included, belongs to the command. */
+  within<T>(command: ObservedCommand, work: () => T): T;
+  /**
+   * Calls the application's code for a command.
+   *
+   * @param kind whether it decides, or does what the command asks for.
+   * @param what is called, in words; no name of a client or channel is in it.
+   */
+  called<T>(kind: 'authorize' | 'handle', what: () => string, work: () => MaybePromise<T>): MaybePromise<T>;
+  /** The `trace` of an event that a client publishes now. @param given what the client sent. */
+  traceOf(given: string | undefined): string | undefined;
+  /**
+   * Publishes an event of the application.
+   *
+   * @param given `trace` that the application gave.
+   * @param publish is given the `trace` of the event.
+   */
+  publishing<T>(
+    pattern: string,
+    channel: string,
+    given: string | undefined,
+    publish: (trace: string | undefined) => Promise<T>,
+  ): Promise<T>;
+  /** An event waits for its place in the log. */
+  appending(pattern: string): OpenSpan | undefined;
+  /** Events are handed to sessions. Called for each batch of each channel: most have no event that is traced. */
+  delivering(pattern: string, channel: string, events: readonly ChannelEvent[]): DeliverySpan | undefined;
+  /** A subscription was answered. */
+  awaitingFirst(pattern: string): FirstEventSpan | undefined;
+}

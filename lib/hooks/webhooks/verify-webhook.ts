@@ -1,0 +1,93 @@
+import { timingSafeEqual } from 'node:crypto';
+import { systemClock } from '../../core/ports/clock.js';
+import { durationMs, type Duration } from '../../nest/options/duration.js';
+import type { HookEvent } from '../hook-event.js';
+import { keyOf, SECRET_HINT } from './secrets.js';
+import { ID_HEADER, SIGNATURE_HEADER, signatureOf, TIMESTAMP_HEADER, VERSION } from './signature.js';
+
+/** Signatures of a request that are looked at. */
+const MAX_SIGNATURES = 16;
+
+/** Headers as Node, Express, Fastify or `fetch` have them. */
+export type WebhookHeaders =
+  Readonly<Record<string, string | readonly string[] | undefined>> | { get(name: string): string | null };
+
+/** A request that was sent by who has the secret. */
+export interface VerifiedWebhook {
+  /** The same in each attempt: what was taken once is answered with 2xx again, and changes nothing. */
+  readonly id: string;
+  /** What happened. */
+  readonly type: HookEvent['type'];
+  /** When it happened, as ISO 8601. */
+  readonly timestamp: string;
+  /** What the event has beside its id and time, such as `channel` and `user`. */
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** The request is not from who has the secret, or it is too old. */
+export class WebhookVerificationError extends Error {
+  /** Always `WebhookVerificationError`. */
+  override readonly name = 'WebhookVerificationError';
+}
+
+/**
+ * Verifies a request of {@link webhookTarget}, in the application that receives it.
+ *
+ * @param body as it came, before anything parsed it: `rawBody` of Nest.
+ * @param secrets one, or several while they are replaced.
+ * @param options.tolerance how far the time of the request may be from that of this host, either way. Default `'5m'`.
+ * @throws WebhookVerificationError for a request that is to be refused with 401.
+ * @throws RangeError for secrets that are none.
+ * @example
+ * @Post('hooks/realtime')
+ * @HttpCode(204)
+ * async take(@Req() req: RawBodyRequest<Request>): Promise<void> {
+ *   const { id, type, data } = verifyWebhook(req.rawBody ?? '', req.headers, process.env.WEBHOOK_SECRET ?? '');
+ *   await this.rooms.note(id, type, data);
+ * }
+ * @publicApi
+ */
+export function verifyWebhook(
+  body: string | Uint8Array,
+  headers: WebhookHeaders,
+  secrets: string | readonly string[],
+  options: { readonly tolerance?: Duration; readonly clock?: { now(): number } } = {},
+): VerifiedWebhook {
+  const keys = [secrets].flat().map((secret) => {
+    const key = keyOf(secret);
+    if (key === undefined) throw new RangeError(`verifyWebhook: no secret of a webhook. ${SECRET_HINT}`);
+    return key;
+  });
+  const id = headerOf(headers, ID_HEADER);
+  const timestamp = headerOf(headers, TIMESTAMP_HEADER);
+  const signatures = headerOf(headers, SIGNATURE_HEADER).split(' ').slice(0, MAX_SIGNATURES);
+  const toleranceMs = durationMs(options.tolerance ?? '5m', 'verifyWebhook: tolerance');
+  const now = (options.clock ?? systemClock).now();
+  if (!/^\d{1,12}$/.test(timestamp) || Math.abs(now - Number(timestamp) * 1_000) > toleranceMs)
+    throw new WebhookVerificationError('The time of the request is too far from that of this host');
+  const isSigned = keys.some((key) => {
+    const expected = signatureOf(key, id, timestamp, body);
+    return signatures.some((given) => isSame(given, expected));
+  });
+  if (!isSigned) throw new WebhookVerificationError('No signature of the request is right');
+  const text = typeof body === 'string' ? body : Buffer.from(body).toString('utf8');
+  const { type, timestamp: at, data } = JSON.parse(text) as Omit<VerifiedWebhook, 'id'>;
+  return { id, type, timestamp: at, data };
+}
+
+function isSame(given: string, expected: Buffer): boolean {
+  const prefix = `${VERSION},`;
+  if (!given.startsWith(prefix)) return false;
+  const bytes = Buffer.from(given.slice(prefix.length), 'base64');
+  return bytes.length === expected.length && timingSafeEqual(bytes, expected);
+}
+
+function headerOf(headers: WebhookHeaders, name: string): string {
+  const value =
+    typeof headers.get === 'function'
+      ? headers.get(name)
+      : (headers as Readonly<Record<string, unknown>>)[name];
+  if (typeof value !== 'string' || value === '')
+    throw new WebhookVerificationError(`The request has no header ${name}`);
+  return value;
+}

@@ -1,0 +1,2 @@
+export type { RealtimeMetricsOptions } from './options.js';
+export { RealtimeMetricsModule } from './realtime-metrics.module.js';

@@ -1,0 +1,57 @@
+import type { InjectionToken } from '@nestjs/common';
+import type { OnlineUsers } from '../core/engine/cluster/online-users.js';
+import type { Clock } from '../core/ports/clock.js';
+import type { Entropy } from '../core/ports/entropy.js';
+import type { EngineLogger } from '../core/ports/logger.js';
+import type { HoldsPolicy } from '../core/ports/settings.js';
+import type { BrokerTransitions } from '../core/ports/transitions.js';
+import type { BootProblems } from './errors/realtime-boot-error.js';
+
+/** A provider of the application that hooks name. */
+export interface FoundProvider {
+  /** Of its class, or its token. */
+  readonly name: string;
+  readonly instance: object;
+}
+
+/** What hooks run on. */
+export interface HooksSite {
+  /** Those of {@link RealtimeHooks.providers}, in this order; `undefined` for one that was not found. */
+  readonly providers: readonly (FoundProvider | undefined)[];
+  /** Of the broker; always there where the policy names channels. */
+  readonly transitions: BrokerTransitions | undefined;
+  /** Which of some users have a session on any node. */
+  readonly online: (users: readonly string[]) => Promise<OnlineUsers>;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly logger: EngineLogger;
+}
+
+/** A notice that was published for a user. */
+export interface PublishedNotice {
+  readonly event: string;
+  readonly id: string;
+  readonly payload: unknown;
+}
+
+/** Hooks that were opened. */
+export interface HooksRun {
+  /** Begins to call them. */
+  start(): void;
+  /** A notice was published for a user. */
+  onNotice(user: string, notice: PublishedNotice): void;
+  /** Ends what is under way; another node of the cluster continues. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** What `realtimeHooks()` of `nestjs-realtime/hooks` makes, for the option `hooks` of the module. */
+export interface RealtimeHooks {
+  /** @internal */
+  readonly policy: HoldsPolicy;
+  /** @internal */
+  readonly providers: readonly InjectionToken[];
+  /** @internal Opens the hooks, or reports why they cannot be. */
+  open(site: HooksSite, problems: BootProblems): HooksRun;
+}
+
+export type { OnlineUsers };

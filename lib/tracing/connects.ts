@@ -1,0 +1,120 @@
+import {
+  ROOT_CONTEXT,
+  SpanKind,
+  trace,
+  type Context,
+  type Span,
+  type SpanContext,
+  type Tracer,
+} from '@opentelemetry/api';
+import type { Clock } from '../core/ports/clock.js';
+import type { Handshake } from '../core/ports/connection.js';
+import type { RealtimeConnection } from '../core/ports/realtime-connection.js';
+import type { TracingSettings } from './options.js';
+import { endSpan, linksTo } from './spans.js';
+import { parseTraceparent } from './traceparent.js';
+
+/** How long after its connect began a command belongs to the trace of it, in milliseconds: what a page does as it starts. */
+const START_MS = 10_000;
+
+/** One connect, from the first that this server does for it to its `welcome`, and what is known of it afterwards. */
+interface Connect {
+  readonly context: SpanContext;
+  readonly startedAt: number;
+  /** Until it ends. */
+  span: Span | undefined;
+  isOpen?: boolean;
+  /** The `auth` that is under way. */
+  auth?: Span | undefined;
+}
+
+/** Where a span has its place. */
+export interface Place {
+  readonly parent: Context;
+  readonly links: ReturnType<typeof linksTo>;
+}
+
+/** The spans of connects, by the handshake before there is a connection. Nothing of them outlives its connection. */
+export class Connects {
+  private readonly byHandshake = new WeakMap<Handshake, Connect>();
+  private readonly byConnection = new WeakMap<RealtimeConnection, Connect>();
+
+  constructor(
+    private readonly tracer: Tracer,
+    private readonly clock: Clock,
+    private readonly settings: TracingSettings,
+  ) {}
+
+  opened(connection: RealtimeConnection, handshake: Handshake): void {
+    const connect = this.of(handshake);
+    connect.isOpen = true;
+    connect.span?.setAttribute('realtime.connection.id', connection.id);
+    this.byConnection.set(connection, connect);
+  }
+
+  /** The span of a connect that has not ended. */
+  spanOf(connection: RealtimeConnection): Span | undefined {
+    return this.byConnection.get(connection)?.span;
+  }
+
+  /** The span that a verification of credentials belongs to: the connect, or the `auth` that is under way. */
+  verifying(handshake: Handshake): Span | undefined {
+    const connect = this.of(handshake);
+    return connect.span ?? connect.auth;
+  }
+
+  beginAuth(connection: RealtimeConnection, span: Span | undefined): void {
+    const connect = this.byConnection.get(connection);
+    if (connect !== undefined) connect.auth = span;
+  }
+
+  /** Credentials were refused. Those of a connection that is open end its connect by the answer to their `hello`. */
+  refused(handshake: Handshake, code: string): void {
+    const connect = this.byHandshake.get(handshake);
+    if (connect !== undefined && connect.isOpen !== true) this.endSpan(connect, code);
+  }
+
+  end(connection: RealtimeConnection, failure: string | undefined): void {
+    const connect = this.byConnection.get(connection);
+    if (connect === undefined) return;
+    const { user } = connection.about;
+    if (this.settings.userIds && user !== undefined) connect.span?.setAttribute('user.id', user);
+    this.endSpan(connect, failure);
+  }
+
+  /** The place of a command. @param sent the `traceparent` that its client sent. */
+  placeOf(connection: RealtimeConnection, sent: string | undefined): Place {
+    const connect = this.byConnection.get(connection);
+    const remote = this.settings.clients === 'ignore' ? undefined : parseTraceparent(sent);
+    if (remote !== undefined && this.settings.clients === 'parent')
+      return { parent: trace.setSpanContext(ROOT_CONTEXT, remote), links: linksTo(connect?.context) };
+    if (connect === undefined || this.clock.monotonic() - connect.startedAt > START_MS)
+      return { parent: ROOT_CONTEXT, links: linksTo(connect?.context, remote) };
+    return { parent: trace.setSpanContext(ROOT_CONTEXT, connect.context), links: linksTo(remote) };
+  }
+
+  private endSpan(connect: Connect, failure: string | undefined): void {
+    if (connect.span !== undefined) endSpan(connect.span, failure);
+    connect.span = undefined;
+  }
+
+  private of(handshake: Handshake): Connect {
+    const known = this.byHandshake.get(handshake);
+    if (known !== undefined) return known;
+    const { clients } = this.settings;
+    const remote = clients === 'ignore' ? undefined : parseTraceparent(handshake.headers.traceparent);
+    const isParent = remote !== undefined && clients === 'parent';
+    const span = this.tracer.startSpan(
+      'connect',
+      {
+        kind: SpanKind.SERVER,
+        attributes: { 'realtime.transport': handshake.transport },
+        links: isParent ? [] : linksTo(remote),
+      },
+      isParent ? trace.setSpanContext(ROOT_CONTEXT, remote) : ROOT_CONTEXT,
+    );
+    const connect = { span, context: span.spanContext(), startedAt: this.clock.monotonic() };
+    this.byHandshake.set(handshake, connect);
+    return connect;
+  }
+}

@@ -1,0 +1,45 @@
+import type { TracerProvider } from '@opentelemetry/api';
+
+/** What becomes of a `traceparent` that a client sends. */
+export type ClientTraces = 'link' | 'parent' | 'ignore';
+
+/** Options of `openTelemetry()`. */
+export interface OpenTelemetryOptions {
+  /**
+   * What becomes of a `traceparent` that a client sends, with a command or as a header of its handshake. `link`: the span of the
+   * command names it as a link, and whether it is sampled is this server's to say. `parent`: the span continues it; then a client
+   * decides, by its `sampled` flag and the sampler's `ParentBased`, how much this server records, so set it only where all clients are
+   * your own. `ignore`: nothing. What is no `traceparent` of version 00 is ignored in any case. Default `'link'`.
+   */
+  readonly clients?: ClientTraces;
+  /** Whether spans have the id of the user (`user.id`). Default `false`: traces are often kept where ids of users may not be. */
+  readonly userIds?: boolean;
+  /**
+   * Whether spans have the names of channels (`messaging.destination.name`), which often hold ids of users. The pattern of a channel
+   * (`messaging.destination.template`) they have in any case. Default `false`.
+   */
+  readonly channelNames?: boolean;
+  /** Makes the tracer. Default: the provider that the OpenTelemetry SDK has registered when the application starts. */
+  readonly tracerProvider?: TracerProvider;
+}
+
+/** Options with their defaults. */
+export type TracingSettings = Required<Omit<OpenTelemetryOptions, 'tracerProvider'>>;
+
+const CLIENTS: readonly unknown[] = ['link', 'parent', 'ignore'] satisfies ClientTraces[];
+
+/** @throws RangeError for what is none of the options. */
+export function settingsOf({
+  clients = 'link',
+  userIds = false,
+  channelNames = false,
+}: OpenTelemetryOptions): TracingSettings {
+  if (!CLIENTS.includes(clients))
+    throw new RangeError(
+      `openTelemetry: clients is ${JSON.stringify(clients)}. Give 'link', 'parent' or 'ignore'`,
+    );
+  for (const [name, value] of Object.entries({ userIds, channelNames }))
+    if (typeof value !== 'boolean')
+      throw new RangeError(`openTelemetry: ${name} is ${JSON.stringify(value)}. Give true or false`);
+  return { clients, userIds, channelNames };
+}

@@ -34,9 +34,10 @@ export async function gather(
   const wrappers = wrappersOf(app);
   const runtime = instanceOf<RealtimeRuntime>(wrappers, RealtimeRuntime);
   if (runtime === undefined) throw new ModuleAbsent();
-  const { broker, channels, hosts, requests, observers } = await runtime.inspect();
+  const { broker, channels, hosts, requests } = await runtime.inspect();
   const { config } = runtime;
-  const names = observers.map((observer) => {
+  // Not those that other modules add: the admin API only counts what it shows.
+  const names = config.observers.map((observer) => {
     const { name } = observer.constructor;
     return name === 'Object' ? 'an observer' : name;
   });

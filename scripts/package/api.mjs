@@ -27,6 +27,7 @@ const documents = [
   'docs/protocol.md',
   'docs/audit.md',
   'docs/metrics.md',
+  'docs/doctor.md',
   'docs/admin-api.md',
   'docs/moderation.md',
   'docs/tracing.md',

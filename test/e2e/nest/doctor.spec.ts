@@ -213,7 +213,7 @@ describe('the doctor', () => {
     ]);
   });
 
-  it('compares the drain with the grace period that it is told', async () => {
+  it('compares the drain with the grace period that it is given', async () => {
     const grace = async (given: `${number}s`) =>
       of(
         await diagnose(carelessModule(fixed('operations.drain/burst')), { grace: given }),
@@ -333,9 +333,7 @@ describe('what is accepted', () => {
     [{ 'transport.tls': ' ' }, '"transport.tls" has no reason'],
     [{ boot: 'x' }, '"boot" cannot be accepted'],
   ])('is refused where it cannot be: %j', async (accept, message) => {
-    await expect(diagnose(carelessModule(), { accept: accept as Record<string, string> })).rejects.toThrow(
-      message,
-    );
+    await expect(diagnose(carelessModule(), { accept: accept })).rejects.toThrow(message);
   });
 
   it.each([{ grace: 'soon' }, { timeout: 0 }])('is read with times that are times: %j', async (options) => {

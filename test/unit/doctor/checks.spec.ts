@@ -147,17 +147,17 @@ const CASES: readonly (readonly [key: string, facts: Facts, values?: string])[] 
   ['channels.delivery/kept', one({ policy: { overflow: 'conflate' } })],
   [
     'channels.delivery/forgets',
-    one({ log: { retain: false, ttlMs: 0 }, behaviour: { snapshot: undefined } as never }),
+    one({ log: { retain: false, ttlMs: 0 }, behaviour: { snapshot: undefined } }),
   ],
   // Twice 20 s, and 10 s.
   ['channels.delivery/short', one({ log: { ttlMs: 50_000 } }), '50 s'],
   ['channels.delivery/kept', one({ log: { ttlMs: 50_001 } })],
-  ['channels.delivery/fresh', one({ behaviour: { snapshot: undefined } as never })],
+  ['channels.delivery/fresh', one({ behaviour: { snapshot: undefined } })],
   ['channels.delivery/repeats', one({ log: { dedupeMs: 0 }, behaviour: said })],
   ['channels.delivery/kept', one({ log: { dedupeMs: 0 } })],
   [
     'channels.delivery/drops',
-    one({ policy: { overflow: 'drop-newest' }, behaviour: { snapshot: undefined } as never }),
+    one({ policy: { overflow: 'drop-newest' }, behaviour: { snapshot: undefined } }),
   ],
   ['broker.durability/process', factsOf()],
   ['broker.durability/broker', factsOf({}, { broker: REDIS }), 'redis'],

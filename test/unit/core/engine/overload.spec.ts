@@ -262,6 +262,12 @@ describe('an overloaded node (G33, P34)', () => {
       await harness.clock.advanceAsync(1_000);
       await quiet();
       expect(brief(low)).toEqual(['event 11']);
+      await harness.publish('prices.eur', 3);
+      await harness.clock.advanceAsync(1_000);
+      await quiet();
+      expect(brief(low)).toEqual(['gap 12-13', 'event 14']);
+      // What one announcement counted, the next one does not.
+      expect(seen.at(-1)).toBe('gap prices.:pair conflated 2');
     });
 
     it('are sent at once what waited when the step ends, and each event from then on', async () => {

@@ -63,15 +63,11 @@ import { AbuseBans } from './abuse-bans.js';
 import { WaitingBytes } from '../session/waiting-bytes.js';
 import { Admission } from './admission.js';
 import { ApplicationLog } from './application-log.js';
-import { BusiestOfCluster } from './cluster/busiest-channels.js';
-import { ClusterChannels } from './cluster/cluster-channels.js';
-import { ClusterReadings } from './cluster/cluster-readings.js';
 import { ClusterSessions } from './cluster/cluster-sessions.js';
-import { LocalChannels } from './cluster/local-channels.js';
 import { UsersOnline } from './cluster/online-users.js';
 import { LocalSessions } from './cluster/local-sessions.js';
-import { DetailsOfSessions } from './cluster/session-details.js';
 import { NodeQuestions } from './cluster/node-questions.js';
+import { operatorViews } from './cluster/operator-views.js';
 import { PathCheck } from './cluster/path-check.js';
 import { UserConnections } from './cluster/user-connections.js';
 import { ControlApplier } from './control-applier.js';
@@ -279,7 +275,6 @@ export function composeEngine(options: EngineOptions) {
   const nodes = nodeLinkOf(broker, settings.nodeId, clock, journal);
   const { nodeId } = settings;
   const questions = new NodeQuestions({ nodeId, link: nodes, bus, clock, entropy, journal });
-  const localChannels = new LocalChannels(hub, clock);
   const localSessions = new LocalSessions({ nodeId, sessions, hub, clock });
   const hello = new Hello({
     ...ports,
@@ -362,10 +357,7 @@ export function composeEngine(options: EngineOptions) {
     pathCheck: new PathCheck({ questions, clock, probe: (timeoutMs) => broker.probe(timeoutMs) }),
     clusterSessions: new ClusterSessions(questions, localSessions, entropy),
     usersOnline: new UsersOnline(questions, sessions),
-    clusterChannels: new ClusterChannels(questions, localChannels),
-    busiestChannels: new BusiestOfCluster(questions, localChannels),
-    sessionDetails: new DetailsOfSessions(questions, sessions, localSessions),
-    clusterReadings: new ClusterReadings(questions),
+    views: operatorViews({ questions, hub, sessions, localSessions, clock }),
     nodes,
     admission: new Admission({
       ...ports,

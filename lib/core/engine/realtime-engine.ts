@@ -207,22 +207,22 @@ export class RealtimeEngine {
 
   /** Finds the channels that are served on any node. */
   get channels(): Pick<ClusterChannels, 'list'> {
-    return this.parts.clusterChannels;
+    return this.parts.views.channels;
   }
 
   /** Finds the channels with the most subscribers. */
   get busiest(): Pick<BusiestOfCluster, 'list'> {
-    return this.parts.busiestChannels;
+    return this.parts.views.busiest;
   }
 
   /** Finds one session, with what the lists leave out. */
   get sessionDetails(): Pick<DetailsOfSessions, 'find'> {
-    return this.parts.sessionDetails;
+    return this.parts.views.sessionDetails;
   }
 
   /** What the nodes count and measure. */
   get readings(): Pick<ClusterReadings, 'list' | 'local' | 'serve'> {
-    return this.parts.clusterReadings;
+    return this.parts.views.readings;
   }
 
   disconnectSessions(of: DisconnectRecord['of'], id: string, why: Why = {}): Promise<ControlReceipt> {

@@ -1490,7 +1490,7 @@ export const FIXED = {
     'nodes of one answer',
     'the call',
     'names the others in `missing`',
-    '`lib/core/engine/cluster/cluster-readings.ts#MAX_READINGS`',
+    'none: each has at most 256 values of 160 characters',
   ),
   'lib/core/engine/cluster/cluster-readings.ts#MAX_READINGS': count(
     'values of one node in an answer',

@@ -2,7 +2,6 @@ import type { CanActivate, ModuleMetadata, Type } from '@nestjs/common';
 import type { MaybePromise } from '../core/ports/maybe-promise.js';
 import { BootProblems } from '../nest/errors/realtime-boot-error.js';
 import type { AdminAuthority } from './authority.js';
-import { isChartsMissing, readAssets, type Asset } from './dashboard/assets.js';
 
 /** Who may use the admin API, and where it is. */
 export interface RealtimeAdminOptions {
@@ -46,11 +45,8 @@ export interface AdminConfig extends Required<Omit<RealtimeAdminOptions, 'import
   readonly dashboard: DashboardConfig | undefined;
 }
 
-/** The dashboard with its files. */
-export interface DashboardConfig {
-  readonly guardPage: boolean;
-  readonly assets: ReadonlyMap<string, Asset>;
-}
+/** The dashboard with its defaults. */
+export type DashboardConfig = Required<DashboardOptions>;
 
 const DEFAULT_PATH = 'realtime-admin';
 const KNOWN = ['path', 'guards', 'authorityOf', 'by', 'imports', 'dashboard'];
@@ -118,17 +114,7 @@ function readDashboard(given: unknown, problems: BootProblems): DashboardConfig 
     return undefined;
   }
   const { guardPage = false } = options as DashboardOptions;
-  try {
-    return { guardPage, assets: readAssets() };
-  } catch (error) {
-    if (!isChartsMissing(error)) throw error;
-    problems.add(
-      'RealtimeAdminModule: dashboard',
-      'needs the package "uplot", which draws its charts and is not installed.',
-      'Install it: npm install uplot.',
-    );
-    return undefined;
-  }
+  return { guardPage };
 }
 
 function isGuard(guard: unknown): boolean {

@@ -4,7 +4,7 @@ import { AdminAuthorityGuard } from './admin.guard.js';
 import { AdminAnswers } from './answer.js';
 import { controllerOf } from './controller.js';
 import { dashboardControllers } from './dashboard/controller.js';
-import { dashboardProviders } from './dashboard/providers.js';
+import { DASHBOARD_PROVIDERS } from './dashboard/providers.js';
 import { describeRoutes } from './openapi.js';
 import { readAdminOptions, type RealtimeAdminOptions } from './options.js';
 import { ROUTES } from './routes/index.js';
@@ -56,7 +56,7 @@ export class RealtimeAdminModule {
         AdminErrorFilter,
         AdminRunner,
         RefusalCounts,
-        ...(config.dashboard === undefined ? [] : dashboardProviders(config.dashboard)),
+        ...(config.dashboard === undefined ? [] : DASHBOARD_PROVIDERS),
       ],
     };
   }

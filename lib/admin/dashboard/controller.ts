@@ -19,8 +19,7 @@ import type { AdminAuthority } from '../authority.js';
 import type { AdminRequest } from '../input.js';
 import type { AdminConfig } from '../options.js';
 import { ADMIN_ROUTE } from '../tokens.js';
-import { PAGE } from './assets.js';
-import { DashboardPages } from './pages.js';
+import { DashboardPages, PAGE } from './pages.js';
 import { DashboardStreams } from './streams.js';
 
 /**

@@ -3,6 +3,8 @@ import { takeResponse } from '../../nest/lifecycle/framework.js';
 import type { Asset } from './assets.js';
 import { PAGE_HEADERS } from './headers.js';
 
+/** The file that is the page itself. */
+export const PAGE = 'index.html';
 /** Injection token of the files of the page. */
 export const DASHBOARD_ASSETS = Symbol('REALTIME_DASHBOARD_ASSETS');
 

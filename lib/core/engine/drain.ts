@@ -2,7 +2,9 @@ import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import type { Session } from '../session/session.js';
 import type { Clock } from '../ports/clock.js';
 import type { EngineOptions } from '../ports/settings.js';
-import type { EngineParts } from './composition.js';
+import type { FlushScheduler } from '../outbox/flush-scheduler.js';
+import type { Observer } from '../ports/observer.js';
+import type { SessionRegistry } from '../session/registry.js';
 
 /** Share of the deadline over which `bye` is spread; the rest is for what is still queued. */
 const PACE = 0.8;
@@ -10,12 +12,19 @@ const STEP_MS = 50;
 /** How often a drain says how far it is, in milliseconds. */
 const PROGRESS_MS = 2_000;
 
+/** What a drain ends, and whom it notifies. */
+interface DrainedParts {
+  readonly scheduler: Pick<FlushScheduler, 'flushNow'>;
+  readonly sessions: Pick<SessionRegistry, 'list' | 'size'>;
+  readonly observer: Pick<Observer, 'onDrain'>;
+}
+
 /**
  * Ends every session in paced batches (G18): `bye` with the advice when to come back, the answers to what is under
  * way, the queue, the close. Closes those that are left at the deadline.
  */
 export async function drainSessions(
-  { scheduler, sessions, observer }: EngineParts,
+  { scheduler, sessions, observer }: DrainedParts,
   { clock, settings, logger }: EngineOptions,
   deadlineMs: number,
 ): Promise<void> {

@@ -20,7 +20,8 @@ describe.each(PLATFORMS)('what the admin API records, on %s', (_name, platform) 
     await app.post('publish', { ...event('one'), user: 'ada', meta: { note: 'secret-of-a-user' } });
     const events = [event('one'), event('two'), event('three', 'halls.1')];
     await app.post('publish/batch', { events });
-    await app.post('publish', event('four', 'halls.1'));
+    const refused = await app.post('publish', event('four', 'halls.1'));
+    expect([refused.status, refused.body.error.code]).toEqual([404, 'unknown_channel']);
     const entries = await entriesOf('publish');
     expect(entries.map(({ id: _id, ts: _ts, node: _node, ...entry }) => entry)).toEqual([
       {

@@ -190,6 +190,24 @@ describe('erasures and a failover of Redis', () => {
   );
 
   it(
+    'with replicated durability it is not acknowledged while too few replicas have it, and can be repeated (G29, G1)',
+    async () => {
+      const [left] = await cluster({ level: 'replicated', replicas: 1, timeoutMs: stretched(300) });
+      const history = new HistoryRecorder();
+      await publish(left, history, 'p1', 'secret 1');
+      await deployment.replica.kill();
+      const failed: unknown = await left.engine.erase(ROOM, { seq: 1 }).catch((error: unknown) => error);
+      expect(failed).toMatchObject({ code: 'timeout', details: [{ path: 'seqs', message: '[1]' }] });
+      // The step that failed is the log itself: nothing of a notice was appended.
+      expect(String(failed)).toContain('Too few replicas confirmed in time that the events are erased');
+      await deployment.replica.launch();
+      await synced(deployment.replica);
+      expect((await left.engine.erase(ROOM, { seq: 1 })).missing).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
     'what was acknowledged by the master alone may be back, and is gone once it is erased again (G29, G6)',
     async () => {
       const [left, right] = await cluster('broker');

@@ -136,7 +136,7 @@ describe('the consumer of transitions (G32)', () => {
     expect(limits).toHaveLength(4);
   });
 
-  it('ends: it takes nothing more, and what is dealt with until then is told to the broker', async () => {
+  it('ends: it takes nothing more, and tells the broker of what was dealt with until then', async () => {
     waiting = [transition('1'), transition('2')];
     consumer.start();
     await settle();

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { context, trace } from '@opentelemetry/api';
 import { memoryBroker } from '../../../lib/brokers/memory/index.js';
@@ -19,6 +20,13 @@ afterEach(async () => {
   await recorder.stop();
 });
 
+/** Runs each task in the context in which it was scheduled, as the timers of Node do. */
+class BindingClock extends ManualClock {
+  override schedule(delayMs: number, task: () => void): ReturnType<ManualClock['schedule']> {
+    return super.schedule(delayMs, AsyncResource.bind(task));
+  }
+}
+
 /** The span that the present work belongs to: its name, while it is known. */
 function current(): string {
   const span = trace.getActiveSpan() as { name?: string } | undefined;
@@ -28,7 +36,7 @@ function current(): string {
 describe('what serves many commands', () => {
   it('belongs to none of them: appends, deliveries, timers', async () => {
     const seen: string[] = [];
-    const clock = new ManualClock();
+    const clock = new BindingClock();
     const inner = memoryBroker({ clock });
     const broker = alteredBroker(inner, {
       log: {
@@ -71,6 +79,19 @@ describe('what serves many commands', () => {
       // A lease that ended: its timer was armed by the subscribe.
       'authorize none',
     ]);
+  });
+
+  it('leaves the connect hook in the span of its connect', async () => {
+    const seen: string[] = [];
+    harness = await EngineHarness.start([channel('rooms.:room')], {
+      tracing: openTelemetry(),
+      onConnect: async () => {
+        await Promise.resolve();
+        seen.push(current());
+      },
+    });
+    await harness.greet('user:u1');
+    expect(seen).toEqual(['connect']);
   });
 
   it('keeps a command that waited for others in its own span', async () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { memoryBroker } from '../../../lib/brokers/memory/index.js';
+import { memoryBroker, MemoryStore } from '../../../lib/brokers/memory/index.js';
 import { openTelemetry } from '../../../lib/tracing/index.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { alteredBroker } from '../../support/engine/altered-broker.js';
@@ -57,7 +57,7 @@ describe('the span until the first message', () => {
     expect(recorder.linksOf(recorder.one(FIRST))).toEqual([second]);
   });
 
-  it('ends without one where the subscription ends, or its log is another', async () => {
+  it('ends without one where the subscription or its connection ends', async () => {
     await start();
     const alice = await harness.subscriber('rooms.1', 'user:u1');
     alice.send({ type: 'unsubscribe', id: 'n1', channel: 'rooms.1' });
@@ -70,6 +70,17 @@ describe('the span until the first message', () => {
       ['closed', []],
       ['closed', []],
     ]);
+  });
+
+  it('ends without one where the next message is a reset', async () => {
+    const store = new MemoryStore();
+    await start({ broker: memoryBroker({ store }) });
+    await harness.publish('rooms.1');
+    const alice = await harness.subscriber('rooms.1', 'user:u1');
+    store.clear('rooms.1');
+    await harness.publish('rooms.1', 2);
+    expect(alice.take('reset')).toHaveLength(1);
+    expect(recorder.named(FIRST).map(({ attributes }) => attributes['error.type'])).toEqual(['closed']);
   });
 
   it('is made for 1024 subscriptions at most: of the oldest one nothing is recorded', async () => {

@@ -310,6 +310,16 @@ describe('spans of two nodes', () => {
     await bare.engine.application.publish('rooms.1', 'said', 1, { trace: TRACEPARENT });
     await quiet();
     expect(recorder.parentOf(recorder.one('deliver rooms.:room'))).toBe(CLIENT_SPAN);
+    // Also where it is not the first of its batch.
+    const { application } = bare.engine;
+    const both = [{}, { trace: TRACEPARENT }].map((given) =>
+      application.publish('rooms.1', 'said', 1, given),
+    );
+    await Promise.all(both);
+    await quiet();
+    const [, second] = recorder.named('deliver rooms.:room');
+    expect(second?.attributes['messaging.batch.message_count']).toBe(2);
+    expect(second && recorder.parentOf(second)).toBe(CLIENT_SPAN);
   });
 });
 

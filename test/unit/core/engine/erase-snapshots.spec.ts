@@ -127,6 +127,43 @@ describe('states of a channel of which events are erased (G29, P26)', () => {
       expect(answers(client).at(-1)).toMatchObject({ type: 'reply', snapshot: 'clean' });
   });
 
+  it('nor does one that comes after an erasure that was repeated, which no notice announces', async () => {
+    await start(true);
+    await erase();
+    stored = SECRET;
+    const first = await node.greet();
+    isGated = true;
+    await ask(first, 'subscribe');
+    await erase();
+    const second = await node.greet();
+    second.take();
+    await ask(second, 'subscribe');
+    expect(calls).toBe(2);
+    isGated = false;
+    await open();
+    expect(answers(second)).toMatchObject([{ type: 'reply', snapshot: 'clean' }]);
+  });
+
+  it('a subscription whose answer waits stays when the erasure was in another channel', async () => {
+    await start(false);
+    const client = await node.greet();
+    client.take();
+    // The channel of the erasure is subscribed, and answered; the answer of the other one waits.
+    client.send({ type: 'subscribe', id: 'other', channel: OTHER, payload: { presence: false } });
+    await quiet();
+    client.stall();
+    await node.engine.application.publish(OTHER, 'said', 'x');
+    await quiet();
+    await ask(client, 'subscribe');
+    await erase(OTHER);
+    client.drain();
+    await quiet();
+    expect(answers(client)).toMatchObject([
+      { type: 'reply', ref: 'other' },
+      { type: 'reply', ref: 'subscribe', snapshot: SECRET },
+    ]);
+  });
+
   it('an erasure in another channel asks nobody again', async () => {
     await start(false);
     const client = await node.greet();

@@ -153,6 +153,20 @@ describe('what a node holds (G32)', () => {
     );
   });
 
+  it('is not written again after the broker took it, when another one fails later', async () => {
+    answer = () => Promise.reject(new Error('away'));
+    keeper.hold(hold('a'));
+    await settle();
+    answer = () => Promise.resolve();
+    await clock.advanceAsync(500);
+    answer = () => Promise.reject(new Error('away'));
+    keeper.hold(hold('b'));
+    await settle();
+    taken();
+    await clock.advanceAsync(500);
+    expect(taken()).toEqual(['hold b for 30000']);
+  });
+
   it('is renewed as a whole where one call of a renewal fails', async () => {
     for (let index = 0; index < 1_001; index++) keeper.hold(hold(`c${index}`));
     taken();

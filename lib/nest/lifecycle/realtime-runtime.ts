@@ -191,7 +191,11 @@ export class RealtimeRuntime
       ...(onConnect === undefined ? {} : { onConnect }),
       limitsForUser: this.config.limitsForUser,
       observers: [this.audit.observer, ...observers],
-      tracer: this.config.tracing?.start({ nodeId: settings.nodeId, clock: systemClock, logger: this.logger }),
+      tracer: this.config.tracing?.start({
+        nodeId: settings.nodeId,
+        clock: systemClock,
+        logger: this.logger,
+      }),
       isExempt: this.config.isExempt,
       spam: this.config.spam,
       shedding: this.shedding,

@@ -21,7 +21,10 @@ export class AdminAuthorityGuard implements CanActivate {
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const route = this.reflector.get<AdminRoute>(ADMIN_ROUTE, context.getHandler());
+    const route = this.reflector.getAllAndOverride<AdminRoute>(ADMIN_ROUTE, [
+      context.getHandler(),
+      context.getClass(),
+    ]);
     const request: unknown = context.switchToHttp().getRequest();
     const held: unknown = await this.config.authorityOf(request);
     if (includesAuthority(held, route.authority)) return true;

@@ -2,6 +2,7 @@ import type { CanActivate, ModuleMetadata, Type } from '@nestjs/common';
 import type { MaybePromise } from '../core/ports/maybe-promise.js';
 import { BootProblems } from '../nest/errors/realtime-boot-error.js';
 import type { AdminAuthority } from './authority.js';
+import { isChartsMissing, readAssets, type Asset } from './dashboard/assets.js';
 
 /** Who may use the admin API, and where it is. */
 export interface RealtimeAdminOptions {
@@ -21,15 +22,38 @@ export interface RealtimeAdminOptions {
   by(request: unknown): string;
   /** Modules that provide what `guards` inject. Default: none. */
   readonly imports?: ModuleMetadata['imports'];
+  /**
+   * A page at `{path}/dashboard` that shows what all nodes do, and acts on users by these routes. It asks for a bearer token where the
+   * guards answer 401, and otherwise uses what the browser sends by itself. Needs the package `uplot`. Default `false`.
+   */
+  readonly dashboard?: boolean | DashboardOptions;
+}
+
+/** How the dashboard is mounted. */
+export interface DashboardOptions {
+  /**
+   * Whether the files of the page are behind the guards, too. They are the same for everybody and have nothing of the application in
+   * them, so that a browser can load the page and ask for a token. Turn it on where the guards know a cookie, or ask by HTTP Basic.
+   * Default `false`.
+   */
+  readonly guardPage?: boolean;
 }
 
 /** The options with their defaults. */
-export interface AdminConfig extends Required<Omit<RealtimeAdminOptions, 'imports'>> {
+export interface AdminConfig extends Required<Omit<RealtimeAdminOptions, 'imports' | 'dashboard'>> {
   readonly imports: NonNullable<ModuleMetadata['imports']>;
+  /** `undefined` where there is none. */
+  readonly dashboard: DashboardConfig | undefined;
+}
+
+/** The dashboard with its files. */
+export interface DashboardConfig {
+  readonly guardPage: boolean;
+  readonly assets: ReadonlyMap<string, Asset>;
 }
 
 const DEFAULT_PATH = 'realtime-admin';
-const KNOWN = ['path', 'guards', 'authorityOf', 'by', 'imports'];
+const KNOWN = ['path', 'guards', 'authorityOf', 'by', 'imports', 'dashboard'];
 const PATH = /^\/?[\w~-][\w.~-]*(?:\/[\w~-][\w.~-]*)*$/;
 
 /** @throws RealtimeBootError with every mistake at once: an API without a guard would be open to everybody. */
@@ -40,7 +64,7 @@ export function readAdminOptions(given: RealtimeAdminOptions | undefined): Admin
   for (const name of Object.keys(options))
     if (!KNOWN.includes(name))
       problems.add(`RealtimeAdminModule: ${name}`, 'is no option.', `Use one of: ${KNOWN.join(', ')}.`);
-  const { path = DEFAULT_PATH, guards, authorityOf, by, imports = [] } = options;
+  const { path = DEFAULT_PATH, guards, authorityOf, by, imports = [], dashboard = false } = options;
   if (typeof path !== 'string' || !PATH.test(path))
     problems.add(
       'RealtimeAdminModule: path',
@@ -73,8 +97,38 @@ export function readAdminOptions(given: RealtimeAdminOptions | undefined): Admin
     );
   if (!Array.isArray(imports))
     problems.add('RealtimeAdminModule: imports', 'is no list.', 'Give a list of modules, or leave it out.');
+  const page = readDashboard(dashboard, problems);
   problems.throwIfAny();
-  return { ...(options as RealtimeAdminOptions), path, imports } as AdminConfig;
+  return { ...(options as RealtimeAdminOptions), path, imports, dashboard: page } as AdminConfig;
+}
+
+function readDashboard(given: unknown, problems: BootProblems): DashboardConfig | undefined {
+  if (given === false) return undefined;
+  const options = given === true ? {} : given;
+  const isKnown =
+    typeof options === 'object' &&
+    options !== null &&
+    Object.entries(options).every(([name, value]) => name === 'guardPage' && typeof value === 'boolean');
+  if (!isKnown) {
+    problems.add(
+      'RealtimeAdminModule: dashboard',
+      'is neither true, false, nor an object of its options.',
+      'Write dashboard: true, or dashboard: { guardPage: true }.',
+    );
+    return undefined;
+  }
+  const { guardPage = false } = options as DashboardOptions;
+  try {
+    return { guardPage, assets: readAssets() };
+  } catch (error) {
+    if (!isChartsMissing(error)) throw error;
+    problems.add(
+      'RealtimeAdminModule: dashboard',
+      'needs the package "uplot", which draws its charts and is not installed.',
+      'Install it: npm install uplot.',
+    );
+    return undefined;
+  }
 }
 
 function isGuard(guard: unknown): boolean {

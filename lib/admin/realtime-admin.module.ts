@@ -3,9 +3,12 @@ import { AdminErrorFilter } from './admin-error.filter.js';
 import { AdminAuthorityGuard } from './admin.guard.js';
 import { AdminAnswers } from './answer.js';
 import { controllerOf } from './controller.js';
+import { dashboardControllers } from './dashboard/controller.js';
+import { dashboardProviders } from './dashboard/providers.js';
 import { describeRoutes } from './openapi.js';
 import { readAdminOptions, type RealtimeAdminOptions } from './options.js';
 import { ROUTES } from './routes/index.js';
+import { RefusalCounts } from './refusal-counts.js';
 import { AdminRunner } from './runner.js';
 import { ADMIN_CONFIG } from './tokens.js';
 
@@ -43,7 +46,7 @@ export class RealtimeAdminModule {
     return {
       module: RealtimeAdminModule,
       imports: config.imports,
-      controllers: [controller],
+      controllers: [controller, ...(config.dashboard === undefined ? [] : dashboardControllers(config))],
       providers: [
         { provide: ADMIN_CONFIG, useValue: config },
         // Before the application is made, so before it makes its document.
@@ -52,6 +55,8 @@ export class RealtimeAdminModule {
         AdminAuthorityGuard,
         AdminErrorFilter,
         AdminRunner,
+        RefusalCounts,
+        ...(config.dashboard === undefined ? [] : dashboardProviders(config.dashboard)),
       ],
     };
   }

@@ -1,3 +1,4 @@
+import { Injectable } from '@nestjs/common';
 import type { Observer } from '../core/ports/observer.js';
 import { closeNameOf, type CloseName } from '../protocol/close-codes.js';
 
@@ -15,6 +16,7 @@ const LIMIT_CLOSES: readonly (CloseName | undefined)[] = [
 ];
 
 /** How often this node refused something, by kind, since it started. The names are for people, and for alarms. */
+@Injectable()
 export class RefusalCounts {
   private readonly counts = new Map<string, number>();
 

@@ -13,7 +13,6 @@ import { ADMIN_CONFIG } from './tokens.js';
 /** Runs a route: reads its input, does it, and answers. */
 @Injectable()
 export class AdminRunner {
-  private readonly refusals = new RefusalCounts();
   private readonly reads: ReadEntries;
 
   constructor(
@@ -21,13 +20,14 @@ export class AdminRunner {
     private readonly realtime: RealtimeService,
     private readonly runtime: RealtimeRuntime,
     private readonly answers: AdminAnswers,
+    private readonly refusals: RefusalCounts,
   ) {
     this.reads = new ReadEntries({
       clock: systemClock,
       record: (draft) => void realtime.audit.record(draft),
     });
     // Before the engine is made: it notifies whom it was given.
-    runtime.observe(this.refusals.observer);
+    runtime.observe(refusals.observer);
   }
 
   /** @throws RealtimeError, which the filter answers. */

@@ -62,8 +62,14 @@ export class ChatModule {
           retry: { firstSpread: '1s', max: '4s' },
           drain: { deadline: '3s', spread: '1s' },
         }),
-        // At /realtime-admin, for whoever logs in as "moderator".
-        RealtimeAdminModule.forRoot({ imports: [tokens], guards: [StaffGuard], authorityOf, by: callerOf }),
+        // At /realtime-admin, for whoever logs in as "moderator"; the dashboard at /realtime-admin/dashboard.
+        RealtimeAdminModule.forRoot({
+          imports: [tokens],
+          guards: [StaffGuard],
+          authorityOf,
+          by: callerOf,
+          dashboard: true,
+        }),
       ],
       providers: [
         { provide: ModeratorPassword, useValue: new ModeratorPassword(moderatorPassword) },

@@ -1465,6 +1465,78 @@ export const FIXED = {
     'the others are asked afterwards',
     '`lib/core/engine/cluster/question-codec.ts#MAX_MESSAGE_BYTES` each',
   ),
+  'lib/core/engine/cluster/busiest-channels.ts#TIMEOUT_MS': time(
+    'the answer of a node to a question for its fullest channels',
+    'the call',
+    'names the node in `missing`',
+  ),
+  'lib/core/engine/cluster/busiest-channels.ts#MAX_BUSIEST': count(
+    'channels that a node names as its fullest, and of an answer',
+    'the call',
+    'leaves out the others',
+    'none: a name, a pattern and a number each',
+  ),
+  'lib/core/engine/cluster/busiest-channels.ts#MAX_PATTERN': bytes(
+    'a pattern in the answer of a node',
+    'the node',
+    'takes the answer as none',
+  ),
+  'lib/core/engine/cluster/cluster-readings.ts#TIMEOUT_MS': time(
+    'the answer of a node to a question for what it counts',
+    'the call',
+    'names the node in `missing`',
+  ),
+  'lib/core/engine/cluster/cluster-readings.ts#MAX_READ_NODES': count(
+    'nodes of one answer',
+    'the call',
+    'names the others in `missing`',
+    'none: each has at most 256 values of 160 characters',
+  ),
+  'lib/core/engine/cluster/cluster-readings.ts#MAX_READINGS': count(
+    'values of one node in an answer',
+    'the node',
+    'takes the answer as none',
+    'none: a name of at most 160 characters and a number each',
+  ),
+  'lib/core/engine/cluster/session-details.ts#TIMEOUT_MS': time(
+    'the answer of a node to a question for one session',
+    'the call',
+    'names the node in `missing`',
+  ),
+  'lib/core/engine/cluster/session-details.ts#MAX_NAMED_CHANNELS': count(
+    'channels that are named of one session',
+    'the call',
+    'leaves out the others; `channels` has the number of all',
+    'none: a name and a number each',
+  ),
+  'lib/admin/dashboard/recent-values.ts#MAX_VALUES': count(
+    'latencies of a second of which the dashboard shows a percentile; twice as many at most',
+    'the node',
+    'keeps every so manieth',
+    'none: a number each',
+  ),
+  'lib/admin/dashboard/page/samples.ts#MAX_SAMPLES': count(
+    'moments that the page of the dashboard keeps',
+    'the page',
+    'forgets the oldest',
+    'none: it is what the server sends in five minutes',
+  ),
+  'lib/admin/dashboard/page/stream.ts#MAX_BLOCK': bytes(
+    'a message of a stream that the page of the dashboard reads',
+    'the page',
+    'ends the stream, and opens it again',
+  ),
+  'lib/admin/dashboard/page/tap.ts#MAX_SHOWN': count(
+    'events that the tap of the dashboard shows',
+    'the page',
+    'removes the oldest',
+    '`lib/admin/dashboard/page/tap.ts#MAX_PAYLOAD`',
+  ),
+  'lib/admin/dashboard/page/tap.ts#MAX_PAYLOAD': bytes(
+    'a payload that the tap of the dashboard shows',
+    'the page',
+    'cuts it',
+  ),
   'lib/core/engine/cluster/cluster-channels.ts#TIMEOUT_MS': time(
     'the answer of a node to a question for its channels',
     'the call',
@@ -2438,6 +2510,18 @@ export const FIXED = {
 
 /** Numbers that bound nothing, by what they are. Options first, then constants; `module:` and so on name the subject. */
 export const OTHER_NUMBERS = {
+  'the dashboard': [
+    'lib/admin/dashboard/node-meter.ts#NS_PER_MS',
+    'lib/admin/dashboard/node-meter.ts#DELAY_EVERY_MS',
+    'lib/admin/dashboard/nodes-feed.ts#READINGS_EVERY_MS',
+    'lib/admin/dashboard/page/app.ts#SILENCE_MS',
+    'lib/admin/dashboard/page/app.ts#NOTICE_MS',
+    'lib/admin/dashboard/page/nodes.ts#EVERY_MS',
+    'lib/admin/dashboard/page/overview.ts#BUSIEST_EVERY_MS',
+    'lib/admin/dashboard/page/stream.ts#MIN_WAIT_MS',
+    'lib/admin/dashboard/page/stream.ts#MAX_WAIT_MS',
+    'lib/admin/dashboard/recent-values.ts#WINDOW_MS',
+  ],
   'advice to clients': [
     'lib/admin/failure.ts#RETRY_AFTER_MS',
     'module:retry.base',

@@ -59,11 +59,13 @@ export const FLOORS = [
 
 /**
  * Folders inside a room with rules of their own. They may import what `ours` lists, as paths below lib/, and neither
- * packages nor Node's own modules; nothing else in lib/ may import them.
+ * packages, but those of `packages`, nor Node's own modules; nothing else in lib/ may import them.
  */
 export const CLOSED_FOLDERS = {
   // Runs in the test runner of a broker's author; no server needs it.
   'brokers/contract': { ours: ['core/ports', 'protocol'] },
+  // Runs in browsers. Only the types of the package: the server sends its file.
+  'admin/dashboard/page': { ours: [], packages: ['uplot'] },
 };
 
 const PUBLIC_NAME = 'nestjs-realtime';
@@ -154,8 +156,9 @@ function judgeFolder(file, specifier, target) {
     return { messageId: 'closed', data: { from: posix.dirname(file), to: `lib/${there}` } };
   }
   const from = `lib/${here}`;
-  if (target === undefined) return { messageId: 'bare', data: { from, to: specifier } };
-  const { ours } = CLOSED_FOLDERS[here];
+  const { ours, packages = [] } = CLOSED_FOLDERS[here];
+  if (target === undefined)
+    return packages.includes(specifier) ? undefined : { messageId: 'bare', data: { from, to: specifier } };
   if ([here, ...ours].some((path) => within(target, path))) return undefined;
   return {
     messageId: 'room',

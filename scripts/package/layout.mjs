@@ -1,8 +1,9 @@
 // Lays each package out in test-artifacts/packages/<name>/, from dist/ as it was built last: what its entry points lead
 // to, and the documents whose links work there.
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PAGES } from '../assets.mjs';
 import { withLinks } from './documents.mjs';
 import { entryFiles, manifests } from './manifests.mjs';
 import { reachable } from './reachable.mjs';
@@ -40,6 +41,7 @@ function place(manifest) {
   const target = join(folder, manifest.name);
   const shipped = new Map(Object.entries(DOCUMENTS[manifest.name]));
   for (const file of reachable(root, entryFiles(manifest))) copy(join(root, file), join(target, file));
+  if (manifest.name === 'nestjs-realtime') for (const page of PAGES) placePage(`dist/${page}`, target);
   for (const [from, to] of shipped) {
     const markdown = readFileSync(join(root, from), 'utf8');
     write(join(target, to), withLinks(markdown, from, shipped, manifest));
@@ -47,6 +49,12 @@ function place(manifest) {
   copy(join(root, 'LICENSE'), join(target, 'LICENSE'));
   write(join(target, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   return target;
+}
+
+/** What a browser loads: nothing of the package imports it. */
+function placePage(page, target) {
+  for (const name of readdirSync(join(root, page)))
+    if (!name.endsWith('.d.ts')) copy(join(root, page, name), join(target, page, name));
 }
 
 function copy(from, to) {

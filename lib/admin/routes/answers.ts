@@ -1,3 +1,4 @@
+import { MAX_NAMED_CHANNELS } from '../../core/engine/cluster/session-details.js';
 import {
   anything,
   choice,
@@ -33,19 +34,39 @@ export const receipt = object(
   {},
 );
 
-export const session = object(
+const ofSession = {
+  id: name,
+  node: name,
+  ip: name,
+  transport: name,
+  connectedAt: described(whole(0), 'milliseconds since the Unix epoch, by the clock of its node'),
+  channels: count,
+};
+const ofSomeSessions = {
+  user: described(name, 'absent for an anonymous client'),
+  lineage: described(name, 'names the session through all its connections'),
+};
+
+export const session = object(ofSession, ofSomeSessions);
+
+const subscription = object(
   {
-    id: name,
-    node: name,
-    ip: name,
-    transport: name,
-    connectedAt: described(whole(0), 'milliseconds since the Unix epoch, by the clock of its node'),
-    channels: count,
+    channel: name,
+    behind: described(count, 'events of the log that it has not been handed yet'),
+    live: described(flag, 'whether it gets new events as they come; false while it catches up'),
   },
+  {},
+);
+
+/** A connection, with what the lists leave out. */
+export const connection = object(
   {
-    user: described(name, 'absent for an anonymous client'),
-    lineage: described(name, 'names the session through all its connections'),
+    ...ofSession,
+    waitingBytes: described(count, 'bytes that wait for it'),
+    blocked: described(flag, 'whether its socket holds back what it was given'),
+    subscriptions: described(list(subscription, MAX_NAMED_CHANNELS), 'its first channels'),
   },
+  ofSomeSessions,
 );
 
 export const servedChannel = object(

@@ -1,3 +1,4 @@
+import { MAX_BUSIEST } from '../../core/engine/cluster/busiest-channels.js';
 import type { ServedChannelInfo } from '../../core/engine/cluster/cluster-channels.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import { route, type AdminRoute, type RouteContext } from '../route.js';
@@ -25,6 +26,17 @@ export const CHANNEL_ROUTES: readonly AdminRoute[] = [
       const found = await context.engine.channels.list(channel, { cursor, limit });
       return { ...found, channels: await withMembers(context, found.channels) };
     },
+  }),
+  route({
+    id: 'listBusiest',
+    method: 'GET',
+    path: 'channels/busiest',
+    authority: 'read',
+    summary: 'Lists the channels with the most subscribers, the fullest first',
+    input: object({}, { limit: described(whole(1, MAX_BUSIEST), 'most channels; 20 where it is left out') }),
+    answer: object({ channels: list(servedChannel, MAX_BUSIEST), missing }, {}),
+    example: { limit: 10 },
+    run: ({ engine }, { limit = 20 }) => engine.busiest.list(limit),
   }),
   route({
     id: 'getChannel',

@@ -2,7 +2,7 @@ import { MAX_SESSIONS_PAGE } from '../../core/engine/cluster/cluster-sessions.js
 import { MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import { route, type AdminRoute } from '../route.js';
 import { address, channelName, described, list, object, oneOf, text, userId } from '../schema.js';
-import { count, missing, more, page, receipt, session, why, whyOf } from './answers.js';
+import { connection, count, missing, more, page, receipt, session, why, whyOf } from './answers.js';
 
 const filter = {
   user: described(userId, 'of this user'),
@@ -32,6 +32,17 @@ export const CONNECTION_ROUTES: readonly AdminRoute[] = [
     answer: object({ count, missing }, {}),
     example: { user: 'u7' },
     run: ({ realtime }, of) => realtime.sessions.count(of),
+  }),
+  route({
+    id: 'getConnection',
+    method: 'GET',
+    path: 'connections/one',
+    authority: 'read',
+    summary: 'One connection, with its channels and what waits for it',
+    input: object({ session: described(text(MAX_ID_LENGTH), '`id` of the connection') }, {}),
+    answer: object({ missing }, { session: connection }),
+    example: { session: 'Zr2mCq0Xq7' },
+    run: ({ engine }, { session: id }) => engine.sessionDetails.find(id),
   }),
   route({
     id: 'disconnect',

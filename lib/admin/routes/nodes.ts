@@ -1,6 +1,7 @@
 import { MAX_NODES_PAGE } from '../../core/engine/cluster/cluster-nodes.js';
+import { MAX_READ_NODES } from '../../core/engine/cluster/cluster-readings.js';
 import { route, type AdminRoute } from '../route.js';
-import { described, list, object, record, text } from '../schema.js';
+import { described, flag, list, object, record, text } from '../schema.js';
 import { count, missing, more, node, page } from './answers.js';
 
 export const NODE_ROUTES: readonly AdminRoute[] = [
@@ -14,6 +15,23 @@ export const NODE_ROUTES: readonly AdminRoute[] = [
     answer: object({ nodes: list(node, MAX_NODES_PAGE), missing }, { more }),
     example: {},
     run: ({ engine }, { cursor, limit = 100 }) => engine.nodes.list({ cursor, limit }),
+  }),
+  route({
+    id: 'readNodes',
+    method: 'GET',
+    path: 'nodes/readings',
+    authority: 'read',
+    summary: 'What each node counts and measures, by name',
+    input: object(
+      {},
+      { own: described(flag, 'only those of the node that answers: what can be had without the broker') },
+    ),
+    answer: object(
+      { nodes: list(object({ node: text(512), readings: record }, {}), MAX_READ_NODES), missing },
+      {},
+    ),
+    example: {},
+    run: async ({ engine }, { own }) => (own === true ? engine.readings.local() : engine.readings.list()),
   }),
   route({
     id: 'getLimits',

@@ -20,7 +20,7 @@ import type { ApplicationCalls } from './application-calls.js';
 /** A positive authorization: without end, or for `forMs` milliseconds. */
 export type Grant = { readonly forMs?: number };
 
-const WITHOUT_END: Grant = {};
+export const WITHOUT_END: Grant = {};
 const UNANSWERED = 'Whether the subscription is still allowed could not be found out. Try again later';
 
 /**

@@ -8,7 +8,7 @@ import type { ChannelDefinition } from '../ports/channel-definition.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
-import { isRefusal, shorter, type Authorizer, type Grant } from './authorization.js';
+import { isRefusal, shorter, WITHOUT_END, type Authorizer, type Grant } from './authorization.js';
 import type { Unsubscribe } from './unsubscribe.js';
 
 /** Most authorizations that run again at the same time: there may be as many as subscriptions, and each may query a database. */
@@ -124,6 +124,7 @@ export class Reauthorization {
   /** Everything that the subscriber is given: new events, and the members where it is shown them. */
   private async ask(session: Session, subscription: Subscription): Promise<Grant> {
     const { authorizer } = this.deps;
+    if (session.oversees) return WITHOUT_END;
     const match = authorizer.resolve(session, subscription.name);
     // The user may have sent a new token since: the handler is asked about the present identity.
     const call = { ...subscription.call, user: session.user };

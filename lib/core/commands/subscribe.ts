@@ -18,7 +18,7 @@ import { requireRoom } from '../session/answers.js';
 import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
 import { askAgain } from './ask-again.js';
-import { shorter, type Authorizer, type Grant } from './authorization.js';
+import { shorter, WITHOUT_END, type Authorizer, type Grant } from './authorization.js';
 import { continueInTurn, type TurnDeps } from './continue-in-turn.js';
 import { handlerCall } from './handler-call.js';
 import type { LifecycleHooks } from './lifecycle.js';
@@ -66,6 +66,9 @@ interface Access {
   /** Whether the members are shown. */
   readonly roster: boolean;
 }
+
+/** What the application's own onlookers get: nothing is asked. */
+const OVERSEEN: Access = { grant: WITHOUT_END, replay: true, roster: false };
 
 export interface SubscribeDeps extends TurnDeps, Pick<EnginePorts, 'tracer' | 'observer'> {
   readonly authorizer: Authorizer;
@@ -137,8 +140,9 @@ export class Subscribe {
     const { revision } = access;
     const { current: asked } = recent;
     const call = handlerCall(session, match, command);
-    return whenReady(authorizer.authorize(match, 'subscribe', call), (grant) =>
-      whenReady(this.accessOf(match, command, call, grant), (allowed) => {
+    const granted = session.oversees ? WITHOUT_END : authorizer.authorize(match, 'subscribe', call);
+    return whenReady(granted, (grant) =>
+      whenReady(session.oversees ? OVERSEEN : this.accessOf(match, command, call, grant), (allowed) => {
         refuseIfOver(session, pending);
         access.requireFresh(match.definition);
         const acquired = hub.acquire(match);
@@ -174,7 +178,8 @@ export class Subscribe {
   private join(session: Session, channel: ServedChannel, attempted: Attempt): MaybePromise<void> {
     const { hub, planner, presence, catchUp } = this.deps;
     const { command, call, access } = attempted;
-    const wantsSnapshot = command.payload.snapshot !== false;
+    // A state is made for a client, and may change something.
+    const wantsSnapshot = command.payload.snapshot !== false && !session.oversees;
     const takesCounts = session.features.includes(PRESENCE_COUNT);
     const subscription = new Subscription(session.outbox, channel, call, wantsSnapshot, takesCounts);
     return attempt(
@@ -285,8 +290,9 @@ export class Subscribe {
     const { onSubscribe } = subscription.definition.behaviour;
     // Inherited from an older generation: for the application nothing began (P28).
     const inherited = session.channels.claim(subscription.name) !== undefined;
-    subscription.beginHooks();
-    if (!inherited && onSubscribe !== undefined) this.deps.hooks.runHook(onSubscribe, subscription.call);
+    if (!session.oversees) subscription.beginHooks();
+    if (!inherited && !session.oversees && onSubscribe !== undefined)
+      this.deps.hooks.runHook(onSubscribe, subscription.call);
     if (!subscription.releaseCommand()) return;
     subscription.countRetained(-bytes.params);
     session.retain(-bytes.params);

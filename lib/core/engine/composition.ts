@@ -63,12 +63,11 @@ import { AbuseBans } from './abuse-bans.js';
 import { WaitingBytes } from '../session/waiting-bytes.js';
 import { Admission } from './admission.js';
 import { ApplicationLog } from './application-log.js';
-import { ClusterChannels } from './cluster/cluster-channels.js';
 import { ClusterSessions } from './cluster/cluster-sessions.js';
-import { LocalChannels } from './cluster/local-channels.js';
 import { UsersOnline } from './cluster/online-users.js';
 import { LocalSessions } from './cluster/local-sessions.js';
 import { NodeQuestions } from './cluster/node-questions.js';
+import { operatorViews } from './cluster/operator-views.js';
 import { PathCheck } from './cluster/path-check.js';
 import { UserConnections } from './cluster/user-connections.js';
 import { ControlApplier } from './control-applier.js';
@@ -78,6 +77,7 @@ import { granularityOf } from './granularity.js';
 import { inboundLimits } from './inbound-limits.js';
 import { keeperOwner } from './keeper-owner.js';
 import { NodeCounts } from './node-counts.js';
+import { NODES_CHANNEL } from './nodes-channel.js';
 import { nodeLinkOf } from './node-link.js';
 import { enginePorts } from './engine-ports.js';
 import { overloadParts } from './overload/overload-parts.js';
@@ -99,7 +99,7 @@ export function composeEngine(options: EngineOptions) {
   const { limits } = settings;
   assertCapabilities(options.channels, broker);
   const listeners = new ConnectionListeners(logger);
-  const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs)];
+  const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs), NODES_CHANNEL];
   const channels = new ChannelRegistry(options.channels, own);
   const sessions = new SessionRegistry();
   const drain = new DrainSwitch();
@@ -357,7 +357,7 @@ export function composeEngine(options: EngineOptions) {
     pathCheck: new PathCheck({ questions, clock, probe: (timeoutMs) => broker.probe(timeoutMs) }),
     clusterSessions: new ClusterSessions(questions, localSessions, entropy),
     usersOnline: new UsersOnline(questions, sessions),
-    clusterChannels: new ClusterChannels(questions, new LocalChannels(hub, clock)),
+    views: operatorViews({ questions, hub, sessions, localSessions, clock }),
     nodes,
     admission: new Admission({
       ...ports,

@@ -13,9 +13,12 @@ import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
 import type { TransportHost } from '../ports/transport-host.js';
 import type { ApplicationLog } from './application-log.js';
+import type { BusiestOfCluster } from './cluster/busiest-channels.js';
 import type { ClusterChannels } from './cluster/cluster-channels.js';
+import type { ClusterReadings } from './cluster/cluster-readings.js';
 import { ClusterNodes } from './cluster/cluster-nodes.js';
 import type { ClusterSessions } from './cluster/cluster-sessions.js';
+import type { DetailsOfSessions } from './cluster/session-details.js';
 import type { PathReport } from './cluster/path-check.js';
 import type { UsersOnline } from './cluster/online-users.js';
 import { composeEngine, type EngineParts } from './composition.js';
@@ -204,7 +207,22 @@ export class RealtimeEngine {
 
   /** Finds the channels that are served on any node. */
   get channels(): Pick<ClusterChannels, 'list'> {
-    return this.parts.clusterChannels;
+    return this.parts.views.channels;
+  }
+
+  /** Finds the channels with the most subscribers. */
+  get busiest(): Pick<BusiestOfCluster, 'list'> {
+    return this.parts.views.busiest;
+  }
+
+  /** Finds one session, with what the lists leave out. */
+  get sessionDetails(): Pick<DetailsOfSessions, 'find'> {
+    return this.parts.views.sessionDetails;
+  }
+
+  /** What the nodes count and measure. */
+  get readings(): Pick<ClusterReadings, 'list' | 'local' | 'serve'> {
+    return this.parts.views.readings;
   }
 
   disconnectSessions(of: DisconnectRecord['of'], id: string, why: Why = {}): Promise<ControlReceipt> {

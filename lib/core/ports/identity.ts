@@ -10,6 +10,17 @@ export interface RealtimeIdentity {
 }
 
 /**
+ * Somebody of the application who looks at channels without being asked about, and without being seen there: no authorization, no
+ * presence, no snapshot, no life-cycle hooks. The engine goes by the class, which nothing that comes from a client makes.
+ */
+export class Overseer implements RealtimeIdentity {
+  readonly [claim: string]: unknown;
+
+  /** @param id as a user id. */
+  constructor(readonly id: string) {}
+}
+
+/**
  * A copy with the same fields and class. The fields' own objects are shared.
  *
  * @param id as it was verified, also where the class computes its own.

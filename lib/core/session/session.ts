@@ -17,7 +17,7 @@ import {
   type FrameVerdict,
 } from '../ports/connection.js';
 import type { Entropy } from '../ports/entropy.js';
-import type { RealtimeIdentity, Verified } from '../ports/identity.js';
+import { Overseer, type RealtimeIdentity, type Verified } from '../ports/identity.js';
 import type { EngineLogger } from '../ports/logger.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Outcome } from '../ports/observer.js';
@@ -226,6 +226,11 @@ export class Session
   /** In whose name the ids of this session's publishes are unique (P15). */
   get producer(): string {
     return (this.producerName ??= this.userId === undefined ? `s:${this.lineage}` : `u:${this.userId}`);
+  }
+
+  /** Whether the application itself looks on: nobody is asked, and nobody notices. */
+  get oversees(): boolean {
+    return this.identity instanceof Overseer;
   }
 
   /** Takes over a verified credential: in `hello`, and again in every `auth` (G12). */

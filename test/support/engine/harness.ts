@@ -156,8 +156,8 @@ export class EngineHarness {
       entropy,
       logger: {
         debug: (message) => void hints.push(message),
-          log: (message) => void this.logs.push(message),
-          warn,
+        log: (message) => void this.logs.push(message),
+        warn,
         error: (message, error) => void this.errors.push(error ?? message),
       },
     });

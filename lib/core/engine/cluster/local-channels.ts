@@ -1,6 +1,7 @@
 import type { ChannelSet } from '../../channel/channel-set.js';
 import type { Hub } from '../../hub/hub.js';
 import type { Clock } from '../../ports/clock.js';
+import { NODES_CHANNEL } from '../nodes-channel.js';
 import { inTurns } from './in-turns.js';
 
 /** A channel as one node serves it. */
@@ -26,6 +27,26 @@ export class LocalChannels {
     await inTurns(this.hub.channels(), this.clock, ({ name, definition, subscriptions }) => {
       if (name <= after || !channels.has(name)) return;
       insert(found, { channel: name, pattern: definition.pattern, subscribers: subscriptions.size }, limit);
+    });
+    return found;
+  }
+
+  /** The `limit` channels with the most subscribers, the fullest first. */
+  async busiest(limit: number): Promise<readonly LocalChannelInfo[]> {
+    const found: LocalChannelInfo[] = [];
+    await inTurns(this.hub.channels(), this.clock, ({ name, definition, subscriptions }) => {
+      const subscribers = subscriptions.size;
+      // Those who look at the node are not what it is for.
+      if (
+        definition === NODES_CHANNEL ||
+        subscribers === 0 ||
+        (found.length >= limit && subscribers <= (found.at(-1)?.subscribers ?? 0))
+      )
+        return;
+      const at = found.findIndex((other) => other.subscribers < subscribers);
+      const info = { channel: name, pattern: definition.pattern, subscribers };
+      found.splice(at === -1 ? found.length : at, 0, info);
+      if (found.length > limit) found.pop();
     });
     return found;
   }

@@ -1,5 +1,9 @@
 import { Injectable, UnauthorizedException, type CanActivate, type ExecutionContext } from '@nestjs/common';
-import { RealtimeAdminModule, type AdminAuthority } from '../../../../lib/admin/index.js';
+import {
+  RealtimeAdminModule,
+  type AdminAuthority,
+  type RealtimeAdminOptions,
+} from '../../../../lib/admin/index.js';
 import { Authorize, Channel, OnPublish } from '../../../../lib/nest/index.js';
 import { startApp, type AppOptions, type Platform, type TestApp } from '../support/nest-app.js';
 
@@ -45,14 +49,19 @@ export interface AdminApp extends TestApp {
 
 export async function startAdmin(
   platform: Platform,
-  options: AppOptions & { readonly at?: string; readonly path?: string } = {},
+  options: AppOptions & {
+    readonly at?: string;
+    readonly path?: string;
+    readonly dashboard?: RealtimeAdminOptions['dashboard'];
+  } = {},
 ): Promise<AdminApp> {
-  const { at = '/realtime-admin', path, ...rest } = options;
+  const { at = '/realtime-admin', path, dashboard = false, ...rest } = options;
   const app = await startApp(platform, {
     ...rest,
     imports: [
       RealtimeAdminModule.forRoot({
         ...(path === undefined ? {} : { path }),
+        dashboard,
         guards: [StaffGuard],
         authorityOf: ({ staff }: StaffRequest) => staff as AdminAuthority,
         by: ({ staff }: StaffRequest) => `staff:${staff}`,

@@ -12,6 +12,7 @@ const QUESTIONS = {
   channels: 'What do many channels cost?',
   compression: 'What does compression cost?',
   echo: 'What does a request with a reply cost?',
+  metrics: 'What do metrics cost?',
   connect: 'What does a connection cost?',
   idle: 'What does an idle connection keep?',
   replay: 'What do clients cost that come back?',

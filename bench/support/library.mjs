@@ -1,6 +1,7 @@
 // The library as an application imports it. Not by its name: the bench is a package of its own, which does not have it.
 import { RealtimeModule, RealtimeService } from '../../dist/index.js';
 import { nestApp } from './nest-app.mjs';
+import { settings } from './server-side.mjs';
 
 export * from '../../dist/index.js';
 
@@ -13,6 +14,7 @@ export * from '../../dist/index.js';
 export async function libraryApp({ providers, options = {} }) {
   const app = await nestApp({
     imports: [
+      ...(settings.metrics === true ? [await metrics()] : []),
       RealtimeModule.forRoot({
         auth: { anonymous: true },
         heartbeat: { interval: '1h' },
@@ -30,4 +32,10 @@ export async function libraryApp({ providers, options = {} }) {
     providers,
   });
   return { app, realtime: app.get(RealtimeService) };
+}
+
+/** Asked for only where it is measured, as it needs prom-client. */
+async function metrics() {
+  const { RealtimeMetricsModule } = await import('../../dist/metrics/index.js');
+  return RealtimeMetricsModule.forRoot();
 }

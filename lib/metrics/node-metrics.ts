@@ -26,7 +26,8 @@ export class NodeMetrics {
   private readonly recorder = new Recorder();
   private readonly loopDelay: LoopDelay;
   private readonly probes: Probes;
-  private readonly registered: ScrapedMetric[] = [];
+  /** Names that the registry knows them by: it may change those that they have. */
+  private readonly registered: string[] = [];
   private lastStats: EngineStats | undefined;
 
   constructor(
@@ -65,7 +66,7 @@ export class NodeMetrics {
       const metric = new ScrapedMetric(full, definition, () => this.samplesOf(name, definition, full));
       // A registry uses of a metric what this class has, see there.
       this.registry.registerMetric(metric as unknown as Metric);
-      this.registered.push(metric);
+      this.registered.push(full);
     }
     this.loopDelay.start();
     this.probes.start();
@@ -75,7 +76,7 @@ export class NodeMetrics {
   stop(): void {
     this.loopDelay.stop();
     this.probes.stop();
-    for (const { name } of this.registered.splice(0)) this.registry.removeSingleMetric(name);
+    for (const name of this.registered.splice(0)) this.registry.removeSingleMetric(name);
   }
 
   private samplesOf(name: MetricName, definition: MetricDefinition, full: string): readonly Sample[] {

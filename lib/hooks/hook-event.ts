@@ -30,7 +30,7 @@ export interface OfflineHookEvent {
   readonly id: string;
   /** What happened. */
   readonly type: 'user.offline';
-  /** See {@link ChannelHookEvent.at}. */
+  /** When it was published, in milliseconds since the Unix epoch, by the clock of the node that published. */
   readonly at: number;
   /** Id of the user. */
   readonly user: string;

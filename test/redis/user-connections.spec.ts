@@ -91,4 +91,20 @@ describe('sessions of several nodes over one Redis', () => {
     await elapse(1_100);
     expect(await at(2).engine.sessions.count({})).toEqual({ count: 0, missing: [] });
   });
+
+  it('finds out which users are online, and names a node that nothing reaches, for as long as nothing does', async () => {
+    await start();
+    await at(0).connect('ada');
+    await at(1).connect('bob');
+    const users = ['ada', 'bob', 'cy'];
+    const find = async () => {
+      const { online, missing } = await at(2).engine.usersOnline.find(users);
+      return { online: [...online].sort(), missing };
+    };
+    expect(await find()).toEqual({ online: ['ada', 'bob'], missing: [] });
+    link.deaf = true;
+    expect(await find()).toEqual({ online: ['ada'], missing: ['node-2'] });
+    link.deaf = false;
+    expect(await find()).toEqual({ online: ['ada', 'bob'], missing: [] });
+  });
 });

@@ -384,6 +384,75 @@ describe('the deliveries of hook events', () => {
     expect(deliveries.room()).toBeGreaterThan(0);
   });
 
+  it('call everything that waits as soon as one trial has worked, whatever its pause', async () => {
+    const target = new FakeTarget();
+    let isDead = false;
+    target.answer = ({ id }) => {
+      if (isDead || id === 'late') throw new Error('refused');
+    };
+    const deliveries = make([target], {}, () => 0.999);
+    accept(deliveries, occupied('late', 'late'));
+    // Fails alone until its pause is a minute.
+    for (let count = 0; target.attempts.filter((id) => id === 'late').length < 8; count++) {
+      accept(deliveries, occupied(`ok${count}`, 'ok'));
+      await clock.advanceAsync(1_000);
+    }
+    isDead = true;
+    for (let count = 0; count < 5; count++) accept(deliveries, occupied(`e${count}`, `c${count}`));
+    await settle();
+    expect(deliveries.status[0]).toMatchObject({ state: 'failing', waiting: 6 });
+    target.answer = () => undefined;
+    await clock.advanceAsync(1_000);
+    expect(deliveries.status[0]).toMatchObject({ state: 'working', waiting: 0 });
+  });
+
+  it('do not count what a target refuses for good as failures of it, also in a trial', async () => {
+    const target = new FakeTarget();
+    const refuse = () => {
+      throw new DeliveryFailure('never', { ends: 'event' });
+    };
+    target.answer = refuse;
+    const deliveries = make([target], { concurrency: 1 });
+    for (let count = 0; count < 20; count++) accept(deliveries, occupied(`r${count}`, `r${count}`));
+    await settle();
+    expect(deliveries.status[0]).toMatchObject({ state: 'working', givenUp: 20 });
+    target.answer = () => {
+      throw new Error('refused');
+    };
+    for (let count = 0; count < 20; count++) accept(deliveries, occupied(`f${count}`, `f${count}`));
+    await settle();
+    expect(deliveries.status[0]).toMatchObject({ state: 'failing', waiting: 20 });
+    target.answer = refuse;
+    await clock.advanceAsync(1_000);
+    // The next trial need not wait for another pause.
+    expect(deliveries.status[0]).toMatchObject({ state: 'failing', waiting: 0, givenUp: 40 });
+  });
+
+  it('do not shorten the pause that a target asked for when another attempt asks for a shorter one', async () => {
+    const target = new FakeTarget();
+    const deliveries = make([target]);
+    accept(deliveries, occupied('a', 'a'), occupied('b', 'b'));
+    await settle();
+    target.of('a').fail(new DeliveryFailure('it is busy', { retryAfterMs: 30_000 }));
+    target.of('b').fail(new DeliveryFailure('it is busy', { retryAfterMs: 1_000 }));
+    await clock.advanceAsync(29_999);
+    expect(target.attempts).toEqual(['a', 'b']);
+    await clock.advanceAsync(1);
+    expect(target.attempts).toHaveLength(4);
+  });
+
+  it('do not call a target twice at the same time for an event when the one behind it is given up', async () => {
+    const target = new FakeTarget('slow', { maxAgeMs: 1_000, timeoutMs: 5_000 });
+    const deliveries = make([target]);
+    accept(deliveries, occupied('a1', 'a'), occupied('a2', 'a'));
+    await clock.advanceAsync(1_000);
+    expect(ends).toEqual({ a2: true });
+    expect(target.attempts).toEqual(['a1']);
+    target.of('a1').take();
+    await settle();
+    expect(ends).toEqual({ a1: true, a2: true });
+  });
+
   it('deliver to each target the types that it wants, and accept at once what none wants', async () => {
     const some = new FakeTarget('some', { types: ['channel.vacated'] });
     const deliveries = make([some]);
@@ -413,6 +482,20 @@ describe('the deliveries of hook events', () => {
     expect(target.attempts).toEqual(['a1', 'b1', 'c1']);
     expect(deliveries.status[0]).toMatchObject({ waiting: 0, bytes: 0, givenUp: 0 });
     expect(logger.records).toEqual([]);
+  });
+
+  it('say that an event is not settled when one of several targets has not taken it', async () => {
+    const [fast, slow] = [new FakeTarget('fast'), new FakeTarget('slow')];
+    fast.answer = () => undefined;
+    const deliveries = make([fast, slow]);
+    accept(deliveries, occupied('a'));
+    await settle();
+    const closing = deliveries.close();
+    slow.of('a').fail(new Error('aborted'));
+    await closing;
+    await settle();
+    expect(fast.taken).toEqual(['a']);
+    expect(ends).toEqual({ a: false });
   });
 
   it('close at once when nothing is under way, also while something waits to be tried again', async () => {

@@ -130,6 +130,17 @@ describe('notices to users', () => {
     expect(asked.slice(-1)).toEqual([['bob']]);
   });
 
+  it('are handed over in order, also those that were published while a node did not answer', async () => {
+    const { notices } = make();
+    missing = ['node-2'];
+    notices.published('bob', notice('n1'));
+    notices.published('bob', notice('n2'));
+    await settle();
+    missing = [];
+    await clock.advanceAsync(2_000);
+    expect(ids()).toEqual(['bob n1', 'bob n2']);
+  });
+
   it('are not handed over where a node has not answered for a minute, which is logged', async () => {
     const { notices } = make();
     missing = ['node-2'];

@@ -50,6 +50,16 @@ describe('which users are online', () => {
     expect(await asking).toEqual({ online: ['ada', 'bob'], missing: ['node-2'] });
   });
 
+  it('does not count a session that still waits for its welcome', async () => {
+    deaf.add('node-2');
+    const bob = await come(1, 'bob');
+    expect(bob.received).toEqual([]);
+    const asking = find(['bob'], 1);
+    await clock.advanceAsync(2_000);
+    expect(await asking).toEqual({ online: [], missing: ['node-2'] });
+    expect(await find(['bob'], 1)).toEqual({ online: ['bob'], missing: [] });
+  });
+
   it('is answered for 256 users at once, and for no more', async () => {
     await come(1, 'u255');
     const users = Array.from({ length: 257 }, (_, index) => `u${index}`);

@@ -13,6 +13,7 @@ const LOG = /(^|\.|\b)(logger|journal|notices)$/;
  * test: find out who chooses it, then add it, or log it at `debug`.
  */
 const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]])[] = [
+  ['admin/dashboard/nodes-feed.ts', 'an error of a broker', 'String(error)'],
   ['audit/log-sink.ts', 'an entry of the audit, which the application asked for', 'line'],
   ['brokers/memory/store.ts', 'a broker', 'message'],
   ['brokers/redis/connection/target.ts', 'the address of Redis', 'this.where'],
@@ -84,14 +85,8 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ['core/engine/audit/sink-queue.ts', 'a sink', 'name', 'this.waiting.length', 'maxEntries', 'maxBytes'],
   ['core/engine/cluster/node-questions.ts', 'another node', 'kind', 'JSON.stringify(node)', 'what'],
   ['core/engine/cluster/user-connections.ts', 'names of nodes', 'why'],
-  [
-    'core/engine/composition.ts',
-    'numbers, an address, an id of this server',
-    'count',
-    'network',
-    'about.connection',
-  ],
-  ['core/engine/composition.ts', 'a limit', 'limits.maxUnfinishedBytes'],
+  ['core/engine/composition.ts', 'numbers, an id of this server', 'count', 'about.connection'],
+  ['core/engine/unfinished.ts', 'an address and a limit', 'network', 'maxUnfinishedBytes'],
   ['core/engine/drain.ts', 'numbers', 'sessions.size', 'total', 'Math.round(passedMs)', 'deadlineMs'],
   ['core/engine/observers.ts', 'a method', 'name'],
   [

@@ -5,6 +5,7 @@ import {
   MAX_READINGS,
 } from '../../../../lib/core/engine/cluster/cluster-readings.js';
 import { MAX_NAMED_CHANNELS } from '../../../../lib/core/engine/cluster/session-details.js';
+import { LocalChannels } from '../../../../lib/core/engine/cluster/local-channels.js';
 import type { NodeQuestions } from '../../../../lib/core/engine/cluster/node-questions.js';
 import { startCluster } from '../../../support/engine/cluster.js';
 import { channel, type EngineHarness, quiet } from '../../../support/engine/harness.js';
@@ -106,6 +107,26 @@ describe('what an operator looks up in a cluster', () => {
     deaf.add('node-2');
     const { channels, missing } = await unanswered(at(1).engine.busiest.list(2));
     expect([channels.map(({ subscribers }) => subscribers), missing]).toEqual([[2, 2], ['node-2']]);
+  });
+
+  it('the fullest channels: a node names as many as it is asked for', async () => {
+    const channels = ['a', 'b', 'c', 'd'].map((name, index) => ({
+      name,
+      definition: channel('rooms.:room'),
+      subscriptions: { size: index === 3 ? 2 : index + 1 },
+    }));
+    const local = new LocalChannels({ channels: () => channels } as never, { monotonic: () => 0 });
+    const named = async (limit: number) => (await local.busiest(limit)).map(({ channel: name }) => name);
+    expect(await named(2)).toEqual(['c', 'b']);
+    expect(await named(9)).toEqual(['c', 'b', 'd', 'a']);
+  });
+
+  it('one session: not before it was greeted', async () => {
+    const connection = at(1).connect();
+    await quiet();
+    const id = (connection.handler as unknown as { id: string }).id;
+    expect(typeof id).toBe('string');
+    expect(await at(0).engine.sessionDetails.find(id)).toEqual({ missing: [] });
   });
 
   it('one session: where it is, what waits for it, and how far behind it is in each channel', async () => {

@@ -27,6 +27,7 @@ import { NestFactory } from '@nestjs/core';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { Channel, PublicChannel, RealtimeModule } from 'nestjs-realtime';
 import { redisBroker } from 'nestjs-realtime/redis';
+import { RealtimeAdminModule } from 'nestjs-realtime/admin';
 
 class Gateway {
   ping(client, data) {
@@ -45,11 +46,19 @@ const options = {
   jwt: { auth: { jwt: { secret: 'x'.repeat(32) } } },
   jwks: { auth: { jwt: { jwks } } },
   redis: { auth: { anonymous: true }, broker: () => redisBroker({ url: 'redis://127.0.0.1:1' }) },
+  admin: { auth: { anonymous: true } },
+  dashboard: { auth: { anonymous: true } },
 }[process.argv[2]];
 const imports = options === undefined ? [] : [RealtimeModule.forRoot(options)];
+const admin = { guards: [{ canActivate: () => true }], authorityOf: () => 'read', by: () => 'ada' };
+if (process.argv[2] === 'admin') imports.push(RealtimeAdminModule.forRoot(admin));
+if (process.argv[2] === 'dashboard') imports.push(RealtimeAdminModule.forRoot({ ...admin, dashboard: true }));
 Module({ imports, providers: [Gateway] })(AppModule);
 
-const app = await NestFactory.create(AppModule, { logger: false });
+const app = await NestFactory.create(AppModule, { logger: false, abortOnError: false }).catch((error) => {
+  console.error(error.message);
+  process.exit(2);
+});
 await app.listen(0, '127.0.0.1').catch((error) => {
   console.error(error.message);
   process.exit(2);
@@ -62,8 +71,8 @@ process.on('message', async () => {
 `;
 
 /** Packages that an application may do without. */
-const OPTIONAL = ['platform-socket.io', 'platform-ws', 'jwt', 'terminus'];
-const ALSO_OPTIONAL = ['class-validator', 'class-transformer', 'ioredis', 'jose'];
+const OPTIONAL = ['platform-socket.io', 'platform-ws', 'jwt', 'terminus', 'swagger'];
+const ALSO_OPTIONAL = ['class-validator', 'class-transformer', 'ioredis', 'jose', 'uplot'];
 
 describe('an application that installed none of the optional packages', () => {
   let folder: string;
@@ -89,7 +98,7 @@ describe('an application that installed none of the optional packages', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  function run(mode: 'alone' | 'anonymous' | 'jwt' | 'jwks' | 'redis') {
+  function run(mode: 'alone' | 'anonymous' | 'jwt' | 'jwks' | 'redis' | 'admin' | 'dashboard') {
     // Packages are found where they are linked, not where they really are: one of them is missing on purpose.
     const flags = ['--preserve-symlinks', '--preserve-symlinks-main'];
     const child = spawn(process.execPath, [...flags, 'main.mjs', mode], {
@@ -111,6 +120,14 @@ describe('an application that installed none of the optional packages', () => {
 
   it('Nest alone ends the process, as its gateway has no adapter', async () => {
     await expect(run('alone').exit).resolves.toBe(1);
+  });
+
+  it('without Swagger the admin API answers all the same', async () => {
+    const { child, exit, port } = run('admin');
+    const answer = await fetch(`http://127.0.0.1:${await port}/realtime-admin/connections/count`);
+    expect([answer.status, await answer.json()]).toEqual([200, { count: 0, missing: [] }]);
+    child.send('close');
+    await exit;
   });
 
   it('with RealtimeModule it runs, and serves the gateway on realtime connections', async () => {
@@ -136,6 +153,13 @@ describe('an application that installed none of the optional packages', () => {
   it('with a broker on Redis it fails at boot, not at its import, and names the package to install', async () => {
     await expect(run('redis').port).rejects.toThrow(
       'redisBroker: needs the package ioredis, version 5.3 or newer. Install it: npm i ioredis@6',
+    );
+  });
+
+  it('with the dashboard it fails at boot and names the package to install', async () => {
+    await expect(run('dashboard').port).rejects.toThrow(
+      '- RealtimeAdminModule: dashboard: needs the package "uplot", which draws its charts and is not installed. ' +
+        'Install it: npm install uplot.',
     );
   });
 

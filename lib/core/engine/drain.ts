@@ -33,6 +33,8 @@ export async function drainSessions(
   const total = leaving.length;
   const progress = new Progress(clock, (passedMs) => {
     observer.onDrain?.(sessions.size, total);
+    // A node without clients, as one that could not start, has nothing to say.
+    if (total === 0) return;
     logger.log(
       `Draining: ${sessions.size} of ${total} connections are left after ${Math.round(passedMs)} of ${deadlineMs} ms`,
     );

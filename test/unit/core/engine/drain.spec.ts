@@ -234,6 +234,14 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
+  it('writes no line where nobody is connected: an application that could not start says why last (G18)', async () => {
+    const harness = await EngineHarness.start([channel('rooms.:room')]);
+    void harness.engine.drain(5_000);
+    await pass(harness, 100);
+    expect(harness.logs.filter((line) => line.startsWith('Draining'))).toEqual([]);
+    await harness.stop();
+  });
+
   describe('members of a node that ends (G18, G19)', () => {
     async function start(answers: boolean) {
       const order: string[] = [];

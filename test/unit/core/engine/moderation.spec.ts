@@ -504,6 +504,25 @@ describe('slow mode of a channel (G30)', () => {
     expect(await answerTo(ada, say)).toBe('reply');
   });
 
+  it.each([
+    ['where the log remembers no ids', 0, ['user:ada', 'user:ada', 'user:ada'], 0],
+    ['after the log has forgotten it', 1_000, ['user:ada', 'user:ada', 'user:ada'], 1_001],
+    ['of several anonymous sessions of an address', 300_000, [undefined, undefined, undefined], 0],
+  ])('takes one id for several publishes %s', async (_, dedupeMs, tokens, pauseMs) => {
+    const log = { retain: true, size: 100, maxBytes: 1e6, ttlMs: 3_600_000, dedupeMs };
+    harness = await EngineHarness.start([channel('rooms.:room', { policy: { log } })]);
+    await harness.engine.restrict(SLOW);
+    const outcomes: unknown[] = [];
+    for (const token of tokens) {
+      const client = await harness.greet(token);
+      outcomes.push(await answerTo(client, { ...say, payload: outcomes.length, id: 'same' }));
+      harness.clock.advance(pauseMs);
+    }
+    const waitMs = (publishes: number): string => `muted slow_mode ${10_000 - publishes * pauseMs}`;
+    expect(outcomes).toEqual(['reply', waitMs(1), waitMs(2)]);
+    expect(await lastSeq()).toBe(1);
+  });
+
   it('refuses the second of two that run at once, and a failed one gives its place back', async () => {
     const handlings = [gate<boolean>(), gate<boolean>()];
     let runs = 0;

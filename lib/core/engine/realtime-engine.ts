@@ -6,6 +6,7 @@ import { VERSION } from '../ports/version.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
 import type { ControlReceipt, DisconnectRecord, Why } from '../ports/control.js';
 import type { RealtimeIdentity } from '../ports/identity.js';
+import { MAX_REASON_SHOWN, quoted } from '../ports/log-text.js';
 import type { Restriction, RestrictionName } from '../ports/moderation.js';
 import type { AdministrativeAct } from '../ports/observer.js';
 import type { SheddingStep } from '../ports/overload.js';
@@ -313,9 +314,11 @@ export class RealtimeEngine {
   private control(message: AdministrativeAct): Promise<ControlReceipt> {
     const { kind } = message;
     const whom = whomOf(message);
-    const by = 'by' in message && message.by !== undefined ? ` by ${JSON.stringify(message.by)}` : '';
+    const by = 'by' in message && message.by !== undefined ? ` by ${quoted(message.by)}` : '';
     const why =
-      'reason' in message && message.reason !== undefined ? `: ${JSON.stringify(message.reason)}` : '';
+      'reason' in message && message.reason !== undefined
+        ? `: ${quoted(message.reason, MAX_REASON_SHOWN)}`
+        : '';
     // Quoted: a name with a line break must not forge a line of the log.
     this.options.logger.log(`${kind}${whom}${by}${why}`);
     const { clock } = this.options;
@@ -378,12 +381,12 @@ export class RealtimeEngine {
 /** Whom an act is about, for the log. */
 function whomOf(message: AdministrativeAct): string {
   if (message.kind === 'erase')
-    return ` of ${message.seqs.length} events in channel ${JSON.stringify(message.channel)}`;
-  if (message.kind === 'disconnect_sessions') return ` of ${message.of} ${JSON.stringify(message.id)}`;
+    return ` of ${message.seqs.length} events in channel ${quoted(message.channel)}`;
+  if (message.kind === 'disconnect_sessions') return ` of ${message.of} ${quoted(message.id)}`;
   if (message.kind === 'restrict' || message.kind === 'lift') {
     const { act, whom, channel } = message;
-    const where = channel === undefined ? '' : ` in ${JSON.stringify(channel)}`;
-    return ` ${act} of ${whom.of === 'everybody' ? 'everybody' : `${whom.of} ${JSON.stringify(whom.id)}`}${where}`;
+    const where = channel === undefined ? '' : ` in ${quoted(channel)}`;
+    return ` ${act} of ${whom.of === 'everybody' ? 'everybody' : `${whom.of} ${quoted(whom.id)}`}${where}`;
   }
-  return message.user === undefined ? '' : ` of user ${JSON.stringify(message.user)}`;
+  return message.user === undefined ? '' : ` of user ${quoted(message.user)}`;
 }

@@ -442,6 +442,24 @@ describe('restrictions of live sessions (G30)', () => {
     expect(harness.engine.restrictions({}, 0, 10).restrictions).toEqual([]);
   });
 
+  it('the words and names of a moderator are one line of the log, in characters that print', async () => {
+    const warnings: string[] = [];
+    harness = await EngineHarness.start([channel('rooms.:room')], { warnings });
+    const forged = 'x)\n[Nest] 1 LOG owner logged in\u001b[2K\u202e\u2028\u0085';
+    const why = { reason: forged, by: forged };
+    await harness.engine.ban('ada', { forMs: 9_000, ...why });
+    await harness.greet('user:ada');
+    await harness.engine.disconnectSessions('session', forged, why);
+    await harness.engine.restrict({ act: 'mute', whom: { of: 'session', id: forged }, ...why });
+    await harness.engine.disconnect(forged, why);
+    const lines = [...harness.logs, ...warnings];
+    expect(lines.filter((line) => line.includes('owner logged in'))).toHaveLength(5);
+    expect(lines.join('')).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
+    expect(lines.at(-1)).toContain(
+      'User "ada" came back while banned ("x)\\n[Nest] 1 LOG owner logged in\\u001b[2K\\u202e\\u2028\\u0085")',
+    );
+  });
+
   it('acts reach observers and the log with who and why, and names cannot forge a line', async () => {
     const acts: unknown[] = [];
     harness = await EngineHarness.start([channel('rooms.:room')], {

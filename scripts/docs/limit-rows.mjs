@@ -1063,6 +1063,12 @@ export const FIXED = {
     'drops what has ended, and looks again at twice as many',
     '`lib/core/ports/moderation.ts#MAX_RESTRICTION_BYTES`',
   ),
+  'lib/core/access/restrictions.ts#MAX_PATTERNS': count(
+    'restrictions of one kind and one user, session or address, or of everybody, whose channels are patterns',
+    'the application',
+    '`bad_request`; a node that learns of more drops those that end first, and logs that',
+    '`lib/core/ports/moderation.ts#MAX_RESTRICTION_BYTES`',
+  ),
   'lib/core/access/restrictions.ts#MAX_RESTRICTIONS_PAGE': count(
     'restrictions of a page',
     'the application',

@@ -1,5 +1,5 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { RestrictionFilter, RestrictionPage } from '../access/restrictions.js';
+import { MAX_PATTERNS, type RestrictionFilter, type RestrictionPage } from '../access/restrictions.js';
 import { withTimeout } from '../async/with-timeout.js';
 import { channelsIn, type ChannelSet } from '../channel/channel-set.js';
 import { VERSION } from '../ports/version.js';
@@ -277,6 +277,10 @@ export class RealtimeEngine {
   async restrict(restriction: Restriction): Promise<ControlReceipt> {
     const { act, whom, channel, forMs, reason, by } = restriction;
     this.known(act, channel);
+    if (!this.parts.restrictions.hasRoomFor(restriction, this.options.clock.monotonic())) {
+      const message = `${act}: there are ${MAX_PATTERNS} patterns for this already, as many as may be. Lift some, or use a wider one`;
+      throw new RealtimeError('bad_request', message);
+    }
     return act === 'ban' && whom.of === 'user' && channel === undefined
       ? this.ban(whom.id, { forMs, reason, by })
       : this.control({ kind: 'restrict', ...restriction });

@@ -494,6 +494,25 @@ describe('restrictions of live sessions (G30)', () => {
   });
 });
 
+describe('patterns of restrictions (G30)', () => {
+  it('are a thousand of an act and subject, and a further one is refused before it is sent', async () => {
+    harness = await EngineHarness.start([channel('orgs.:org.rooms.:room')]);
+    const acts = harness.logs.length;
+    const whom = { of: 'everybody', id: '' } as const;
+    const slow = (org: number) =>
+      harness.engine.restrict({ act: 'slow', whom, channel: `orgs.o${org}.rooms.:room`, everyMs: 1_000 });
+    for (let org = 0; org < 1_000; org++) await slow(org);
+    await expect(slow(1_000)).rejects.toMatchObject({ code: 'bad_request' });
+    await slow(7);
+    expect(harness.logs).toHaveLength(acts + 1_001);
+    await harness.engine.lift({ act: 'slow', whom, channel: 'orgs.o7.rooms.:room' });
+    await slow(1_000);
+    expect(harness.engine.restrictions({ channel: 'orgs.o1000.rooms.1' }, 0, 10).restrictions).toHaveLength(
+      1,
+    );
+  });
+});
+
 describe('slow mode of a channel (G30)', () => {
   const SLOW: Restriction = {
     act: 'slow',

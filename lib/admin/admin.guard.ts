@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import { RealtimeService } from '../nest/index.js';
+import { RealtimeRuntime } from '../nest/index.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
 import { includesAuthority } from './authority.js';
 import { ADMIN_CONFIG, ADMIN_ROUTE } from './tokens.js';
@@ -17,7 +17,7 @@ export class AdminAuthorityGuard implements CanActivate {
   constructor(
     @Inject(ADMIN_CONFIG) private readonly config: AdminConfig,
     private readonly reflector: Reflector,
-    private readonly realtime: RealtimeService,
+    private readonly runtime: RealtimeRuntime,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -33,14 +33,16 @@ export class AdminAuthorityGuard implements CanActivate {
     throw new RealtimeError('forbidden', `This needs the authority "${route.authority}"`);
   }
 
-  /** Who is refused has passed the guards, so it is nobody's way to fill the audit with what it has not earned. */
+  /** Bounded as what clients are refused: somebody without any authority must not push out what others did. */
   private record({ id, authority }: AdminRoute, request: unknown): void {
-    const draft = { act: 'authorize', result: 'refused', error: 'forbidden' } as const;
-    this.realtime.audit.record({
-      ...draft,
-      ...callerIfAny(this.config, request),
+    const caller = callerIfAny(this.config, request);
+    this.runtime.audit.recordRefusal(`admin ${caller.by ?? ''}`, `authorize admin ${id}`, () => ({
+      act: 'authorize',
+      ...caller,
+      result: 'refused',
+      error: 'forbidden',
       data: { route: id, authority },
-    });
+    }));
   }
 
   private warnOnce(): void {

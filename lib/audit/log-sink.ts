@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { AuditSink } from '../core/ports/audit.js';
+import { printable } from '../core/ports/log-text.js';
 
 /** Where {@link logSink} writes. */
 export interface LogSinkOptions {
@@ -17,6 +18,6 @@ export function logSink({ write }: LogSinkOptions = {}): AuditSink {
   const logger = new Logger('RealtimeAudit');
   return {
     name: 'log',
-    write: (entry) => (write ?? ((line: string) => logger.log(line)))(JSON.stringify(entry)),
+    write: (entry) => (write ?? ((line: string) => logger.log(line)))(printable(JSON.stringify(entry))),
   };
 }

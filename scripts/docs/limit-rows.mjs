@@ -932,8 +932,13 @@ export const FIXED = {
     'the oldest are forgotten, and judged again',
     'none: a digest and a time each',
   ),
+  'lib/core/access/spam/plain-text.ts#MAX_LOOKED_AT': bytes(
+    'the text of a publish in which `repeatsAndBursts` looks for characters that can be seen, in characters',
+    'the user',
+    'the rest is not compared',
+  ),
   'lib/core/access/spam/plain-text.ts#MAX_COMPARED': bytes(
-    'the text of a publish that `repeatsAndBursts` compares',
+    'the text of a publish that `repeatsAndBursts` compares, in characters that can be seen',
     'the user',
     'the rest is not compared',
   ),
@@ -1056,6 +1061,12 @@ export const FIXED = {
     'restrictions before those that have ended are looked for',
     'the node',
     'drops what has ended, and looks again at twice as many',
+    '`lib/core/ports/moderation.ts#MAX_RESTRICTION_BYTES`',
+  ),
+  'lib/core/access/restrictions.ts#MAX_PATTERNS': count(
+    'restrictions of one kind and one user, session or address, or of everybody, whose channels are patterns',
+    'the application',
+    '`bad_request`; a node that learns of more drops those that end first, and logs that',
     '`lib/core/ports/moderation.ts#MAX_RESTRICTION_BYTES`',
   ),
   'lib/core/access/restrictions.ts#MAX_RESTRICTIONS_PAGE': count(
@@ -2491,8 +2502,13 @@ export const FIXED = {
     'deeper ones are left out: the stack must hold',
     '`limits.maxMessageBytes`',
   ),
-  'lib/nest/lifecycle/engine-logger.ts#MOST_CHARACTERS': bytes(
-    'a thrown text that is logged, in characters',
+  'lib/core/ports/log-text.ts#MAX_REASON_SHOWN': bytes(
+    'the reason of an act that is logged, in characters',
+    'the line',
+    'is cut',
+  ),
+  'lib/core/ports/log-text.ts#MOST_CHARACTERS': bytes(
+    'a thrown text or a name that is logged, in characters',
     'the line',
     'is cut: clients may have chosen it',
   ),

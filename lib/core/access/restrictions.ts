@@ -1,4 +1,4 @@
-import { firstEnding } from '../async/first-ending.js';
+import { firstEnding, type Room } from '../async/first-ending.js';
 import { ChannelSet } from '../channel/channel-set.js';
 import {
   MAX_RESTRICTION_BYTES,
@@ -13,6 +13,8 @@ import {
 /** What one takes beside its texts, in bytes. */
 const ENTRY_BYTES = 600;
 const MIN_SWEEP = 64;
+/** Most patterns of one act and subject: each command of who is meant is compared with all of them. */
+export const MAX_PATTERNS = 1_000;
 /** Most restrictions of a page. */
 export const MAX_RESTRICTIONS_PAGE = 1_000;
 
@@ -82,6 +84,7 @@ export class Restrictions {
     private readonly onDropped: (count: number) => void = () => undefined,
     private readonly capacity = MAX_RESTRICTIONS,
     private readonly maxBytes = MAX_RESTRICTION_BYTES,
+    private readonly maxPatterns = MAX_PATTERNS,
   ) {}
 
   get size(): number {
@@ -123,7 +126,21 @@ export class Restrictions {
     (channels.isPattern ? own.patterns : own.named).set(channels.key, entry);
     this.counts[act]++;
     this.weight += bytes;
+    const { patterns } = own;
+    if (patterns.size > this.maxPatterns)
+      this.drop(patterns, { count: this.maxPatterns, bytes: Infinity }, now);
     if (this.entries.size > this.capacity || this.weight > this.maxBytes) this.makeRoom(now);
+  }
+
+  /** Whether there is room for the pattern of a restriction; other channels need none of it. @param now the monotonic clock. */
+  hasRoomFor({ act, whom, channel }: RestrictionName, now: number): boolean {
+    const { isPattern, key } = ChannelSet.parse(channel);
+    const patterns = this.bySubject.get(subjectOf(act, whom.of, whom.id))?.patterns;
+    if (!isPattern || patterns === undefined || patterns.size < this.maxPatterns || patterns.has(key))
+      return true;
+    let count = 0;
+    for (const { until } of patterns.values()) if (until > now) count++;
+    return count < this.maxPatterns;
   }
 
   lift(name: RestrictionName): void {
@@ -241,7 +258,13 @@ export class Restrictions {
 
   private makeRoom(now: number): void {
     this.sweep(now);
-    const dropped = firstEnding(this.entries, { count: this.capacity, bytes: this.maxBytes });
+    this.drop(this.entries, { count: this.capacity, bytes: this.maxBytes }, now);
+  }
+
+  /** Drops what has ended, and what ends first of what is too much. */
+  private drop(entries: ReadonlyMap<string, Entry>, room: Room, now: number): void {
+    for (const { key, until } of entries.values()) if (until <= now) this.remove(key);
+    const dropped = firstEnding(entries, room).map((name) => (entries.get(name) as Entry).key);
     for (const key of dropped) this.remove(key);
     if (dropped.length > 0) this.onDropped(dropped.length);
   }

@@ -40,14 +40,22 @@ export class SlowMode {
 
   /**
    * @param client the user, or the address of an anonymous client.
-   * @param id of the publish: what is sent again has its place already.
+   * @param id of the publish, with its producer: what is sent again has its place already.
+   * @param dedupeMs how long the log knows what is sent again. Afterwards, and where it does not, the id names a publish of its own.
    * @param now the monotonic clock.
    * @throws RealtimeError `muted` for a publish that comes too soon.
    */
-  take(client: string, channel: string, id: string, everyMs: number, now: number): SlowPlace {
+  take(
+    client: string,
+    channel: string,
+    id: string,
+    everyMs: number,
+    dedupeMs: number,
+    now: number,
+  ): SlowPlace {
     const key = keyOf(client, channel);
     const last = this.places.get(key);
-    if (last?.id === id) {
+    if (last?.id === id && now - last.at < dedupeMs) {
       last.holds++;
       return this.ending(key, last);
     }

@@ -9,6 +9,7 @@ import {
   type Verified,
   type Verifier,
 } from '../ports/identity.js';
+import { quoted } from '../ports/log-text.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import { isUserId, USER_ID_RULE } from '../ports/user-id.js';
 
@@ -43,7 +44,7 @@ export class TimedVerifier implements Verifier {
   private unusable(id: unknown): RealtimeError {
     this.journal.warn('user_id', () => {
       const text = String(id);
-      const shown = JSON.stringify(text.slice(0, SHOWN)) + (text.length > SHOWN ? '…' : '');
+      const shown = quoted(text, SHOWN);
       return (
         `A client was refused as unauthorized: the authenticator returned the user id ${shown} (${Buffer.byteLength(text)} bytes), ` +
         `and an id must be ${USER_ID_RULE}. Return a shorter stable id, e.g. the primary key`

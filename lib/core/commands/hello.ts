@@ -15,6 +15,7 @@ import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Connection } from '../ports/connection.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { spreadWait } from '../ports/entropy.js';
+import { MAX_REASON_SHOWN, quoted } from '../ports/log-text.js';
 import type { SessionRegistry } from '../session/registry.js';
 import { attempt, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Verified } from '../ports/identity.js';
@@ -140,7 +141,7 @@ export class Hello {
     journal.warn(
       'user_full',
       () =>
-        `User ${JSON.stringify(session.userId)} has ${maxConnectionsPerUser} connections, as many as limits.maxConnectionsPerUser ` +
+        `User ${quoted(String(session.userId))} has ${maxConnectionsPerUser} connections, as many as limits.maxConnectionsPerUser ` +
         'allows: another was refused',
       session.view.about,
     );
@@ -228,8 +229,8 @@ export class Hello {
     const ban = put === undefined || (abuse !== undefined && abuse.until > put.until) ? abuse : put;
     if (ban === undefined) return;
     const whom =
-      user === undefined ? `An anonymous client of the address ${network}` : `User ${JSON.stringify(user)}`;
-    const reason = ban.reason ?? 'no reason given';
+      user === undefined ? `An anonymous client of the address ${network}` : `User ${quoted(user)}`;
+    const reason = ban.reason === undefined ? 'no reason given' : quoted(ban.reason, MAX_REASON_SHOWN);
     journal.warn('banned', () => `${whom} came back while banned (${reason})`, view.about);
     throw new RealtimeError('banned', undefined, { retryAfterMs: leftMs(ban, now) });
   }

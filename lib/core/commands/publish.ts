@@ -209,7 +209,7 @@ export class Publish {
     };
     const judge = (): MaybePromise<Prepared | undefined> => {
       if (!admit(isPromise(granted))) return undefined;
-      attempt.place = slow.enter(session, match.channel, command.id);
+      attempt.place = slow.enter(session, match.channel, command.id, match.definition.policy.log.dedupeMs);
       // What a log has lost was judged when it came first.
       if (spam === undefined || attempt.isLost === true) return handle();
       const judged = spam.judge({ session, match, call, fingerprint });

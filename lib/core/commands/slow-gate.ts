@@ -23,13 +23,13 @@ export class SlowGate {
    *
    * @throws RealtimeError `muted` with the reason `slow_mode` for one that comes too soon.
    */
-  enter(session: Session, channel: string, id: string): SlowPlace | undefined {
+  enter(session: Session, channel: string, id: string, dedupeMs: number): SlowPlace | undefined {
     const { restrictions, places, clock } = this.deps;
     if (!restrictions.has('slow')) return undefined;
     const now = clock.monotonic();
     const everyMs = restrictions.slowMs(session, channel, now);
     if (everyMs === 0 || this.isExempt(session, channel)) return undefined;
-    return places.take(session.client, channel, id, everyMs, now);
+    return places.take(session.client, channel, nameOf(session.producer, id), everyMs, dedupeMs, now);
   }
 
   /** Events have arrived, of clients of this node and of others. */
@@ -40,7 +40,8 @@ export class SlowGate {
     for (const { user, id } of events) {
       if (user === undefined) continue;
       const client = { userId: user, lineage: '', network: '' };
-      if (restrictions.slowMs(client, channel, now) > 0) places.note(user, channel, id, now);
+      if (restrictions.slowMs(client, channel, now) > 0)
+        places.note(user, channel, nameOf(`u:${user}`, id), now);
     }
   }
 
@@ -54,4 +55,9 @@ export class SlowGate {
       return false;
     }
   }
+}
+
+/** What is sent again has the same one. @param producer as {@link Session.producer} has it. */
+function nameOf(producer: string, id: string): string {
+  return `${producer} ${id}`;
 }

@@ -1,11 +1,12 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { RestrictionFilter, RestrictionPage } from '../access/restrictions.js';
+import { MAX_PATTERNS, type RestrictionFilter, type RestrictionPage } from '../access/restrictions.js';
 import { withTimeout } from '../async/with-timeout.js';
 import { channelsIn, type ChannelSet } from '../channel/channel-set.js';
 import { VERSION } from '../ports/version.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
 import type { ControlReceipt, DisconnectRecord, Why } from '../ports/control.js';
 import type { RealtimeIdentity } from '../ports/identity.js';
+import { MAX_REASON_SHOWN, quoted } from '../ports/log-text.js';
 import type { Restriction, RestrictionName } from '../ports/moderation.js';
 import type { AdministrativeAct } from '../ports/observer.js';
 import type { SheddingStep } from '../ports/overload.js';
@@ -276,6 +277,10 @@ export class RealtimeEngine {
   async restrict(restriction: Restriction): Promise<ControlReceipt> {
     const { act, whom, channel, forMs, reason, by } = restriction;
     this.known(act, channel);
+    if (!this.parts.restrictions.hasRoomFor(restriction, this.options.clock.monotonic())) {
+      const message = `${act}: there are ${MAX_PATTERNS} patterns for this already, as many as may be. Lift some, or use a wider one`;
+      throw new RealtimeError('bad_request', message);
+    }
     return act === 'ban' && whom.of === 'user' && channel === undefined
       ? this.ban(whom.id, { forMs, reason, by })
       : this.control({ kind: 'restrict', ...restriction });
@@ -313,9 +318,11 @@ export class RealtimeEngine {
   private control(message: AdministrativeAct): Promise<ControlReceipt> {
     const { kind } = message;
     const whom = whomOf(message);
-    const by = 'by' in message && message.by !== undefined ? ` by ${JSON.stringify(message.by)}` : '';
+    const by = 'by' in message && message.by !== undefined ? ` by ${quoted(message.by)}` : '';
     const why =
-      'reason' in message && message.reason !== undefined ? `: ${JSON.stringify(message.reason)}` : '';
+      'reason' in message && message.reason !== undefined
+        ? `: ${quoted(message.reason, MAX_REASON_SHOWN)}`
+        : '';
     // Quoted: a name with a line break must not forge a line of the log.
     this.options.logger.log(`${kind}${whom}${by}${why}`);
     const { clock } = this.options;
@@ -378,12 +385,12 @@ export class RealtimeEngine {
 /** Whom an act is about, for the log. */
 function whomOf(message: AdministrativeAct): string {
   if (message.kind === 'erase')
-    return ` of ${message.seqs.length} events in channel ${JSON.stringify(message.channel)}`;
-  if (message.kind === 'disconnect_sessions') return ` of ${message.of} ${JSON.stringify(message.id)}`;
+    return ` of ${message.seqs.length} events in channel ${quoted(message.channel)}`;
+  if (message.kind === 'disconnect_sessions') return ` of ${message.of} ${quoted(message.id)}`;
   if (message.kind === 'restrict' || message.kind === 'lift') {
     const { act, whom, channel } = message;
-    const where = channel === undefined ? '' : ` in ${JSON.stringify(channel)}`;
-    return ` ${act} of ${whom.of === 'everybody' ? 'everybody' : `${whom.of} ${JSON.stringify(whom.id)}`}${where}`;
+    const where = channel === undefined ? '' : ` in ${quoted(channel)}`;
+    return ` ${act} of ${whom.of === 'everybody' ? 'everybody' : `${whom.of} ${quoted(whom.id)}`}${where}`;
   }
-  return message.user === undefined ? '' : ` of user ${JSON.stringify(message.user)}`;
+  return message.user === undefined ? '' : ` of user ${quoted(message.user)}`;
 }

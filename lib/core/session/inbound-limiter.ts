@@ -10,6 +10,7 @@ import type { ClosableSession } from '../ports/connection.js';
 import type { AbuseRecord } from '../ports/control.js';
 import { spreadWait, type Entropy } from '../ports/entropy.js';
 import { UNKNOWN_ADDRESS } from '../ports/ip-address.js';
+import { quoted } from '../ports/log-text.js';
 import type { AbuseAct, Observer } from '../ports/observer.js';
 import type { RealtimeConnection } from '../ports/realtime-connection.js';
 import type { AbusePolicy, EngineSettings } from '../ports/settings.js';
@@ -328,7 +329,7 @@ export class InboundLimiter {
     const isKnown = session.isLive && (userId !== undefined || network !== UNKNOWN_ADDRESS);
     const banMs = isKnown ? settings.abuse.banMs : 0;
     const whom =
-      userId === undefined ? `the anonymous clients of address ${network}` : `user ${JSON.stringify(userId)}`;
+      userId === undefined ? `the anonymous clients of address ${network}` : `user ${quoted(userId)}`;
     journal.warn(
       'rate_abuse',
       () =>

@@ -1,8 +1,6 @@
 import { ConsoleLogger, Logger } from '@nestjs/common';
+import { printable, quoted } from '../../core/ports/log-text.js';
 import type { EngineLogger, LogSubject } from '../../core/ports/logger.js';
-
-/** Most characters of a thrown text that are logged. */
-const MOST_CHARACTERS = 200;
 
 /**
  * The engine's reports through Nest's logger, so that the application's own logger gets them. A line about one connection has its ids:
@@ -34,7 +32,7 @@ export class NestEngineLogger implements EngineLogger {
 
 function line(message: string, about: LogSubject | undefined): [text: string, ...fields: LogSubject[]] {
   if (about === undefined) return [message];
-  return takesFields() ? [message, about] : [`${message} ${JSON.stringify(about)}`];
+  return takesFields() ? [message, about] : [`${message} ${printable(JSON.stringify(about))}`];
 }
 
 /** Whether the logger that is used now makes fields of an object. Asked for each line: an application may set another one. */
@@ -49,21 +47,7 @@ function stackOf(error: unknown): string {
 
 /** Of an object only its type: its fields may hold secrets. */
 function describe(thrown: unknown): string {
-  if (typeof thrown === 'string') return quote(thrown);
+  if (typeof thrown === 'string') return quoted(thrown);
   if (thrown !== null && (typeof thrown === 'object' || typeof thrown === 'function')) return typeof thrown;
   return typeof thrown === 'symbol' ? 'symbol' : String(thrown);
-}
-
-/** A text may come from a client: it must neither fill the log nor forge a line of it. */
-function quote(text: string): string {
-  // JSON does not escape C1 controls, line separators and direction marks.
-  const quoted = JSON.stringify(text.slice(0, MOST_CHARACTERS)).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escapeUnits);
-  return text.length > MOST_CHARACTERS ? `${quoted}… (${text.length} characters)` : quoted;
-}
-
-function escapeUnits(character: string): string {
-  return character
-    .split('')
-    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
-    .join('');
 }

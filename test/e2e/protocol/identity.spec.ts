@@ -302,12 +302,12 @@ describe('what the node refuses is in the log (G16)', () => {
     await refusedAt(server, '2001:db8::2');
     expect(warnings(server)).toEqual([
       expect.stringMatching(/anonymous clients of address 2001:db8::\/64.*rate_abuse.*30000 ms/),
-      expect.stringMatching(/2001:db8::\/64 came back while banned \(rate_abuse\)/),
+      expect.stringMatching(/2001:db8::\/64 came back while banned \("rate_abuse"\)/),
     ]);
     await server.engine.ban('ada', { reason: 'spam' });
     clock.advance(10_000);
     await refusedAt(server, '9.9.9.9', 'ada');
-    expect(warnings(server).at(-1)).toMatch(/User "ada" came back while banned \(spam\) \(1 more/);
+    expect(warnings(server).at(-1)).toMatch(/User "ada" came back while banned \("spam"\) \(1 more/);
   });
 
   it('429 and 503, each with its option', async () => {

@@ -1,5 +1,8 @@
+/** Characters of a text that are looked at, for those that can be seen. */
+const MAX_LOOKED_AT = 4_096;
 /** Characters of a text that are compared. */
-const MAX_COMPARED = 4_096;
+const MAX_COMPARED = 1_024;
+const INVISIBLE = /[\p{Cf}\p{Mn}\p{Me}\u115f\u1160\u3164\uffa0]/gu;
 /** Emoji in a text that is nothing else, above which it is a wall. */
 const MAX_EMOJI = 8;
 /** What stands for a wall of emoji. */
@@ -66,9 +69,13 @@ export interface PlainText {
 export function plainText(raw: string): PlainText {
   const hosts: string[] = [];
   const seen = raw
+    .slice(0, MAX_LOOKED_AT)
+    .replace(INVISIBLE, '')
     .slice(0, MAX_COMPARED)
     .normalize('NFKD')
-    .replace(/[\p{Cf}\p{Mn}\p{Me}\u115f\u1160\u3164\uffa0]/gu, '')
+    // One character may become eighteen.
+    .slice(0, MAX_COMPARED)
+    .replace(INVISIBLE, '')
     .toLowerCase();
   const withoutLinks = seen.replace(
     /(?:https?:\/\/|www\.)([a-z0-9.-]+)(?::\d+)?(?:[/?#]\S*)?/gu,

@@ -3,7 +3,7 @@ import type { SpamContext, SpamDetector, SpamVerdict } from '../../ports/spam.js
 import { RateLimit } from '../rate-limit.js';
 import { EMOJI_WALL, plainText, type PlainText } from './plain-text.js';
 import { RecentTexts } from './recent-texts.js';
-import { sketchOf } from './sketch.js';
+import { sketchOf, type Sketch } from './sketch.js';
 import { textOf } from './text-of.js';
 
 /** Letters up to which a text is short: "ok", "good morning". */
@@ -49,7 +49,8 @@ export interface RepeatsAndBurstsOptions {
  * A detector that escalates when a user publishes near-equal texts again and again, in whatever channels, or publishes too much.
  * Texts are compared without case, accents, numbers, repeated and invisible characters, letters that look like others, and the paths
  * of links. A user counts once, whatever sessions there are; an anonymous client by its session, and five times as much by its
- * address. It keeps fingerprints, no texts, of this node.
+ * address: what is too much of the address alone is refused, and is no strike. What comes above a rate is not compared. It keeps
+ * fingerprints, no texts, of this node.
  *
  * @throws RangeError for a number that is none above 0, and for more than 100 near-equal texts.
  * @example forRoot({ moderation: { spam: { detector: repeatsAndBursts() } } })
@@ -61,12 +62,13 @@ export function repeatsAndBursts(options: RepeatsAndBurstsOptions = {}): SpamDet
 
 /** Kinds of texts: those of two kinds are never near-equal. */
 const KINDS = ['texts', 'shortTexts', 'links'] as const;
+type Kind = (typeof KINDS)[number];
 
 class RepeatsAndBursts implements SpamDetector {
   /** In the order in which they were last used. */
   private readonly clients = new Map<string, RecentTexts>();
   private bytes = 0;
-  private readonly repeats: Record<(typeof KINDS)[number], Allowed>;
+  private readonly repeats: Record<Kind, Allowed>;
   private readonly rates: readonly RateLimit[];
   private readonly remembered: number;
   private readonly maxClients: number;
@@ -109,39 +111,41 @@ class RepeatsAndBursts implements SpamDetector {
   }
 
   judge(context: SpamContext): SpamVerdict {
-    const { user, session, address } = context;
-    const text = plainText(this.textOf(context));
-    const isSpam =
-      user === undefined
-        ? // Both count it, whatever the first one says.
-          [
-            this.exceeds(`\n\n${session}`, text, 1, context.ts),
-            this.exceeds(anonymousOf(address), text, PEOPLE_OF_ADDRESS, context.ts),
-          ].includes(true)
-        : this.exceeds(user.id, text, 1, context.ts);
-    return isSpam ? 'escalate' : 'allow';
+    const { user, session, address, ts } = context;
+    const own = user === undefined ? `\n\n${session}` : user.id;
+    const shared = user === undefined ? anonymousOf(address) : undefined;
+    // First, and without the text: what comes too often must not cost what comparing it costs.
+    const verdict = verdictOf(own, shared, (key, people) => this.exceedsRate(key, people, ts));
+    if (verdict !== 'allow') return verdict;
+    const plain = plainText(this.textOf(context));
+    if (plain.text === '') return 'allow';
+    const kind = kindOf(plain);
+    const sketch = sketchOf(plain.text);
+    return verdictOf(own, shared, (key, people) => this.exceedsRepeats(key, people, kind, sketch, ts));
   }
 
-  /** Counts a publish. @returns whether the client has exceeded a limit with it. */
-  private exceeds(key: string, plain: PlainText, people: number, now: number): boolean {
+  /** Counts a publish. */
+  private exceedsRate(key: string, people: number, now: number): boolean {
     const client = this.clientOf(key, people);
-    const before = client.bytes;
     let isOver = false;
     this.rates.forEach((rate, index) => {
-      const fullAt = client.fullAt[index] ?? 0;
-      const after = rate.take(fullAt, 1 / people, now);
+      const after = rate.take(client.fullAt[index] ?? 0, 1 / people, now);
       if (after === undefined) isOver = true;
       else client.fullAt[index] = after;
     });
-    if (plain.text !== '') {
-      const kind = kindOf(plain);
-      const { count, withinMs } = this.repeats[kind];
-      const found = client.add(sketchOf(plain.text), KINDS.indexOf(kind), withinMs, now);
-      if (found > count * people) isOver = true;
-    }
-    this.bytes += client.bytes - before;
     this.trim();
     return isOver;
+  }
+
+  /** Remembers a text. */
+  private exceedsRepeats(key: string, people: number, kind: Kind, sketch: Sketch, now: number): boolean {
+    const client = this.clientOf(key, people);
+    const before = client.bytes;
+    const { count, withinMs } = this.repeats[kind];
+    const found = client.add(sketch, KINDS.indexOf(kind), withinMs, now);
+    this.bytes += client.bytes - before;
+    this.trim();
+    return found > count * people;
   }
 
   private clientOf(key: string, people: number): RecentTexts {
@@ -168,7 +172,24 @@ class RepeatsAndBursts implements SpamDetector {
   }
 }
 
-function kindOf({ text, hosts }: PlainText): (typeof KINDS)[number] {
+/**
+ * Asks about a client, and about the address that it shares with others: both count the publish, whatever the first one says. What is
+ * too much of the address alone is refused without a strike, as it may be the first word of who comes next.
+ *
+ * @param exceeds whether it is too much of so many people.
+ */
+function verdictOf(
+  own: string,
+  shared: string | undefined,
+  exceeds: (key: string, people: number) => boolean,
+): SpamVerdict {
+  const isOver = exceeds(own, 1);
+  const isOverTogether = shared !== undefined && exceeds(shared, PEOPLE_OF_ADDRESS);
+  if (isOver) return 'escalate';
+  return isOverTogether ? 'refuse' : 'allow';
+}
+
+function kindOf({ text, hosts }: PlainText): Kind {
   if (text === EMOJI_WALL) return 'links';
   const words =
     hosts.length === 0 ? text.length : text.length - Math.max(...hosts.map((host) => host.length));

@@ -72,6 +72,15 @@ export class Audit {
   }
 
   /**
+   * Records that a caller of the application's own paths was refused: bounded as all that clients cause.
+   *
+   * @param client who is charged for it. @param kind as {@link RefusalSamples.add} has it.
+   */
+  recordRefusal(client: string, kind: string, draft: () => AuditDraft): void {
+    this.refusals.add(client, kind, draft);
+  }
+
+  /**
    * Lists entries from the first sink that can be read, newest first.
    *
    * @throws RealtimeError `unavailable` where no sink can be read, or the sink fails.
@@ -140,8 +149,10 @@ export class Audit {
     const acts: Observer = {
       onAct: (act, receipt, error) => {
         if (!('connection' in act)) {
-          // Steps against spam are caused by clients.
-          this.enter(draftOfAct(act, receipt, error), 'by' in act && act.by === BY_SPAM);
+          const draft = draftOfAct(act, receipt, error);
+          // Steps against spam are caused by clients, and as many as those make.
+          if (draft.by === BY_SPAM) this.refusals.add(draft.whom?.id ?? '', `spam ${draft.act}`, () => draft);
+          else this.enter(draft, false);
           return;
         }
         const { id, user, ip } = act.connection;

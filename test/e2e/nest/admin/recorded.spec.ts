@@ -85,6 +85,20 @@ describe.each(PLATFORMS)('what the admin API records, on %s', (_name, platform) 
     ]);
   });
 
+  it('has no more of callers without the authority than of clients: the entries of others stay (G26)', async () => {
+    app = await startAdmin(platform);
+    await app.post('ban', { user: 'eve', reason: 'abuse' });
+    for (let time = 0; time < 8; time++) {
+      const { status } = await app.post('ban', { user: 'ada', reason: 'revenge' }, 'nobody');
+      expect(status).toBe(403);
+    }
+    await app.get('audit', 'read');
+    const refused = await entriesOf('authorize');
+    expect(refused.map(({ by }) => by)).toEqual(['staff:read', ...Array<string>(5).fill('staff:nobody')]);
+    expect(refused.at(-1)).toMatchObject({ result: 'refused', error: 'forbidden', data: { route: 'ban' } });
+    expect(await entriesOf('ban')).toHaveLength(1);
+  });
+
   it('counts what the node refused since it started, by kind', async () => {
     app = await startAdmin(platform, { realtime: { limits: { maxChannels: 1 } } });
     expect((await app.get('limits')).body.refusals).toEqual({});

@@ -178,6 +178,37 @@ describe('restrictions of a node (G30)', () => {
     expect(many.size).toBeLessThanOrEqual(65);
   });
 
+  it('of patterns are bounded for each act and subject: those that end first are dropped', () => {
+    const dropped: number[] = [];
+    const restrictions = new Restrictions((count) => dropped.push(count), 1_000, 1_000_000, 3);
+    const slow = (org: string, more: Partial<Restriction> = {}): Restriction =>
+      of('slow', 'everybody ', { channel: `${org}.rooms.:room`, everyMs: 100, ...more });
+    const slowIn = (now: number): readonly string[] =>
+      ['a', 'b', 'c', 'd', 'e'].filter((org) => restrictions.slowMs(EVE, `${org}.rooms.1`, now) > 0);
+    restrictions.put(slow('a', { forMs: 300 }), 0);
+    restrictions.put(slow('b', { forMs: 100 }), 0);
+    expect(restrictions.hasRoomFor(slow('c'), 0)).toBe(true);
+    restrictions.put(slow('c'), 0);
+    // What is there already, what is no pattern, another act and another subject need no room.
+    expect(restrictions.hasRoomFor(slow('d'), 99)).toBe(false);
+    expect(restrictions.hasRoomFor(slow('a'), 99)).toBe(true);
+    expect(restrictions.hasRoomFor(slow('d', { channel: 'd.rooms.1' }), 99)).toBe(true);
+    expect(restrictions.hasRoomFor({ ...slow('d'), act: 'mute' }, 99)).toBe(true);
+    expect(restrictions.hasRoomFor({ ...slow('d'), whom: { of: 'user', id: 'ada' } }, 99)).toBe(true);
+    restrictions.put(of('slow', 'everybody ', { channel: 'd.rooms.1', everyMs: 100 }), 0);
+    expect(dropped).toEqual([]);
+    // What has ended makes room, and is not dropped.
+    expect(restrictions.hasRoomFor(slow('e'), 100)).toBe(true);
+    restrictions.put(slow('e', { forMs: 500 }), 100);
+    expect(dropped).toEqual([]);
+    expect(slowIn(100)).toEqual(['a', 'c', 'd', 'e']);
+    // Another node was asked. Some more go at once, so that not each new one costs a look at all.
+    restrictions.put(slow('b'), 100);
+    expect(dropped).toEqual([2]);
+    expect(slowIn(100)).toEqual(['b', 'c', 'd']);
+    expect([restrictions.size, restrictions.countOf('slow')]).toEqual([3, 3]);
+  });
+
   it('of channels that are none are refused', () => {
     const restrictions = new Restrictions();
     expect(() => restrictions.put(of('ban', 'user ada', { channel: 'rooms..1' }), 0)).toThrow(RangeError);

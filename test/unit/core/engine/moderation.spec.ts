@@ -442,6 +442,24 @@ describe('restrictions of live sessions (G30)', () => {
     expect(harness.engine.restrictions({}, 0, 10).restrictions).toEqual([]);
   });
 
+  it('the words and names of a moderator are one line of the log, in characters that print', async () => {
+    const warnings: string[] = [];
+    harness = await EngineHarness.start([channel('rooms.:room')], { warnings });
+    const forged = 'x)\n[Nest] 1 LOG owner logged in\u001b[2K\u202e\u2028\u0085';
+    const why = { reason: forged, by: forged };
+    await harness.engine.ban('ada', { forMs: 9_000, ...why });
+    await harness.greet('user:ada');
+    await harness.engine.disconnectSessions('session', forged, why);
+    await harness.engine.restrict({ act: 'mute', whom: { of: 'session', id: forged }, ...why });
+    await harness.engine.disconnect(forged, why);
+    const lines = [...harness.logs, ...warnings];
+    expect(lines.filter((line) => line.includes('owner logged in'))).toHaveLength(5);
+    expect(lines.join('')).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
+    expect(lines.at(-1)).toContain(
+      'User "ada" came back while banned ("x)\\n[Nest] 1 LOG owner logged in\\u001b[2K\\u202e\\u2028\\u0085")',
+    );
+  });
+
   it('acts reach observers and the log with who and why, and names cannot forge a line', async () => {
     const acts: unknown[] = [];
     harness = await EngineHarness.start([channel('rooms.:room')], {
@@ -476,6 +494,25 @@ describe('restrictions of live sessions (G30)', () => {
   });
 });
 
+describe('patterns of restrictions (G30)', () => {
+  it('are a thousand of an act and subject, and a further one is refused before it is sent', async () => {
+    harness = await EngineHarness.start([channel('orgs.:org.rooms.:room')]);
+    const acts = harness.logs.length;
+    const whom = { of: 'everybody', id: '' } as const;
+    const slow = (org: number) =>
+      harness.engine.restrict({ act: 'slow', whom, channel: `orgs.o${org}.rooms.:room`, everyMs: 1_000 });
+    for (let org = 0; org < 1_000; org++) await slow(org);
+    await expect(slow(1_000)).rejects.toMatchObject({ code: 'bad_request' });
+    await slow(7);
+    expect(harness.logs).toHaveLength(acts + 1_001);
+    await harness.engine.lift({ act: 'slow', whom, channel: 'orgs.o7.rooms.:room' });
+    await slow(1_000);
+    expect(harness.engine.restrictions({ channel: 'orgs.o1000.rooms.1' }, 0, 10).restrictions).toHaveLength(
+      1,
+    );
+  });
+});
+
 describe('slow mode of a channel (G30)', () => {
   const SLOW: Restriction = {
     act: 'slow',
@@ -502,6 +539,25 @@ describe('slow mode of a channel (G30)', () => {
     expect(await answerTo(ada, { ...say, id: 'b' })).toBe('reply');
     await harness.engine.lift(SLOW);
     expect(await answerTo(ada, say)).toBe('reply');
+  });
+
+  it.each([
+    ['where the log remembers no ids', 0, ['user:ada', 'user:ada', 'user:ada'], 0],
+    ['after the log has forgotten it', 1_000, ['user:ada', 'user:ada', 'user:ada'], 1_001],
+    ['of several anonymous sessions of an address', 300_000, [undefined, undefined, undefined], 0],
+  ])('takes one id for several publishes %s', async (_, dedupeMs, tokens, pauseMs) => {
+    const log = { retain: true, size: 100, maxBytes: 1e6, ttlMs: 3_600_000, dedupeMs };
+    harness = await EngineHarness.start([channel('rooms.:room', { policy: { log } })]);
+    await harness.engine.restrict(SLOW);
+    const outcomes: unknown[] = [];
+    for (const token of tokens) {
+      const client = await harness.greet(token);
+      outcomes.push(await answerTo(client, { ...say, payload: outcomes.length, id: 'same' }));
+      harness.clock.advance(pauseMs);
+    }
+    const waitMs = (publishes: number): string => `muted slow_mode ${10_000 - publishes * pauseMs}`;
+    expect(outcomes).toEqual(['reply', waitMs(1), waitMs(2)]);
+    expect(await lastSeq()).toBe(1);
   });
 
   it('refuses the second of two that run at once, and a failed one gives its place back', async () => {

@@ -56,6 +56,13 @@ describe('a text as it is compared', () => {
     expect(plain('сор')).toBe('сор');
   });
 
+  it('is bounded, whatever the characters of the text become and however many cannot be seen', () => {
+    expect(plain('\ufdfa'.repeat(4_096)).length).toBeLessThanOrEqual(1_024);
+    expect(plain('\u3316'.repeat(4_096)).length).toBeLessThanOrEqual(1_024);
+    expect(plain('ab '.repeat(4_096)).length).toBeLessThanOrEqual(1_024);
+    expect(plain(`${'\u200b'.repeat(3_000)}free coins`)).toBe('fre coins');
+  });
+
   it('takes time that grows with the text and no more, whatever it is', () => {
     for (const piece of ['a', '1', '@', 'http://', '\u200b', '🔥', 'www.', '.', 'a1', 'é', '/', '0a', ' ']) {
       const startedAt = process.hrtime.bigint();

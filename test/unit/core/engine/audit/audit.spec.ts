@@ -231,6 +231,30 @@ describe('the audit of what clients are refused', () => {
     expect(entries).toHaveLength(5);
   });
 
+  it('bounds the steps against spam as what clients are refused, and no act of anybody else', () => {
+    const audit = auditOf({ refusalsPerMinute: 7 });
+    const receipt = { confirmed: ['node-1'], missing: [] };
+    const step = (user: string, more: object): void =>
+      audit.observer.onAct?.({ kind: 'ban', user, forMs: 1_000, ...more }, receipt, undefined, 0);
+    for (let index = 0; index < 8; index++) step('u1', { by: 'spam' });
+    for (let index = 0; index < 8; index++) {
+      const whom = { of: 'session', id: `s${index}` } as const;
+      const act = { kind: 'restrict', act: 'mute', whom, forMs: 1_000, by: 'spam' } as const;
+      audit.observer.onAct?.(act, undefined, new RealtimeError('unavailable'), 0);
+    }
+    expect(entries.map(({ act, whom }) => `${act} ${whom?.id}`)).toEqual([
+      ...Array<string>(5).fill('ban u1'),
+      'mute s0',
+      'mute s1',
+    ]);
+    for (let index = 0; index < 8; index++) step('u1', { by: 'admin' });
+    expect(entries).toHaveLength(15);
+    clock.advance(60_000);
+    expect(entries[15]?.data).toEqual({ counts: { 'spam ban': 3, 'spam mute': 6 } });
+    step('u1', { by: 'spam' });
+    expect(entries[16]).toMatchObject({ act: 'ban', by: 'spam', whom: { of: 'user', id: 'u1' }, receipt });
+  });
+
   it('measures nothing where no refusals are wanted', () => {
     const { observer } = auditOf({ refusals: false });
     expect(Object.keys(observer)).toEqual(['onAct', 'onSpam']);

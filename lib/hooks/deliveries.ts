@@ -2,6 +2,7 @@ import type { ThrottledLog } from '../core/async/throttled-log.js';
 import type { Clock } from '../core/ports/clock.js';
 import type { Entropy } from '../core/ports/entropy.js';
 import { weightOf } from '../core/ports/value-weight.js';
+import type { EventPlace } from '../nest/hooks.js';
 import type { HookEvent } from './hook-event.js';
 import {
   OFFLINE_SHARE,
@@ -97,17 +98,23 @@ export class Deliveries {
    * Delivers an event to every target that wants it: of a channel in the order of the calls, so none has to wait for the one before it.
    * Never rejects.
    *
+   * @param place where the log has what the event carries, for {@link erased}.
    * @returns `true` once every target has taken it, or it was given up for it; `false` where {@link close} came first: then it has to be
    * delivered again, by another node.
    */
-  async accept(event: HookEvent): Promise<boolean> {
+  async accept(event: HookEvent, place?: EventPlace): Promise<boolean> {
     const wanting = this.targets.filter(({ queue }) => queue.wants(event.type));
     if (wanting.length === 0) return true;
     const bytes = weightOf(event) + OVERHEAD_BYTES;
     const ends = wanting.map(
-      ({ queue }) => new Promise<boolean>((resolve) => queue.push(event, bytes, resolve)),
+      ({ queue }) => new Promise<boolean>((resolve) => queue.push(event, bytes, resolve, place)),
     );
     return (await Promise.all(ends)).every((isSettled) => isSettled);
+  }
+
+  /** Events of a channel were erased: those that wait are not delivered, and attempts that are under way are aborted and not repeated. */
+  erased(channel: string, seqs: ReadonlySet<number>): void {
+    for (const { queue } of this.targets) queue.erased(channel, seqs);
   }
 
   /** Takes no more, aborts what is under way, and waits a moment for it to end. */

@@ -43,7 +43,7 @@ export type HookEvent = ChannelHookEvent | MemberHookEvent | OfflineHookEvent;
 
 /** Something that hook events are delivered to: a provider of the application, an address over HTTP. */
 export interface HookTarget {
-  /** For logs: the class of a provider, the origin and path of an address without its query. */
+  /** For logs: the class of a provider, the origin of an address. Its path may hold a token. */
   readonly name: string;
   /** Types that it wants. */
   readonly types: ReadonlySet<HookEvent['type']>;

@@ -1,9 +1,12 @@
 import type { Scheduled } from '../core/ports/clock.js';
+import type { EventPlace } from '../nest/hooks.js';
 import type { HookEvent } from './hook-event.js';
 
 /** An event that waits for a target. */
 export interface Delivery {
   readonly event: HookEvent;
+  /** Where the log has what it carries; `undefined` where it carries nothing of a log. */
+  readonly place: EventPlace | undefined;
   /** What it counts as. */
   readonly bytes: number;
   /** On the monotonic clock. */
@@ -12,6 +15,8 @@ export interface Delivery {
   readonly onEnd: (isSettled: boolean) => void;
   attempts: number;
   isUnderWay: boolean;
+  /** What it carries was erased while it was under way: it is not tried again. */
+  isErased: boolean;
 }
 
 /** The deliveries of one channel, or of one user who is offline: the first has to end before the next begins. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ThrottledLog } from '../core/async/throttled-log.js';
 import type { Clock } from '../core/ports/clock.js';
 import { weightOf } from '../core/ports/value-weight.js';
-import type { OnlineUsers, PublishedNotice } from '../nest/hooks.js';
+import type { EventPlace, OnlineUsers, PublishedNotice } from '../nest/hooks.js';
 import type { HookEvent, OfflineHookEvent } from './hook-event.js';
 
 /** Most users that are asked about at once. */
@@ -33,13 +33,15 @@ export interface AcceptsNotices {
   offlineRoom(bytes: number): number;
   /** Most bytes of one that there can ever be room for. */
   readonly offlineCapacity: number;
-  accept(event: HookEvent): Promise<boolean>;
+  accept(event: HookEvent, place: EventPlace): Promise<boolean>;
 }
 
 export interface OfflineNoticesDeps {
   readonly deliveries: AcceptsNotices;
   /** Which of some users have a session on any node. */
   readonly online: (users: readonly string[]) => Promise<OnlineUsers>;
+  /** Whether what was appended there was erased. */
+  readonly isErased: (place: EventPlace) => boolean;
   readonly clock: Clock;
   readonly journal: Pick<ThrottledLog, 'warn' | 'error'>;
   /** Default: {@link OFFLINE_DEFAULTS}. */
@@ -66,9 +68,11 @@ export class OfflineNotices {
   private readonly limits: OfflineLimits;
   /** In the order in which they came. */
   private waiting: Waiting[] = [];
+  /** Those that are being asked about. */
+  private asked: Waiting[] = [];
   /** Those whose user is offline, until there is room for them. */
   private ready: Waiting[] = [];
-  /** Of both, and of those that are being asked about. */
+  /** Of all three. */
   private count = 0;
   private bytes = 0;
   /** Those that were handed over, and have not ended. */
@@ -92,6 +96,8 @@ export class OfflineNotices {
   published(user: string, notice: PublishedNotice): void {
     const { deliveries, clock } = this.deps;
     if (this.isClosing || !deliveries.wants('user.offline')) return;
+    // Since it was appended.
+    if (this.deps.isErased(notice.place)) return;
     const bytes = weightOf(notice.payload) + OVERHEAD_BYTES;
     const { maxNotices, maxBytes } = this.limits;
     const isTooLarge = bytes > deliveries.offlineCapacity;
@@ -101,6 +107,20 @@ export class OfflineNotices {
     this.count++;
     this.bytes += bytes;
     if (!this.isRunning) void this.run();
+  }
+
+  /** Events of a channel were erased: those that wait are not handed over. */
+  erased(channel: string, seqs: ReadonlySet<number>): void {
+    const kept = (list: Waiting[]): Waiting[] =>
+      list.filter((one) => {
+        const { place } = one.notice;
+        if (place.channel !== channel || !seqs.has(place.seq)) return true;
+        this.forget(one);
+        return false;
+      });
+    this.waiting = kept(this.waiting);
+    this.asked = kept(this.asked);
+    this.ready = kept(this.ready);
   }
 
   /** Takes no more, and waits a moment for what waits to be handed over, and to be taken. The rest is lost with this node, and logged. */
@@ -132,7 +152,7 @@ export class OfflineNotices {
   private async run(): Promise<void> {
     this.isRunning = true;
     while (!this.isClosed && this.count > 0) {
-      if (this.ready.length === 0) await this.ask(this.waiting.splice(0, MAX_USERS));
+      if (this.ready.length === 0) await this.ask();
       else if (!this.handOver()) await this.rest(ROOM_MS);
     }
     this.isRunning = false;
@@ -140,16 +160,19 @@ export class OfflineNotices {
   }
 
   /** Sorts those whose user is offline from those whose user is not. */
-  private async ask(batch: readonly Waiting[]): Promise<void> {
+  private async ask(): Promise<void> {
     let why = '';
-    const users = [...new Set(batch.map(({ user }) => user))];
+    this.asked = this.waiting.splice(0, MAX_USERS);
+    const users = [...new Set(this.asked.map(({ user }) => user))];
     const { online, missing } = await this.deps.online(users).catch((error: unknown): OnlineUsers => {
       why = String(error);
       return { online: new Set(), missing: [''] };
     });
     if (missing.length > 0 && why === '') why = `these nodes did not answer: ${JSON.stringify(missing)}`;
     const unknown: Waiting[] = [];
-    for (const one of batch) {
+    const { asked } = this;
+    this.asked = [];
+    for (const one of asked) {
       if (online.has(one.user)) this.forget(one);
       else (missing.length > 0 ? unknown : this.ready).push(one);
     }
@@ -180,7 +203,7 @@ export class OfflineNotices {
       handed++;
       this.forget(one);
       this.underWay++;
-      void deliveries.accept(eventOf(one)).then(() => {
+      void deliveries.accept(eventOf(one), one.notice.place).then(() => {
         this.underWay--;
         this.wake();
         this.noteIdle();

@@ -119,7 +119,13 @@ function open(site: HooksSite, targets: readonly HookTarget[]): HooksRun {
   const { clock, entropy, logger, transitions } = site;
   const journal = new ThrottledLog(logger, clock);
   const deliveries = new Deliveries({ targets, clock, entropy, journal });
-  const notices = new OfflineNotices({ deliveries, online: site.online, clock, journal });
+  const notices = new OfflineNotices({
+    deliveries,
+    online: site.online,
+    isErased: site.isErased,
+    clock,
+    journal,
+  });
   // A node whose targets want nothing of channels leaves them to the others.
   const consumer =
     transitions !== undefined && targets.some(followsChannels)
@@ -128,6 +134,11 @@ function open(site: HooksSite, targets: readonly HookTarget[]): HooksRun {
   return {
     start: () => consumer?.start(),
     onNotice: (user, notice) => notices.published(user, notice),
+    onErased(channel, seqs) {
+      const erased = new Set(seqs);
+      notices.erased(channel, erased);
+      deliveries.erased(channel, erased);
+    },
     async close() {
       await Promise.all([consumer?.stop(), notices.close()]);
       await deliveries.close();

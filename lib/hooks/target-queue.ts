@@ -1,6 +1,7 @@
 import type { ThrottledLog } from '../core/async/throttled-log.js';
 import type { Clock, Scheduled } from '../core/ports/clock.js';
 import type { Entropy } from '../core/ports/entropy.js';
+import type { EventPlace } from '../nest/hooks.js';
 import { DeliveryFailure } from './delivery-failure.js';
 import type { HookEvent, HookTarget } from './hook-event.js';
 import { Lanes, type Delivery } from './lanes.js';
@@ -67,7 +68,7 @@ export class TargetQueue {
   /** In the order in which they came, which is that of their age. */
   private readonly deliveries = new Set<Delivery>();
   private readonly gate = new TargetGate();
-  private readonly underWay = new Set<AbortController>();
+  private readonly underWay = new Map<Delivery, AbortController>();
   private readonly name: string;
   private readonly timeoutMs: number;
   private readonly maxAgeMs: number;
@@ -116,8 +117,8 @@ export class TargetQueue {
     return this.deliveries.size * 2 <= events && this.bytes * 2 <= size;
   }
 
-  /** @param onEnd see {@link Delivery}. Called once, later or at once. */
-  push(event: HookEvent, bytes: number, onEnd: (isSettled: boolean) => void): void {
+  /** @param onEnd see {@link Delivery}. Called once, later or at once. @param place see {@link Delivery}. */
+  push(event: HookEvent, bytes: number, onEnd: (isSettled: boolean) => void, place?: EventPlace): void {
     if (this.isClosed) return onEnd(false);
     if (this.room(event.type, bytes) < 1) {
       this.givenUp++;
@@ -125,11 +126,30 @@ export class TargetQueue {
       return onEnd(true);
     }
     const acceptedAt = this.deps.clock.monotonic();
-    const delivery: Delivery = { event, bytes, acceptedAt, onEnd, attempts: 0, isUnderWay: false };
+    const state = { attempts: 0, isUnderWay: false, isErased: false };
+    const delivery: Delivery = { event, place, bytes, acceptedAt, onEnd, ...state };
     this.deliveries.add(delivery);
     this.bytes += bytes;
     this.lanes.add(delivery);
     this.watchAge();
+    this.run();
+  }
+
+  /**
+   * Ends what carries one of these events, whichever incarnation of the log they are named with: after a failover the log has them
+   * under another one (G29).
+   */
+  erased(channel: string, seqs: ReadonlySet<number>): void {
+    for (const delivery of this.deliveries) {
+      const { place } = delivery;
+      if (place?.channel !== channel || !seqs.has(place.seq)) continue;
+      if (!delivery.isUnderWay) {
+        this.end(delivery, true);
+        continue;
+      }
+      delivery.isErased = true;
+      this.underWay.get(delivery)?.abort();
+    }
     this.run();
   }
 
@@ -139,7 +159,7 @@ export class TargetQueue {
     this.wake?.cancel();
     this.ageTimer?.cancel();
     for (const delivery of this.deliveries) if (!delivery.isUnderWay) this.end(delivery, false);
-    for (const abort of this.underWay) abort.abort();
+    for (const abort of this.underWay.values()) abort.abort();
     if (this.underWay.size > 0)
       await new Promise<void>((resolve) => {
         const timer = this.deps.clock.schedule(waitMs, resolve);
@@ -180,9 +200,9 @@ export class TargetQueue {
     let isOverdue = false;
     delivery.attempts++;
     delivery.isUnderWay = true;
-    this.underWay.add(abort);
+    this.underWay.set(delivery, abort);
     const settle = (error: unknown): void => {
-      this.underWay.delete(abort);
+      this.underWay.delete(delivery);
       delivery.isUnderWay = false;
       if (error === undefined) this.onTaken(delivery, isTrial);
       else this.onFailure(delivery, isTrial, error);
@@ -222,6 +242,10 @@ export class TargetQueue {
 
   private onFailure(delivery: Delivery, isTrial: boolean, error: unknown): void {
     if (this.isClosed) return this.end(delivery, false);
+    if (delivery.isErased) {
+      this.gate.showedNothing(isTrial);
+      return this.end(delivery, true);
+    }
     const { clock, entropy } = this.deps;
     const now = clock.monotonic();
     const { ends, retryAfterMs } = error instanceof DeliveryFailure ? error : new DeliveryFailure('');

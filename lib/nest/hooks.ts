@@ -1,5 +1,6 @@
 import type { InjectionToken } from '@nestjs/common';
 import type { OnlineUsers } from '../core/engine/cluster/online-users.js';
+import type { EventPlace } from '../core/log/erasures.js';
 import type { Clock } from '../core/ports/clock.js';
 import type { Entropy } from '../core/ports/entropy.js';
 import type { EngineLogger } from '../core/ports/logger.js';
@@ -22,6 +23,8 @@ export interface HooksSite {
   readonly transitions: BrokerTransitions | undefined;
   /** Which of some users have a session on any node. */
   readonly online: (users: readonly string[]) => Promise<OnlineUsers>;
+  /** Whether what was appended there was erased, as far as this node remembers (G29). */
+  readonly isErased: (place: EventPlace) => boolean;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly logger: EngineLogger;
@@ -32,6 +35,8 @@ export interface PublishedNotice {
   readonly event: string;
   readonly id: string;
   readonly payload: unknown;
+  /** Where the log has it. */
+  readonly place: EventPlace;
 }
 
 /** Hooks that were opened. */
@@ -40,6 +45,8 @@ export interface HooksRun {
   start(): void;
   /** A notice was published for a user. */
   onNotice(user: string, notice: PublishedNotice): void;
+  /** Events of a channel were erased: what waits of them is not handed over (G29). */
+  onErased(channel: string, seqs: readonly number[]): void;
   /** Ends what is under way; another node of the cluster continues. Never rejects. */
   close(): Promise<void>;
 }
@@ -54,4 +61,4 @@ export interface RealtimeHooks {
   open(site: HooksSite, problems: BootProblems): HooksRun;
 }
 
-export type { OnlineUsers };
+export type { EventPlace, OnlineUsers };

@@ -150,8 +150,10 @@ export class UserHandle {
     const { hooks } = this.runtime;
     if (hooks === undefined) return this.own().publish(event, payload, options);
     const id = options?.id ?? systemEntropy.id();
-    const published = await this.own().publish(event, payload, { ...options, id });
-    hooks.onNotice(this.id, { event, id, payload });
+    const own = this.own();
+    const published = await own.publish(event, payload, { ...options, id });
+    const { epoch, seq } = published;
+    hooks.onNotice(this.id, { event, id, payload, place: { channel: own.name, epoch, seq } });
     return published;
   }
 

@@ -2205,6 +2205,12 @@ export const FIXED = {
     'boot error',
     '`lib/hooks/webhooks/webhook-options.ts#MAX_HEADER_BYTES`',
   ),
+  'lib/hooks/webhooks/webhook-options.ts#MAX_NAME_CHARS': count(
+    'characters of the name of a webhook in logs',
+    'the option',
+    'boot error',
+    'none: it is the application’s own',
+  ),
   'lib/hooks/webhooks/webhook-options.ts#MAX_HEADER_BYTES': bytes('the same', 'the option', 'boot error'),
   'lib/hooks/webhooks/webhook.ts#MAX_READ_BYTES': bytes(
     'what is read of the answer of a webhook',

@@ -375,6 +375,7 @@ export function composeEngine(options: EngineOptions) {
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends, erasures }),
     controlApplier,
+    erasures,
     restrictions,
     slow,
     spam,

@@ -49,6 +49,6 @@ export class EraseApplier {
       unsubscribe.withdrawErased(session, channel, reason);
       session.connection.onErased?.(seqs);
     });
-    erasures.notify(seqs);
+    erasures.notify(seqs, channel);
   }
 }

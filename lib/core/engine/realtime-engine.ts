@@ -2,6 +2,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { MAX_PATTERNS, type RestrictionFilter, type RestrictionPage } from '../access/restrictions.js';
 import { withTimeout } from '../async/with-timeout.js';
 import { channelsIn, type ChannelSet } from '../channel/channel-set.js';
+import type { Erasures } from '../log/erasures.js';
 import { VERSION } from '../ports/version.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
 import type { ControlReceipt, DisconnectRecord, Why } from '../ports/control.js';
@@ -204,6 +205,11 @@ export class RealtimeEngine {
   /** Finds out whether users have a session on any node. */
   get usersOnline(): Pick<UsersOnline, 'find'> {
     return this.parts.usersOnline;
+  }
+
+  /** What was erased, for who keeps events beside the engine (G29). */
+  get erasures(): Pick<Erasures, 'listen' | 'coversPlace'> {
+    return this.parts.erasures;
   }
 
   /** Finds the channels that are served on any node. */

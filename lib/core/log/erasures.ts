@@ -25,8 +25,15 @@ interface Erasure {
   readonly bytes: number;
 }
 
-/** Is called with the places of events of one channel that were erased. */
-export type ErasedListener = (seqs: readonly number[]) => void;
+/** Is called with the places of events of one channel that were erased, and with its name. */
+export type ErasedListener = (seqs: readonly number[], channel: string) => void;
+
+/** Where an event was appended. */
+export interface EventPlace {
+  readonly channel: string;
+  readonly epoch: string;
+  readonly seq: number;
+}
 
 /** Where events of one channel were erased. */
 class ErasedPlaces {
@@ -56,7 +63,11 @@ class ErasedPlaces {
   }
 
   has({ epoch, seq, isErased }: ChannelEvent): boolean {
-    return !isErased && this.byEpoch.get(epoch)?.has(seq) === true;
+    return !isErased && this.hasPlace(epoch, seq);
+  }
+
+  hasPlace(epoch: string, seq: number): boolean {
+    return this.byEpoch.get(epoch)?.has(seq) === true;
   }
 }
 
@@ -113,8 +124,8 @@ export class Erasures {
   }
 
   /** Who keeps what this node sent, beside its sessions, is to drop what may have one of these events. */
-  notify(seqs: readonly number[]): void {
-    for (const listener of this.listeners) listener(seqs);
+  notify(seqs: readonly number[], channel: string): void {
+    for (const listener of this.listeners) listener(seqs, channel);
   }
 
   record(channel: string, epochs: readonly string[], seqs: readonly number[]): void {
@@ -153,6 +164,11 @@ export class Erasures {
   /** Whether an event of a channel was erased, and is not what is left of it. */
   covers(event: ChannelEvent): boolean {
     return this.byChannel.get(event.channel)?.has(event) === true;
+  }
+
+  /** Whether what was appended there was erased. */
+  coversPlace({ channel, epoch, seq }: EventPlace): boolean {
+    return this.byChannel.get(channel)?.hasPlace(epoch, seq) === true;
   }
 
   private trim(): void {

@@ -33,22 +33,23 @@ export class WebhookVerificationError extends Error {
 /**
  * Verifies a request of {@link webhookTarget}, in the application that receives it.
  *
- * @param body as it came, before anything parsed it: `rawBody` of Nest.
+ * @param body as it came, before anything parsed it: `rawBody` of Nest, with `rawBody: true` in `NestFactory.create`.
  * @param secrets one, or several while they are replaced.
  * @param options.tolerance how far the time of the request may be from that of this host, either way. Default `'5m'`.
- * @throws WebhookVerificationError for a request that is to be refused with 401.
+ * @throws WebhookVerificationError for a request that is to be refused with 401; also where the body is empty or `undefined`.
  * @throws RangeError for secrets that are none.
+ * @throws TypeError for a body that was parsed before.
  * @example
  * @Post('hooks/realtime')
  * @HttpCode(204)
  * async take(@Req() req: RawBodyRequest<Request>): Promise<void> {
- *   const { id, type, data } = verifyWebhook(req.rawBody ?? '', req.headers, process.env.WEBHOOK_SECRET ?? '');
+ *   const { id, type, data } = verifyWebhook(req.rawBody, req.headers, process.env.WEBHOOK_SECRET ?? '');
  *   await this.rooms.note(id, type, data);
  * }
  * @publicApi
  */
 export function verifyWebhook(
-  body: string | Uint8Array,
+  body: string | Uint8Array | undefined,
   headers: WebhookHeaders,
   secrets: string | readonly string[],
   options: { readonly tolerance?: Duration; readonly clock?: { now(): number } } = {},
@@ -58,6 +59,7 @@ export function verifyWebhook(
     if (key === undefined) throw new RangeError(`verifyWebhook: no secret of a webhook. ${SECRET_HINT}`);
     return key;
   });
+  const raw = rawOf(body);
   const id = headerOf(headers, ID_HEADER);
   const timestamp = headerOf(headers, TIMESTAMP_HEADER);
   const signatures = headerOf(headers, SIGNATURE_HEADER).split(' ').slice(0, MAX_SIGNATURES);
@@ -66,13 +68,25 @@ export function verifyWebhook(
   if (!/^\d{1,12}$/.test(timestamp) || Math.abs(now - Number(timestamp) * 1_000) > toleranceMs)
     throw new WebhookVerificationError('The time of the request is too far from that of this host');
   const isSigned = keys.some((key) => {
-    const expected = signatureOf(key, id, timestamp, body);
+    const expected = signatureOf(key, id, timestamp, raw);
     return signatures.some((given) => isSame(given, expected));
   });
   if (!isSigned) throw new WebhookVerificationError('No signature of the request is right');
-  const text = typeof body === 'string' ? body : Buffer.from(body).toString('utf8');
+  const text = typeof raw === 'string' ? raw : Buffer.from(raw).toString('utf8');
   const { type, timestamp: at, data } = JSON.parse(text) as Omit<VerifiedWebhook, 'id'>;
   return { id, type, timestamp: at, data };
+}
+
+/** Without `rawBody: true` Nest has no bytes to verify, and what is parsed can no longer be verified. */
+function rawOf(body: unknown): string | Uint8Array {
+  if (typeof body !== 'string' && !(body instanceof Uint8Array) && body !== undefined && body !== null)
+    throw new TypeError(
+      'verifyWebhook: the body is neither a text nor bytes. Give it as it came, before it is parsed: req.rawBody, with ' +
+        'rawBody: true in NestFactory.create.',
+    );
+  if (body === undefined || body === null || body.length === 0)
+    throw new WebhookVerificationError('The body is empty: is rawBody: true set in NestFactory.create?');
+  return body;
 }
 
 function isSame(given: string, expected: Buffer): boolean {

@@ -25,12 +25,15 @@ export interface WebhookOptions {
   readonly maxAge?: Duration;
   /** Whether `url` may be plain `http:` to another host. Default `false`. */
   readonly allowHttp?: boolean;
+  /** What logs call it: 1 to 128 characters in one line, never a secret. Default: the origin of `url`, as its path may hold a token. */
+  readonly name?: string;
 }
 
 const PATH = 'webhookTarget';
 const MAX_SECRETS = 8;
 const MAX_HEADERS = 32;
 const MAX_HEADER_BYTES = 4_096;
+const MAX_NAME_CHARS = 128;
 const ALL: readonly HookEvent['type'][] = [
   'channel.occupied',
   'channel.vacated',
@@ -47,6 +50,7 @@ const NAMES: Readonly<Record<keyof WebhookOptions, true>> = {
   timeout: true,
   maxAge: true,
   allowHttp: true,
+  name: true,
 };
 /** Headers that belong to the request itself, or to its signature. */
 const OURS =
@@ -54,6 +58,7 @@ const OURS =
 
 /** Options with every default filled in. */
 export interface WebhookSettings {
+  readonly name: string;
   readonly url: string;
   readonly keys: readonly Buffer[];
   readonly types: ReadonlySet<HookEvent['type']>;
@@ -80,6 +85,7 @@ export function webhookSettings(options: WebhookOptions): WebhookSettings {
   const problem = urlProblem(given.url, given.allowHttp === true);
   if (problem !== undefined) problems.add(`${PATH}.url`, ...problem);
   const settings = {
+    name: nameOf(given, problems),
     url: String(given.url),
     keys: keysOf(given, problems),
     types: typesOf(given.events, problems),
@@ -89,6 +95,21 @@ export function webhookSettings(options: WebhookOptions): WebhookSettings {
   };
   problems.throwIfAny();
   return settings;
+}
+
+function nameOf(
+  { name, url }: { readonly name?: unknown; readonly url?: unknown },
+  problems: BootProblems,
+): string {
+  if (typeof name === 'string' && name.length <= MAX_NAME_CHARS && /^\P{Cc}*\S\P{Cc}*$/u.test(name))
+    return name;
+  if (name !== undefined)
+    problems.add(
+      `${PATH}.name`,
+      `is no text of 1 to ${MAX_NAME_CHARS} characters in one line.`,
+      'Give a name for logs, such as "billing", or leave it out.',
+    );
+  return URL.canParse(String(url)) ? new URL(String(url)).origin : '';
 }
 
 function keysOf(

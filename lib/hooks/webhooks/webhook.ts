@@ -30,9 +30,7 @@ export class Webhook implements DeliveryTarget {
     private readonly settings: WebhookSettings,
     private readonly deps: WebhookDeps,
   ) {
-    const { origin, pathname } = new URL(settings.url);
-    // A query may hold a token.
-    this.name = `${origin}${pathname}`;
+    this.name = settings.name;
     this.types = settings.types;
     this.timeoutMs = settings.timeoutMs;
     this.maxAgeMs = settings.maxAgeMs;

@@ -4,7 +4,10 @@ import type { Broker } from '../../core/ports/broker.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
 import type { FoundProvider, HooksRun, HooksSite, RealtimeHooks } from '../hooks.js';
 
-export interface OpenHooksDeps extends Pick<HooksSite, 'online' | 'clock' | 'entropy' | 'logger'> {
+export interface OpenHooksDeps extends Pick<
+  HooksSite,
+  'online' | 'isErased' | 'clock' | 'entropy' | 'logger'
+> {
   readonly broker: Broker;
   readonly moduleRef: ModuleRef;
   readonly problems: BootProblems;

@@ -181,7 +181,8 @@ export class RealtimeRuntime
 
   async onModuleInit(): Promise<void> {
     this.declared = await this.declare();
-    const { broker, authenticator, channels, requests, listeners, onConnect, observers } = this.declared;
+    const { broker, authenticator, channels, requests, listeners, onConnect, observers, hooks } =
+      this.declared;
     const { settings, auth } = this.config;
     const engine = new RealtimeEngine({
       broker,
@@ -207,10 +208,12 @@ export class RealtimeRuntime
       logger: this.logger,
     });
     for (const listener of listeners) engine.addConnectionListener(listener);
+    // Also while they end: what waits is handed over then.
+    engine.erasures.listen((seqs, channel) => hooks?.onErased(channel, seqs));
     // Before the start, so that a broker that fails to start is closed with the application.
     this.running = engine;
     await engine.start();
-    this.hooks = this.declared.hooks;
+    this.hooks = hooks;
     reportBoot(this.config, broker, channels, this.attaches, this.logger);
   }
 
@@ -257,6 +260,7 @@ export class RealtimeRuntime
       moduleRef: this.moduleRef,
       problems,
       online: (users) => this.engine.usersOnline.find(users),
+      isErased: (place) => this.engine.erasures.coversPlace(place),
       clock: systemClock,
       entropy: systemEntropy,
       logger: this.logger,

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { Injectable } from '@nestjs/common';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import webpush, { WebPushError } from 'web-push';
@@ -96,6 +97,31 @@ describe('a notice to a user', () => {
       type: 'user.offline',
       data: { user: 'cy', notice: { event: 'notice', id: 'n1', payload: { text: 'hello' } } },
     });
+  });
+});
+
+describe('an erased notice', () => {
+  it.each([
+    ['the node that published it', 0],
+    ['another node', 1],
+  ])('is not sent again once %s confirmed the erasure, and a later one is (G29)', async (_where, by) => {
+    const receiver = await new WebhookReceiver().start();
+    receivers.push(receiver);
+    const answers: ServerResponse[] = [];
+    receiver.answer = (res) => void answers.push(res);
+    const store = new MemoryStore();
+    const webhooks = [webhookTarget({ url: receiver.url, secret: SECRET, events: ['user.offline'] })];
+    const nodes = [await start(store, { webhooks }), await start(store, { webhooks })];
+    const bob = nodes[0]?.realtime.user('bob');
+    await bob?.publish('dm', { text: 'secret' }, { id: 'n1' });
+    await until('one attempt', () => answers.length === 1);
+    await bob?.publish('dm', { text: 'waits' }, { id: 'n2' });
+    answers[0]?.writeHead(500).end();
+    const { confirmed } = (await nodes[by]?.realtime.moderation.erase('$user.bob', { seqs: [1, 2] })) ?? {};
+    expect(confirmed).toHaveLength(2);
+    await bob?.publish('dm', { text: 'kept' }, { id: 'n3' });
+    await until('the later one', () => receiver.received.length === 2);
+    expect(receiver.received[1]?.body).toContain('kept');
   });
 });
 

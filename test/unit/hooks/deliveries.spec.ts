@@ -610,3 +610,93 @@ describe('the room for hook events', () => {
     expect(both.room()).toBe(10);
   });
 });
+
+describe('what was erased (G29)', () => {
+  const CHANNEL = '$user.u1';
+  const place = (seq: number, channel = CHANNEL) => ({ channel, epoch: 'e', seq });
+  const notify = (deliveries: Deliveries, id: string, seq: number, channel?: string): void =>
+    void deliveries.accept(offline(id), place(seq, channel)).then((end) => (ends[id] = end));
+
+  it('is not delivered again after an attempt that failed, and what is behind it is delivered', async () => {
+    const target = new FakeTarget();
+    const deliveries = make([target], {}, () => 1);
+    notify(deliveries, 'n1', 1);
+    notify(deliveries, 'n2', 2);
+    notify(deliveries, 'n3', 3);
+    await settle();
+    target.of('n1').fail(new Error('refused'));
+    await settle();
+    deliveries.erased(CHANNEL, new Set([1, 3]));
+    await settle();
+    expect(target.attempts).toEqual(['n1', 'n2']);
+    expect(ends).toEqual({ n1: true, n3: true });
+    target.of('n2').take();
+    await clock.advanceAsync(60_000);
+    expect(target.attempts).toEqual(['n1', 'n2']);
+    expect(deliveries.status).toMatchObject([{ waiting: 0, bytes: 0, taken: 1, givenUp: 0 }]);
+    expect(clock.pending).toBe(1);
+  });
+
+  it('is aborted where it is under way, is no failure of the target, and is not tried again', async () => {
+    const target = new FakeTarget();
+    const deliveries = make([target]);
+    for (const seq of [1, 2, 3, 4, 5, 6]) {
+      notify(deliveries, `n${seq}`, seq);
+      await settle();
+      deliveries.erased(CHANNEL, new Set([seq]));
+      const { signal, fail } = target.of(`n${seq}`);
+      expect(signal.aborted).toBe(true);
+      fail(new DeliveryFailure('the attempt was ended'));
+      await settle();
+    }
+    await clock.advanceAsync(60_000);
+    expect(target.attempts).toEqual(['n1', 'n2', 'n3', 'n4', 'n5', 'n6']);
+    expect(deliveries.status).toMatchObject([{ waiting: 0, state: 'working', givenUp: 0 }]);
+    expect(ends).toEqual({ n1: true, n2: true, n3: true, n4: true, n5: true, n6: true });
+    expect(lines('failed')).toEqual([]);
+  });
+
+  it('keeps a target that fails on trial when an erasure ends the attempt', async () => {
+    const target = new FakeTarget();
+    const deliveries = make([target], {}, () => 0);
+    notify(deliveries, 'n1', 1);
+    for (let attempt = 0; attempt < 5; attempt++) {
+      await settle();
+      target.of('n1').fail(new Error('refused'));
+      await clock.advanceAsync(0);
+    }
+    notify(deliveries, 'n2', 2);
+    await clock.advanceAsync(1_000);
+    deliveries.erased(CHANNEL, new Set([1]));
+    target.of('n1').fail(new DeliveryFailure('the attempt was ended'));
+    await clock.advanceAsync(1_000);
+    target.of('n2').take();
+    await settle();
+    expect(ends).toEqual({ n1: true, n2: true });
+  });
+
+  it('is in every target, and nothing of other channels or places is', async () => {
+    const targets = [new FakeTarget('a'), new FakeTarget('b')];
+    const deliveries = make(targets, {}, () => 0);
+    notify(deliveries, 'n1', 1);
+    notify(deliveries, 'n2', 1, '$user.u2');
+    accept(deliveries, occupied('c1'));
+    await settle();
+    const fail = (id: string) => {
+      for (const target of targets) target.open.find((one) => one.id === id)?.fail(new Error('refused'));
+    };
+    fail('n1');
+    fail('c1');
+    await settle();
+    deliveries.erased(CHANNEL, new Set([1]));
+    await clock.advanceAsync(0);
+    expect(ends).toEqual({ n1: true });
+    for (const target of targets) {
+      target.of('c1').take();
+      await settle();
+      target.of('n2').take();
+      await settle();
+    }
+    expect(ends).toEqual({ n1: true, n2: true, c1: true });
+  });
+});

@@ -17,6 +17,8 @@ let got: OfflineHookEvent[];
 let online: Set<string>;
 let missing: string[];
 let asked: (readonly string[])[];
+/** Places in logs that were erased before the hooks knew of the notice. */
+let erasedBefore: Set<number>;
 
 beforeEach(() => {
   clock = new ManualClock();
@@ -27,6 +29,7 @@ beforeEach(() => {
   online = new Set();
   missing = [];
   asked = [];
+  erasedBefore = new Set();
 });
 
 interface Options {
@@ -44,11 +47,23 @@ function make({ limits = {}, delivery = {}, targets = [target], ask }: Options =
     asked.push(users);
     return { online: new Set(users.filter((user) => online.has(user))), missing };
   };
-  const notices = new OfflineNotices({ deliveries, online: ask ?? find, clock, journal, limits });
+  const notices = new OfflineNotices({
+    deliveries,
+    online: ask ?? find,
+    isErased: ({ seq }) => erasedBefore.has(seq),
+    clock,
+    journal,
+    limits,
+  });
   return { notices, deliveries };
 }
 
-const notice = (id: string, payload: unknown = {}) => ({ event: 'notice', id, payload });
+const notice = (id: string, payload: unknown = {}, seq = 1, user = 'bob') => ({
+  event: 'notice',
+  id,
+  payload,
+  place: { channel: `$user.${user}`, epoch: 'e', seq },
+});
 const lines = (text: string) => logger.records.filter(({ message }) => message.includes(text));
 const ids = () => got.map(({ user, notice }) => `${user} ${notice.id}`);
 
@@ -269,5 +284,63 @@ describe('notices to users', () => {
     await deliveries.close();
     expect(clock.pending).toBe(0);
     expect(logger.records).toEqual([]);
+  });
+});
+
+describe('erased notices (G29)', () => {
+  const erase = (notices: OfflineNotices, ...seqs: readonly number[]) =>
+    notices.erased('$user.bob', new Set(seqs));
+
+  it('are not handed over where they wait for the answer whether the user is there, nor those behind them', async () => {
+    let answer: (found: OnlineUsers) => void = () => undefined;
+    const { notices } = make({ ask: () => new Promise((resolve) => (answer = resolve)) });
+    notices.published('bob', notice('n1', {}, 1));
+    notices.published('bob', notice('n2', {}, 2));
+    notices.published('bob', notice('n3', {}, 3));
+    notices.published('cy', notice('c1', {}, 1, 'cy'));
+    erase(notices, 1, 3);
+    erase(notices, 1, 3);
+    expect(notices.size.notices).toBe(2);
+    for (let question = 0; question < 2; question++) {
+      answer({ online: new Set(), missing: [] });
+      await settle();
+    }
+    expect(ids()).toEqual(['bob n2', 'cy c1']);
+    expect(notices.size).toEqual({ notices: 0, bytes: 0 });
+  });
+
+  it('are not handed over where they wait for a node that does not answer', async () => {
+    missing = ['node-2'];
+    const { notices } = make();
+    notices.published('bob', notice('n1', {}, 1));
+    await settle();
+    missing = [];
+    erase(notices, 1);
+    await clock.advanceAsync(2_000);
+    expect(ids()).toEqual([]);
+    expect(notices.size).toEqual({ notices: 0, bytes: 0 });
+  });
+
+  it('are not handed over where they wait for room at the targets', async () => {
+    target.answer = undefined;
+    const { notices } = make({ delivery: { maxEvents: 2 } });
+    for (const seq of [1, 2, 3]) notices.published('bob', notice(`n${seq}`, {}, seq));
+    await settle();
+    expect(notices.size.notices).toBe(2);
+    erase(notices, 2);
+    target.answer = (event) => void got.push(event as OfflineHookEvent);
+    target.open[0]?.take();
+    await clock.advanceAsync(250);
+    expect(ids()).toEqual(['bob n3']);
+    expect(notices.size).toEqual({ notices: 0, bytes: 0 });
+  });
+
+  it('are not kept where they were erased before the hooks knew of them', async () => {
+    erasedBefore.add(1);
+    const { notices } = make();
+    notices.published('bob', notice('n1', {}, 1));
+    notices.published('bob', notice('n2', {}, 2));
+    await settle();
+    expect(ids()).toEqual(['bob n2']);
   });
 });

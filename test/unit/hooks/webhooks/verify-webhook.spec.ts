@@ -90,6 +90,28 @@ describe('the verification of a webhook', () => {
     refused(body, SECRET, { 'webhook-signature': `${'v1,x '.repeat(16)}${headers['webhook-signature']}` });
   });
 
+  it.each([
+    ['no body', undefined],
+    ['null', null as unknown as undefined],
+    ['an empty text', ''],
+    ['no bytes', new Uint8Array()],
+  ])('says of %s what Nest needs for the raw one', (_what, given) => {
+    const verify = () => verifyWebhook(given, headers, SECRET, { clock: at(0) });
+    expect(verify).toThrow(WebhookVerificationError);
+    expect(verify).toThrow('The body is empty: is rawBody: true set in NestFactory.create?');
+  });
+
+  it.each([
+    ['an object', JSON.parse(body) as unknown],
+    ['a list', [1]],
+    ['a number', 0],
+    ['false', false],
+  ])('says of a body that was parsed to %s that it cannot be verified', (_what, given) => {
+    const verify = () => verifyWebhook(given as string, headers, SECRET, { clock: at(0) });
+    expect(verify).toThrow(TypeError);
+    expect(verify).toThrow('req.rawBody, with rawBody: true');
+  });
+
   it('names a secret that is none, whatever came', () => {
     expect(() => verifyWebhook(body, {}, '')).toThrow(RangeError);
     expect(() => verifyWebhook(body, {}, [SECRET, 'x'])).toThrow(

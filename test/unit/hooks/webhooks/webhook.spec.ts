@@ -99,10 +99,12 @@ describe('a webhook', () => {
       });
   });
 
-  it('is named by its address without the query, and has the types and the times that are asked for', () => {
+  it('is named by the origin of its address alone, or as is asked for, and has the types and the times that are asked for', () => {
     const target = (options: Partial<WebhookOptions>) =>
       new Webhook(webhookSettings({ url: receiver.url, secret: SECRET, ...options }), { clock, fetch });
-    expect(target({ url: `${receiver.url}?token=secret` }).name).toBe(receiver.url);
+    const { origin } = new URL(receiver.url);
+    expect(target({ url: `${origin}/services/T0/secret?token=secret` }).name).toBe(origin);
+    expect(target({ name: 'billing' }).name).toBe('billing');
     expect([...target({}).types]).toEqual([
       'channel.occupied',
       'channel.vacated',
@@ -285,7 +287,10 @@ describe('the delivery of webhooks', () => {
     const tls = await new WebhookReceiver(makeCertificate('localhost')).start();
     const deliveries = make({ url: `${tls.url}?token=hidden`, maxAge: '1s' });
     const accepted = deliveries.accept(occupied('a'));
-    await until('a line', () => lines(`${tls.url} failed: it could not be reached (DEPTH_ZERO`).length > 0);
+    await until(
+      'a line',
+      () => lines(`${new URL(tls.url).origin} failed: it could not be reached (DEPTH_ZERO`).length > 0,
+    );
     clock.advance(1_000);
     await settle();
     clock.advance(10_000);

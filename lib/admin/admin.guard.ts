@@ -26,7 +26,7 @@ export class AdminAuthorityGuard implements CanActivate {
       context.getClass(),
     ]);
     const request: unknown = context.switchToHttp().getRequest();
-    const held: unknown = await this.config.authorityOf(request);
+    const held: unknown = await this.config.authorityOf(request, route.id);
     if (includesAuthority(held, route.authority)) return true;
     if (held !== undefined && !includesAuthority(held, 'read')) this.warnOnce();
     this.record(route, request);

@@ -7,6 +7,8 @@ import type { Schema } from './schema.js';
 export const MAX_BODY_BYTES = 1024 * 1024;
 /** Most findings that an answer has. */
 const MAX_DETAILS = 32;
+/** Most parameters of a query. */
+const MAX_PARAMETERS = 64;
 
 /** What is read of a request, which Express and Fastify have alike. */
 export interface AdminRequest {
@@ -22,27 +24,42 @@ export interface AdminRequest {
  * @throws RealtimeError `bad_request`, which names each wrong parameter and what it must be.
  */
 export function readQuery<T>(request: AdminRequest, schema: Schema<T>): T {
-  const url = request.originalUrl ?? request.url ?? '';
-  const at = url.indexOf('?');
-  const query = new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
-  const given: [string, unknown][] = [];
-  const details: ErrorDetail[] = [];
-  for (const name of new Set(query.keys())) {
-    const [text = '', ...more] = query.getAll(name);
-    if (more.length > 0) details.push({ path: name.slice(0, 64), message: 'must be given once' });
+  const query = new URLSearchParams(queryOf(request) ?? '');
+  // Names and messages are made for each: a query of the longest length has thousands.
+  if (query.size > MAX_PARAMETERS)
+    throw new RealtimeError(
+      'bad_request',
+      `A query has at most ${MAX_PARAMETERS} parameters, and this one has ${query.size}`,
+    );
+  const given = new Map<string, unknown>();
+  const repeated = new Set<string>();
+  for (const [name, text] of query) {
+    if (given.has(name)) repeated.add(name);
     const field = Object.hasOwn(schema.fields ?? {}, name) ? schema.fields?.[name] : undefined;
-    given.push([name, field?.ofText === undefined ? text : field.ofText(text)]);
+    given.set(name, field?.ofText === undefined ? text : field.ofText(text));
   }
+  const details = [...repeated].map((name) => ({ path: name.slice(0, 64), message: 'must be given once' }));
   return checked(Object.fromEntries(given), schema, details);
+}
+
+/** What is behind the `?`; `undefined` without one. */
+function queryOf({ url = '', originalUrl = url }: AdminRequest): string | undefined {
+  const at = originalUrl.indexOf('?');
+  return at < 0 ? undefined : originalUrl.slice(at + 1);
 }
 
 /**
  * The body of a request. JSON is demanded by its name: a form of another site cannot send that without the browser asking this
- * server first.
+ * server first. A query is refused: nothing reads it, and what looks at the URL might take it for a path.
  *
  * @throws RealtimeError `bad_request`, `message_too_large`.
  */
-export function readBody<T>({ headers, body }: AdminRequest, schema: Schema<T>): T {
+export function readBody<T>(request: AdminRequest, schema: Schema<T>): T {
+  const { headers, body } = request;
+  if (queryOf(request) !== undefined)
+    throw new RealtimeError('bad_request', 'This takes no query: send everything in the body, as JSON', {
+      reason: 'query',
+    });
   const type = String(headers['content-type'] ?? '').split(';', 1)[0] as string;
   if (type.trim().toLowerCase() !== 'application/json')
     throw new RealtimeError('bad_request', 'Send the body as JSON, with Content-Type: application/json', {

@@ -15,8 +15,12 @@ export interface RealtimeAdminOptions {
   /**
    * What the caller may do: `'read'` < `'moderate'` < `'administer'`, or `undefined` for nothing. Called behind the guards, with the
    * request of Express or Fastify as they left it: annotate the parameter with its type. What it throws refuses the request.
+   *
+   * @param route id of what is asked for, such as `'publish'`: docs/admin-api.md has all of them. Decide by it and not by the URL,
+   * which has a query that the caller chooses. `'readDashboard'`, `'tapChannel'` and `'openDashboard'` are of the dashboard.
+   * @example authorityOf: ({ worker, staff }: StaffRequest, route) => (worker && route === 'publish' ? 'administer' : staff?.realtime)
    */
-  authorityOf(request: unknown): MaybePromise<AdminAuthority | undefined>;
+  authorityOf(request: unknown, route: string): MaybePromise<AdminAuthority | undefined>;
   /** Who the caller is, for the log and the audit: 1 to 255 characters. Called behind the guards. */
   by(request: unknown): string;
   /** Modules that provide what `guards` inject. Default: none. */
@@ -82,13 +86,13 @@ export function readAdminOptions(given: RealtimeAdminOptions | undefined): Admin
   if (typeof authorityOf !== 'function')
     problems.add(
       'RealtimeAdminModule: authorityOf',
-      'is missing, so it is open what a caller may do.',
+      `${missing(authorityOf)}, so it is open what a caller may do.`,
       "Give a function, e.g. authorityOf: (request: StaffRequest) => request.user.adminRole, that returns 'read', 'moderate', 'administer' or undefined.",
     );
   if (typeof by !== 'function')
     problems.add(
       'RealtimeAdminModule: by',
-      'is missing, so nobody could say who did it.',
+      `${missing(by)}, so nobody could say who did it.`,
       'Give a function, e.g. by: (request: StaffRequest) => request.user.id.',
     );
   if (!Array.isArray(imports))
@@ -96,6 +100,10 @@ export function readAdminOptions(given: RealtimeAdminOptions | undefined): Admin
   const page = readDashboard(dashboard, problems);
   problems.throwIfAny();
   return { ...(options as RealtimeAdminOptions), path, imports, dashboard: page } as AdminConfig;
+}
+
+function missing(value: unknown): string {
+  return value === undefined ? 'is missing' : 'is no function';
 }
 
 function readDashboard(given: unknown, problems: BootProblems): DashboardConfig | undefined {

@@ -1,5 +1,6 @@
 import type { RestrictionPage } from '../core/access/restrictions.js';
 import { MAX_RESTRICTIONS_PAGE } from '../core/access/restrictions.js';
+import { channelsIn } from '../core/channel/channel-set.js';
 import { networkIn } from '../core/engine/cluster/session-filter.js';
 import type { ErasedEvents, EraseReceipt } from '../core/engine/erasure.js';
 import type { ControlReceipt } from '../core/ports/control.js';
@@ -9,7 +10,7 @@ import { MAX_ID_LENGTH } from '../protocol/envelope.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
 import type { ActOptions } from './act-options.js';
 import type { RealtimeRuntime } from './lifecycle/realtime-runtime.js';
-import { durationMs, type Duration } from './options/duration.js';
+import { givenDurationMs, type Duration } from './options/duration.js';
 
 /** A restriction is stored, and sent to every node: its texts are bounded. In characters. */
 const MAX_REASON = 512;
@@ -58,7 +59,7 @@ export interface RestrictionsFilter {
  * Every method that acts returns which nodes have it in force, and which did not confirm in time: those apply it once they can be
  * reached, and nodes of a version that does not know it never do. It rejects with a `RealtimeError`: `bad_request` for a wrong argument,
  * `unknown_channel` for what matches no `@Channel` of this process, `unavailable` or `timeout` when the broker does not answer: the
- * record may still take effect. With a `RangeError` for what is no duration.
+ * record may still take effect.
  */
 export class ModerationHandle {
   constructor(private readonly runtime: RealtimeRuntime) {}
@@ -77,6 +78,7 @@ export class ModerationHandle {
     const whom = this.subject('kick', { user });
     requireChannel('kick', channel);
     const { engine } = this.runtime;
+    engine.requireChannel('kick', channel);
     return duration === undefined
       ? engine.revoke(whom.id, channel, reasonsOf('kick', why))
       : engine.restrict({
@@ -120,8 +122,8 @@ export class ModerationHandle {
     options: ActOptions & { readonly every: Duration; readonly for?: Duration },
   ): Promise<ControlReceipt> {
     requireChannel('slow', channel);
-    const everyMs = durationMs(options.every, 'slow: every');
-    if (everyMs > MAX_EVERY_MS) throw new RangeError('slow: every is at most a day');
+    const everyMs = givenDurationMs(options.every, 'slow: every');
+    if (everyMs > MAX_EVERY_MS) throw badRequest('slow: every is at most a day');
     const whom = { of: 'everybody', id: '' } as const;
     const more = { ...reasonsOf('slow', options), ...lasting('slow', options.for) };
     return this.runtime.engine.restrict({ act: 'slow', whom, channel, everyMs, ...more });
@@ -158,11 +160,11 @@ export class ModerationHandle {
    * Erases events of a channel on all nodes (G29): their payloads, names, ids, users, keys and `meta` are gone from the log, its history,
    * every replay and what waits for clients; `$erased` is in their places, and is sent to subscribers as a notice.
    *
-   * @param channel name of the channel, no pattern.
+   * @param channel name of the channel, no pattern: what has a segment that begins with `:` is one.
    * @param what `seq` or `seqs`, at most 10 000 of them; or `user`: what the log has of the user when it is called. An event that is being
    * published meanwhile stays: mute or ban the user first.
    * @returns which nodes have dropped it: these deliver nothing more of it. `erased` has the places, ascending. Where nothing was found no
-   * node is asked, and all lists are empty.
+   * node is asked, and all lists are empty; the audit has it all the same.
    * @throws RealtimeError `bad_request`, `unknown_channel`; `unavailable` or `timeout` where a step failed, with the `seqs` that are to be
    * erased once more.
    * @example await realtime.moderation.erase('rooms.42', { seq: 1_204 }, { by: 'mod:7', reason: 'address of a person' });
@@ -174,6 +176,8 @@ export class ModerationHandle {
       throw badRequest(
         `erase: give one of { seq: 7 }, { seqs: [7, 8] } and { user: 'u7' }; a user is ${USER_ID_RULE}`,
       );
+    if (typeof (channel as unknown) !== 'string' || channelsIn('erase', channel).isPattern)
+      throw badRequest('erase: give the name of one channel, no pattern');
     return this.runtime.engine.erase(channel, what, reasonsOf('erase', why));
   }
 
@@ -265,7 +269,7 @@ function inChannel(method: string, channel: string | undefined): { channel?: str
 }
 
 function lasting(method: string, duration: Duration | undefined): { forMs?: number } {
-  return duration === undefined ? {} : { forMs: durationMs(duration, `${method}: for`) };
+  return duration === undefined ? {} : { forMs: givenDurationMs(duration, `${method}: for`) };
 }
 
 function reasonsOf(method: string, { reason, by }: ActOptions): ActOptions {

@@ -16,7 +16,7 @@ import { RealtimeRuntime } from './lifecycle/realtime-runtime.js';
 import { serveFeed, type FeedOptions, type FeedTarget } from './feed/serve-feed.js';
 import type { ActOptions } from './act-options.js';
 import { ModerationHandle } from './moderation-handle.js';
-import { durationMs, type Duration } from './options/duration.js';
+import { givenDurationMs, type Duration } from './options/duration.js';
 
 /** What can be given beside event and payload. */
 export interface PublishOptions {
@@ -90,7 +90,7 @@ export class ChannelHandle {
       }
       checkInput('publish', { event, ...options });
       const { ttl, ...rest } = options;
-      const expiry = ttl === undefined ? {} : { ttl: durationMs(ttl, 'publish: ttl') };
+      const expiry = ttl === undefined ? {} : { ttl: givenDurationMs(ttl, 'publish: ttl') };
       return this.runtime.engine.application.publish(this.name, event, payload, { ...rest, ...expiry });
     } catch (error) {
       return rejected(error);
@@ -223,12 +223,12 @@ export class UserHandle {
   /**
    * Refuses the user, and closes the user's connections with 4803.
    *
-   * @throws RangeError when `for` is not a duration; RealtimeError as `revoke`.
+   * @throws RealtimeError `bad_request` when `for` is not a duration; otherwise as `revoke`.
    * @example await realtime.user('u7').ban({ for: '1h', reason: 'spam', by: admin.id });
    */
   async ban({ for: duration, reason, by }: BanOptions = {}): Promise<ControlReceipt> {
     return this.runtime.engine.ban(this.id, {
-      ...(duration === undefined ? {} : { forMs: durationMs(duration, 'ban: for') }),
+      ...(duration === undefined ? {} : { forMs: givenDurationMs(duration, 'ban: for') }),
       ...(reason === undefined ? {} : { reason }),
       ...(by === undefined ? {} : { by }),
     });
@@ -353,15 +353,18 @@ export class RealtimeService {
   /**
    * One user, by the id that the authenticator returned.
    *
-   * @throws RangeError when the id is none that a client can have (1 to 255 bytes of UTF-8, no control characters), TypeError when
-   * it is not a string.
+   * @throws RealtimeError `bad_request` when the id is none that a client can have: a string of 1 to 255 bytes of UTF-8 without control
+   * characters.
    * @example await realtime.user('u7').publish('notice', payload);
    */
   user(id: string): UserHandle {
     if (typeof (id as unknown) === 'number')
-      throw new TypeError('realtime.user(): the id must be a string, as in the token. Use String(id).');
-    if (typeof (id as unknown) !== 'string') throw new TypeError('realtime.user(): the id must be a string.');
-    if (!isUserId(id)) throw new RangeError(`realtime.user(): the id must be ${USER_ID_RULE}.`);
+      throw new RealtimeError(
+        'bad_request',
+        'realtime.user(): the id must be a string, as in the token. Use String(id)',
+      );
+    if (!isUserId(id))
+      throw new RealtimeError('bad_request', `realtime.user(): the id must be ${USER_ID_RULE}`);
     return new UserHandle(this.runtime, id);
   }
 

@@ -5,7 +5,7 @@ const TO = '<!-- /routes -->';
 
 /**
  * @param {string} document docs/admin-api.md as it is
- * @param {readonly { method: string, path: string, authority: string, summary: string, input: { fields?: object, required?: readonly string[] } }[]} routes
+ * @param {readonly { id: string, method: string, path: string, authority: string, summary: string, input: { fields?: object, required?: readonly string[] } }[]} routes
  * @returns {string} the document with the table of these routes
  * @throws Error where the document has no place for it
  */
@@ -14,10 +14,14 @@ export function renderAdmin(document, routes) {
   const to = document.indexOf(TO);
   if (from === null || to < 0) throw new Error('docs/admin-api.md has no place for the routes');
   const rows = routes.map((route) => {
-    const { method, path, authority, summary } = route;
-    return `| \`${method} ${path}\` | \`${authority}\` | ${summary} | ${inputOf(route)} |`;
+    const { id, method, path, authority, summary } = route;
+    return `| \`${method} ${path}\` | \`${id}\` | \`${authority}\` | ${summary} | ${inputOf(route)} |`;
   });
-  const table = ['| route | authority | what it does | input |', '| --- | --- | --- | --- |', ...rows];
+  const table = [
+    '| route | id | authority | what it does | input |',
+    '| --- | --- | --- | --- | --- |',
+    ...rows,
+  ];
   return `${document.slice(0, from.index + from[0].length)}\n\n${table.join('\n')}\n\n${document.slice(to)}`;
 }
 

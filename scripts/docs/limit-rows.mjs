@@ -1016,7 +1016,7 @@ export const FIXED = {
   'lib/nest/moderation-handle.ts#MAX_EVERY_MS': time(
     'interval of slow mode',
     'the application',
-    'a `RangeError`',
+    '`bad_request`',
   ),
   'lib/tracing/connects.ts#START_MS': time(
     'commands whose spans belong to the trace of their connect',

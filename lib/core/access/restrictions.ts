@@ -200,7 +200,7 @@ export class Restrictions {
         continue;
       if (wanted !== undefined && !concerns(channels, wanted)) continue;
       if (restrictions.length === limit) return { restrictions, more: String(last) };
-      restrictions.push(until === Infinity ? restriction : { ...restriction, forMs: until - now });
+      restrictions.push(until === Infinity ? restriction : { ...restriction, forMs: Math.ceil(until - now) });
       last = serial;
     }
     return { restrictions };

@@ -4,6 +4,7 @@ import type { ChannelRegistry } from '../channel/registry.js';
 import { contentOf, fingerprintOf, sizeOf } from '../log/event-content.js';
 import type { AppendQueue } from '../log/append-queue.js';
 import type { BrokerLog } from '../ports/broker.js';
+import type { Clock } from '../ports/clock.js';
 import type { ChannelDefinition } from '../ports/channel-definition.js';
 import type { ControlReceipt, EraseRecord, Why } from '../ports/control.js';
 import { ERASED_EVENT, MAX_ERASED } from '../ports/erasure.js';
@@ -35,8 +36,16 @@ export interface ErasureDeps {
   readonly log: BrokerLog;
   readonly appends: Pick<AppendQueue, 'append'>;
   readonly settings: Pick<EngineSettings, 'limits'>;
-  /** Sends a record to every node. */
+  /** Sends a record to every node, and says what became of it. */
   readonly control: (record: EraseRecord) => Promise<ControlReceipt>;
+  /** An erasure that no node is asked for: there was nothing to erase, or a step before failed. `ms` is how long it took. */
+  readonly ended: (
+    record: EraseRecord,
+    receipt: ControlReceipt | undefined,
+    error: unknown,
+    ms: number,
+  ) => void;
+  readonly clock: Pick<Clock, 'monotonic'>;
 }
 
 /**
@@ -51,11 +60,17 @@ export class Erasure {
    * `unavailable` or `timeout` where a step failed: the error names the places that are to be erased once more.
    */
   async erase(channel: string, what: ErasedEvents, why: Why = {}): Promise<EraseReceipt> {
-    const { definition } = this.deps.channels.require(channel);
+    const { clock, channels, ended } = this.deps;
+    const { definition } = channels.require(channel);
+    const startedAt = clock.monotonic();
     const tip = await this.tipOf(channel);
     const seqs = 'user' in what ? await this.ofUser(channel, tip, what.user) : placesOf(what, tip, channel);
     const confirmed = new Set<string>();
     const missing = new Set<string>();
+    if (seqs.length === 0) {
+      const record = recordOf(channel, tip.epoch, seqs, why);
+      ended(record, { confirmed: [], missing: [] }, undefined, clock.monotonic() - startedAt);
+    }
     const step = this.stepOf();
     for (let at = 0; at < seqs.length; at += step) {
       const some = seqs.slice(at, at + step);
@@ -77,12 +92,20 @@ export class Erasure {
     channel: string,
     definition: ChannelDefinition,
     seqs: readonly number[],
-    { reason, by }: Why,
+    why: Why,
   ): Promise<ControlReceipt> {
-    const { tip } = await this.eraseFromLog({ channel, seqs });
-    const { epoch } = tip;
-    await this.announce(channel, definition, epoch, seqs);
-    return await this.deps.control({ kind: 'erase', channel, epoch, seqs, reason, by });
+    const { clock, control, ended } = this.deps;
+    const startedAt = clock.monotonic();
+    // Unknown until the log answers.
+    let epoch = '';
+    try {
+      ({ epoch } = (await this.eraseFromLog({ channel, seqs })).tip);
+      await this.announce(channel, definition, epoch, seqs);
+    } catch (error) {
+      ended(recordOf(channel, epoch, seqs, why), undefined, error, clock.monotonic() - startedAt);
+      throw error;
+    }
+    return await control(recordOf(channel, epoch, seqs, why));
   }
 
   private eraseFromLog(request: { channel: string; seqs: readonly number[] }): Promise<{ tip: Position }> {
@@ -141,6 +164,10 @@ export class Erasure {
     }
     return found;
   }
+}
+
+function recordOf(channel: string, epoch: string, seqs: readonly number[], { reason, by }: Why): EraseRecord {
+  return { kind: 'erase', channel, epoch, seqs, reason, by };
 }
 
 /** @throws RealtimeError `bad_request`. */

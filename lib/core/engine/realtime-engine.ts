@@ -89,6 +89,8 @@ export class RealtimeEngine {
       log: options.broker.log,
       settings: options.settings,
       control: (record) => this.control(record),
+      ended: (record, receipt, error, ms) => this.parts.observer.onAct?.(record, receipt, error, ms),
+      clock: options.clock,
     });
     this.nodes = new ClusterNodes(this.parts.questions, () => ({ version: VERSION, ...this.status }));
   }
@@ -257,11 +259,21 @@ export class RealtimeEngine {
     return this.control({ kind: 'reauthorize', user, channel, ...why });
   }
 
-  /** @throws RealtimeError `bad_request` for what is neither a name nor a pattern, `unknown_channel`. */
-  private known(act: string, text: string | undefined): ChannelSet {
+  /**
+   * For an act that needs a channel and is made of others.
+   *
+   * @throws RealtimeError `bad_request` for what is neither a name nor a pattern, `unknown_channel`.
+   */
+  requireChannel(act: string, text: string): void {
+    this.known(act, text, false);
+  }
+
+  /** @param isOptional whether the act can do without a channel: then it concerns all. @throws as {@link requireChannel}. */
+  private known(act: string, text: string | undefined, isOptional = true): ChannelSet {
     const channels = channelsIn(act, text);
     if (this.parts.channels.knows(channels)) return channels;
-    const message = `${act}: no channel is called ${JSON.stringify(text)}. Check the name, or leave it out for all`;
+    const tail = isOptional ? ', or leave it out for all' : '';
+    const message = `${act}: no channel is called ${JSON.stringify(text)}. Check the name${tail}`;
     throw new RealtimeError('unknown_channel', message);
   }
 
@@ -282,7 +294,7 @@ export class RealtimeEngine {
    */
   async restrict(restriction: Restriction): Promise<ControlReceipt> {
     const { act, whom, channel, forMs, reason, by } = restriction;
-    this.known(act, channel);
+    this.known(act, channel, act !== 'slow');
     if (!this.parts.restrictions.hasRoomFor(restriction, this.options.clock.monotonic())) {
       const message = `${act}: there are ${MAX_PATTERNS} patterns for this already, as many as may be. Lift some, or use a wider one`;
       throw new RealtimeError('bad_request', message);
@@ -295,7 +307,8 @@ export class RealtimeEngine {
   /** Ends a restriction, on every node. Rejects as {@link revoke} does. */
   async lift(name: RestrictionName, why: Why = {}): Promise<ControlReceipt> {
     const { act, whom, channel } = name;
-    this.known('lift', channel);
+    if (act === 'slow') this.known('endSlow', channel, false);
+    else this.known('lift', channel);
     return act === 'ban' && whom.of === 'user' && channel === undefined
       ? this.unban(whom.id, why)
       : this.control({ kind: 'lift', act, whom, channel, ...why });

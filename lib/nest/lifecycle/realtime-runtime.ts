@@ -42,6 +42,7 @@ import { reportBoot } from './boot-report.js';
 import { compileConnect, ConnectGate } from './connect-gate.js';
 import { NestEngineLogger } from './engine-logger.js';
 import { openHooks } from './open-hooks.js';
+import { stayAlive } from './stay-alive.js';
 
 /** What the engine is made from, of the application's own: where its classes are too. */
 export interface Declared extends Pick<EngineOptions, 'authenticator' | 'broker' | 'channels' | 'onConnect'> {
@@ -226,7 +227,7 @@ export class RealtimeRuntime
   async onModuleDestroy(): Promise<void> {
     const { hooks } = this;
     this.hooks = undefined;
-    await hooks?.close();
+    if (hooks !== undefined) await stayAlive(() => hooks.close());
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -234,9 +235,11 @@ export class RealtimeRuntime
     if (this.stopped) return;
     this.stopped = true;
     const deadlineMs = Math.max(LEAST_STOP_MS, this.config.drainDeadlineMs);
-    if (engine !== undefined) await this.stopEngine(engine, deadlineMs);
-    // After the last act.
-    await this.audit.close(deadlineMs);
+    await stayAlive(async () => {
+      if (engine !== undefined) await this.stopEngine(engine, deadlineMs);
+      // After the last act.
+      await this.audit.close(deadlineMs);
+    });
   }
 
   private async stopEngine(engine: RealtimeEngine, deadlineMs: number): Promise<void> {
@@ -365,10 +368,13 @@ export function httpServerOf(host: HttpAdapterHost): Server | undefined {
  * @returns `false` when the time was over first; a later failure of the work is ignored.
  */
 export function endsWithin(ms: number, work: Promise<void>): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const timer = systemClock.schedule(ms, () => resolve(false));
-    void work.then(() => resolve(true), reject).finally(() => timer.cancel());
-  });
+  return stayAlive(
+    () =>
+      new Promise((resolve, reject) => {
+        const timer = systemClock.schedule(ms, () => resolve(false));
+        void work.then(() => resolve(true), reject).finally(() => timer.cancel());
+      }),
+  );
 }
 
 function nameOf({ metatype, name }: { readonly metatype: unknown; readonly name: unknown }): string {

@@ -1,3 +1,5 @@
+import { RealtimeError } from '../../protocol/realtime-error.js';
+
 /** A span of time: milliseconds, or a number with `ms`, `s`, `m`, `h` or `d`, e.g. `'30s'`, `'1.5h'`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
 
@@ -34,4 +36,17 @@ export function durationMs(value: unknown, place: string): number {
     throw new RangeError(`${place}: shorter than a millisecond. Give at least 1, or leave it out.`);
   }
   return milliseconds;
+}
+
+/**
+ * As {@link durationMs}, of what a call is given: a handler may pass on what a client sent, and the client is answered with the remedy.
+ *
+ * @throws RealtimeError `bad_request` that names the value's place and how durations are written.
+ */
+export function givenDurationMs(value: unknown, place: string): number {
+  try {
+    return durationMs(value, place);
+  } catch (cause) {
+    throw new RealtimeError('bad_request', (cause as Error).message, { cause });
+  }
 }

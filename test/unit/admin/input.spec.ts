@@ -53,6 +53,40 @@ describe('the input of the admin API', () => {
     expect(message.length).toBeLessThanOrEqual(2_000);
   });
 
+  it('of a query has at most 64 parameters, and each that is given twice is named once', () => {
+    const read = (count: number, name: (index: number) => string) =>
+      thrownBy(() =>
+        readQuery(
+          {
+            url: `/?${Array.from({ length: count }, (_, index) => `${name(index)}=1`).join('&')}`,
+            headers: {},
+          },
+          schema,
+        ),
+      );
+    const distinct = (index: number) => `x${index}`;
+    expect(read(64, distinct).details).toHaveLength(32);
+    expect(read(65, distinct)).toMatchObject({
+      code: 'bad_request',
+      message: 'A query has at most 64 parameters, and this one has 65',
+      details: undefined,
+    });
+    expect(read(7_900, () => 'a').message).toContain('7900');
+    expect(read(64, () => 'name').details).toEqual([{ path: 'name', message: 'must be given once' }]);
+    expect(read(64, (index) => `x${index % 32}`).details).toHaveLength(32);
+  });
+
+  it('of a body comes without a query, which could end as the path of another route does', () => {
+    const request = { headers: json, body: { name: 'a' } };
+    for (const url of ['/ban?/publish', '/ban?', '/ban?name=a'])
+      for (const at of [{ url }, { url: '/ban', originalUrl: url }])
+        expect(thrownBy(() => readBody({ ...request, ...at }, schema))).toMatchObject({
+          code: 'bad_request',
+          reason: 'query',
+        });
+    expect(readBody({ ...request, url: '/ban' }, schema)).toEqual({ name: 'a' });
+  });
+
   it('of a body is an object of JSON that says so, of at most a mebibyte, however it was sent', () => {
     expect(
       readBody(

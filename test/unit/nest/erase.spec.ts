@@ -23,6 +23,21 @@ describe('erasing by the application', () => {
     ]);
   });
 
+  it('refuses a pattern, as the literal name of which nothing would be found, and asks nobody (G29)', async () => {
+    calls.length = 0;
+    for (const channel of ['rooms.:room', ':all', 'rooms..1', '', undefined, 7])
+      await expect(moderation.erase(channel as string, { user: 'u7' })).rejects.toMatchObject({
+        code: 'bad_request',
+        message: expect.stringMatching(/^erase: /),
+      });
+    await expect(moderation.erase('rooms.:room', { seq: 1 })).rejects.toThrow(
+      'erase: give the name of one channel, no pattern',
+    );
+    expect(calls).toEqual([]);
+    await moderation.erase('rooms.a:b', { seq: 1 });
+    expect(calls).toHaveLength(1);
+  });
+
   it('refuses anything but one way to say which events, and asks nobody (G29)', async () => {
     calls.length = 0;
     const wrong = [

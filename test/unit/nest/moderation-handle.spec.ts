@@ -15,6 +15,7 @@ const engine = {
   restrict: record('restrict'),
   lift: record('lift'),
   revoke: record('revoke'),
+  requireChannel: () => undefined,
   restrictions: record('restrictions'),
   disconnect: record('disconnect'),
   unban: record('unban'),
@@ -164,11 +165,16 @@ describe('realtime.moderation', () => {
 
   it.each<[string, () => Promise<unknown>]>([
     ['for', () => moderation.ban({ user: 'a' }, { for: untyped('soon') })],
+    ['for of a user', () => realtime.user('ada').ban({ for: untyped('banana') })],
+    ['a ttl', () => realtime.channel('rooms.1').publish('said', {}, { ttl: untyped('banana') })],
     ['a for of 0', () => moderation.mute({ user: 'a' }, { for: 0 })],
     ['every', () => moderation.slow('rooms.1', untyped({}))],
     ['an every of more than a day', () => moderation.slow('rooms.1', { every: '25h' })],
   ])('%s that is no duration is refused', async (_, call) => {
-    await expect(call()).rejects.toThrow(RangeError);
+    await expect(call()).rejects.toMatchObject({
+      code: 'bad_request',
+      message: expect.stringMatching(/not a duration. Write milliseconds|Give at least 1|at most a day/),
+    });
     expect(reached).toEqual([]);
   });
 });

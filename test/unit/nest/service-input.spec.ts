@@ -82,7 +82,10 @@ describe('arguments of RealtimeService', () => {
 
   it('a number is refused as the id of a user (G11)', () => {
     expect(() => realtime.user(untyped(7))).toThrow(
-      new TypeError('realtime.user(): the id must be a string, as in the token. Use String(id).'),
+      expect.objectContaining({
+        code: 'bad_request',
+        message: 'realtime.user(): the id must be a string, as in the token. Use String(id)',
+      }),
     );
   });
 

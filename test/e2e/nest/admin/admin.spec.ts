@@ -33,6 +33,12 @@ describe('the options of the admin module', () => {
       /guards[^]*authorityOf[^]*by: is missing/,
     );
   });
+
+  it('say whether a function is missing, or is something else', () => {
+    const start = () =>
+      RealtimeAdminModule.forRoot({ ...good, authorityOf: 'administer', by: 'ada' } as never);
+    expect(start).toThrow(/authorityOf: is no function, [^]*by: is no function, /);
+  });
 });
 
 describe.each(PLATFORMS)('the admin API, on %s', (_name, platform) => {

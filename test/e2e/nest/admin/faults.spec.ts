@@ -13,7 +13,7 @@ import { RealtimeAdminModule, type AdminAuthority } from '../../../../lib/admin/
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import { alteredBroker } from '../../../support/engine/altered-broker.js';
 import { PLATFORMS, startApp, type TestApp } from '../support/nest-app.js';
-import { startAdmin, type AdminApp } from './support.js';
+import { Rooms, startAdmin, type AdminApp } from './support.js';
 
 interface GivenRequest {
   readonly headers: Readonly<Record<string, string | undefined>>;
@@ -57,7 +57,10 @@ describe.each(PLATFORMS)('the admin API when something fails, on %s', (name, pla
 
   async function start(
     options: {
-      authorityOf?: (request: unknown) => AdminAuthority | undefined | Promise<AdminAuthority | undefined>;
+      authorityOf?: (
+        request: unknown,
+        route: string,
+      ) => AdminAuthority | undefined | Promise<AdminAuthority | undefined>;
       by?: (request: unknown) => string;
       guard?: CanActivate;
     },
@@ -70,8 +73,10 @@ describe.each(PLATFORMS)('the admin API when something fails, on %s', (name, pla
           guards: [options.guard ?? { canActivate: () => true }],
           authorityOf: options.authorityOf ?? (() => 'administer'),
           by: options.by ?? (() => 'ada'),
+          dashboard: true,
         }),
       ],
+      providers: [Rooms],
     });
     return async (path: string, body?: unknown) => {
       const response = await fetch(`http://127.0.0.1:${app.port}/realtime-admin/${path}`, {
@@ -115,6 +120,24 @@ describe.each(PLATFORMS)('the admin API when something fails, on %s', (name, pla
     ]);
     expect(app.logger.at('warn').filter((line) => line.includes('authorityOf returned'))).toHaveLength(1);
     expect(app.logger.at('error').join()).toContain('secret of the directory');
+  });
+
+  it('gives a worker that may publish nothing else, whatever the query says', async () => {
+    const asked: string[] = [];
+    const ask = await start({
+      authorityOf: (_request, route) => {
+        asked.push(route);
+        return route === 'publish' || route === 'publishBatch' ? 'administer' : undefined;
+      },
+    });
+    const event = { channel: 'rooms.1', event: 'said', id: 'a' };
+    expect((await ask('publish', event)).status).toBe(200);
+    expect((await ask('publish/batch', { events: [event] })).status).toBe(200);
+    expect((await ask('ban?/publish', { user: 'u7' })).status).toBe(403);
+    expect((await ask('dashboard/tap?channel=rooms.1&/publish')).status).toBe(403);
+    expect((await ask('dashboard/readings?/publish')).status).toBe(403);
+    expect(asked).toEqual(['publish', 'publishBatch', 'ban', 'tapChannel', 'readDashboard']);
+    expect((await ask('publish?ban', event)).status).toBe(400);
   });
 
   it('does nothing in the name of nobody', async () => {

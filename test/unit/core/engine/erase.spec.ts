@@ -197,6 +197,35 @@ describe('erasing events', () => {
     expect(await history(left)).toEqual([left1(1), { seq: 2, event: '$erased', payload: { seqs: [1] } }]);
   });
 
+  it('is told to observers once for each outcome: done, nothing found, and a step that failed (G26, G29)', async () => {
+    const acts: unknown[] = [];
+    const store = new MemoryStore({ clock });
+    const broker = memoryBroker({ store });
+    const alone = await EngineHarness.start([channel('rooms.:room')], {
+      clock,
+      broker,
+      observers: [{ onAct: (act, receipt, error, ms) => void acts.push([act, receipt?.missing, error, ms]) }],
+    });
+    try {
+      await alone.engine.application.publish(ROOM, 'said', 'a', { user: 'a' });
+      const why = { by: 'mod', reason: 'spam' };
+      const record = { kind: 'erase', channel: ROOM, epoch: expect.any(String), ...why };
+      await alone.engine.erase(ROOM, { user: 'nobody' }, why);
+      await alone.engine.erase(ROOM, { user: 'a' }, why);
+      const { log } = broker;
+      const failure = new RealtimeError('unavailable', 'away');
+      log.erase = () => Promise.reject(failure);
+      await expect(alone.engine.erase(ROOM, { seq: 1 }, why)).rejects.toMatchObject({ code: 'unavailable' });
+      expect(acts).toEqual([
+        [{ ...record, seqs: [] }, [], undefined, 0],
+        [{ ...record, seqs: [1] }, [], undefined, 0],
+        [{ ...record, seqs: [1] }, undefined, failure, 0],
+      ]);
+    } finally {
+      await alone.stop();
+    }
+  });
+
   it('names the places that are to be erased again where a step failed, also of a user (G29)', async () => {
     await publish('a 1', 'a 2');
     const bus = brokers[0]?.bus as { control: MemoryBroker['bus']['control'] };

@@ -430,7 +430,11 @@ describe('restrictions of live sessions (G30)', () => {
     await harness.engine.ban('ada', { forMs: 1_000, by: 'mod' });
     await harness.engine.restrict(MUTE);
     await harness.engine.restrict({ act: 'ban', whom: { of: 'user', id: 'eve' } });
-    harness.clock.advance(10);
+    // Of what is left of a millisecond, a whole one is: the answer has whole ones.
+    harness.clock.advance(9.5);
+    const { restrictions } = harness.engine.restrictions({}, 0, 10);
+    expect(restrictions.map(({ forMs }) => forMs)).toEqual([991, 8_991, undefined]);
+    harness.clock.advance(0.5);
     expect(harness.engine.restrictions({}, 0, 10).restrictions).toMatchObject([
       { act: 'ban', whom: ADA, forMs: 990, by: 'mod' },
       { ...MUTE, forMs: 8_990 },
@@ -458,6 +462,34 @@ describe('restrictions of live sessions (G30)', () => {
     expect(lines.at(-1)).toContain(
       'User "ada" came back while banned ("x)\\n[Nest] 1 LOG owner logged in\\u001b[2K\\u202e\\u2028\\u0085")',
     );
+  });
+
+  it('an unknown channel is refused in the name of the act, with "leave it out" only where that means all', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const { engine } = harness;
+    const everybody = { of: 'everybody', id: '' } as const;
+    const slow = { act: 'slow', whom: everybody, channel: 'nowhere' } as const;
+    const ban = { act: 'ban', whom: { of: 'user', id: 'ada' }, channel: 'nowhere' } as const;
+    const calls: [() => Promise<unknown>, string][] = [
+      [() => Promise.resolve().then(() => engine.requireChannel('kick', 'nowhere')), 'kick'],
+      [() => engine.restrict({ ...slow, everyMs: 1 }), 'slow'],
+      [() => engine.lift(slow), 'endSlow'],
+    ];
+    const optional: [() => Promise<unknown>, string][] = [
+      [() => engine.restrict(ban), 'ban'],
+      [() => engine.restrict({ ...ban, act: 'mute' }), 'mute'],
+      [() => engine.lift(ban), 'lift'],
+      [() => engine.revoke('ada', 'nowhere'), 'revoke'],
+      [() => engine.reauthorize('ada', 'nowhere'), 'reauthorize'],
+    ];
+    const messageOf = (act: string) => `${act}: no channel is called "nowhere". Check the name`;
+    for (const [call, act] of calls)
+      await expect(call()).rejects.toMatchObject({ code: 'unknown_channel', message: messageOf(act) });
+    for (const [call, act] of optional)
+      await expect(call()).rejects.toMatchObject({
+        code: 'unknown_channel',
+        message: `${messageOf(act)}, or leave it out for all`,
+      });
   });
 
   it('acts reach observers and the log with who and why, and names cannot forge a line', async () => {

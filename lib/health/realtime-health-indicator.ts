@@ -30,6 +30,7 @@ const PEERS: Readonly<Record<PeerPaths, string>> = {
   fails: 'nor to the other nodes that were asked',
   silent: 'no other node answers',
   none: 'there is no other node',
+  refused: 'and the broker refuses those of this node, so what other nodes say is not known',
 };
 
 /**
@@ -67,8 +68,8 @@ export class RealtimeHealthIndicator {
    * Whether events reach this node: publishes a probe on the normal path and waits until it returns, and asks other nodes where it
    * does not. `down` while draining, and when the probe does not return although the broker is up, unless it returns to none
    * of the other nodes either: what they answer tells a fault of this node from one of the broker (G20). A node that is alone,
-   * or that no other one answers, is `down`: nothing reaches it. `degraded` when the broker is unreachable, when events return to
-   * no node, when events of channels that are not public are withheld (G11), and while it sheds load (G33). Never rejects.
+   * or that no other one answers, is `down`: nothing reaches it; unless the broker refuses the probe. `degraded` when the broker is
+   * unreachable or refuses, when events return to no node, when events of channels that are not public are withheld (G11), and while it sheds load (G33). Never rejects.
    */
   async ready<const Key extends string>(
     key: Key,
@@ -96,7 +97,7 @@ export class RealtimeHealthIndicator {
     { graceMs = Number.POSITIVE_INFINITY }: ReadinessOptions,
   ): HealthIndicatorResult<Key> {
     const { broker, brokerReason } = this.runtime.engine.status;
-    if (broker === 'up' && peers !== 'fails') {
+    if (broker === 'up' && peers !== 'fails' && peers !== 'refused') {
       const reason =
         peers === 'none'
           ? `events do not return to this node: ${cause}`

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { RealtimeHealthIndicator, RealtimeHealthModule } from '../../lib/health/index.js';
 import { PLATFORMS, startApp, type TestApp } from '../e2e/nest/support/nest-app.js';
 import { DeafProxy } from '../support/fault/deaf-proxy.js';
-import { elapse, patience } from '../support/patience.js';
+import { elapse, patience, stretched } from '../support/patience.js';
 import { until } from '../support/until.js';
 import { RedisKit } from './kit.js';
 
@@ -23,14 +23,14 @@ describe('readiness of nodes on Redis (G20)', () => {
   });
   afterAll(() => kit.dispose());
 
-  async function node(nodeId: string) {
+  async function node(nodeId: string, nodeTtlMs = 15_000) {
     const proxy = await DeafProxy.start(kit.server.port);
     proxies.push(proxy);
     const app = await startApp(PLATFORMS[0][1], {
       imports: [RealtimeHealthModule],
       realtime: {
         nodeId,
-        broker: kit.make({ url: proxy.url, heartbeatMs: 200 }),
+        broker: kit.make({ url: proxy.url, heartbeatMs: 200, nodeTtlMs }),
         drain: { deadline: '200ms', spread: 0 },
       },
     });
@@ -69,6 +69,37 @@ describe('readiness of nodes on Redis (G20)', () => {
     expect(red.tookMs).toBeLessThan(PROBE_MS + patience(300));
     expect(await right.ready()).toMatchObject({ status: 'up' });
   });
+
+  it.each([
+    ['full', 'maxmemory', '1', '0', 'OOM'],
+    ['without its replicas', 'min-replicas-to-write', '1', '0', 'NOREPLICAS'],
+  ])(
+    'no node turns red while Redis is %s for longer than nodes show that they are there',
+    async (_what, option, value, before, cause) => {
+      const ttlMs = stretched(1_000);
+      const nodes = [await node('a', ttlMs), await node('b', ttlMs)];
+      await elapse(1_100);
+      await kit.admin.config('SET', option, value);
+      const found: unknown[] = [];
+      try {
+        const since = performance.now();
+        while (performance.now() - since < 3 * ttlMs) {
+          for (const { ready } of nodes) found.push(await ready());
+          await elapse(2_000);
+        }
+      } finally {
+        await kit.admin.config('SET', option, before);
+      }
+      const red = found.filter((one) => (one as { status: string }).status === 'down');
+      expect(red).toEqual([]);
+      expect(found.at(-1)).toMatchObject({
+        reason: expect.stringContaining(`Redis refused the command: ${cause}`) as unknown,
+      });
+      for (const { ready } of nodes)
+        await until('readiness to be green', async () => (await ready()).status === 'up');
+    },
+    patience(30_000),
+  );
 
   it('a Redis that refuses writes is named, and degrades all nodes', async () => {
     const [left, right] = [await node('a'), await node('b')];

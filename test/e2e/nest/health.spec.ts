@@ -52,13 +52,12 @@ function cuttable(store = new MemoryStore()) {
   const start = broker.start.bind(broker);
   const probe = broker.probe.bind(broker);
   let listener: BrokerListener | undefined;
-  let cut: string | undefined;
+  let cut: RealtimeError | undefined;
   return Object.assign(broker, {
     start: (given: BrokerListener, nodeId?: string) => start((listener = given), nodeId),
-    probe: (timeoutMs: number) =>
-      cut === undefined ? probe(timeoutMs) : Promise.reject(new RealtimeError('unavailable', cut)),
-    cut: (why: string, seen: boolean) => {
-      cut = why;
+    probe: (timeoutMs: number) => (cut === undefined ? probe(timeoutMs) : Promise.reject(cut)),
+    cut: (why: string, seen: boolean, code: 'timeout' | 'unavailable' = 'timeout') => {
+      cut = new RealtimeError(code, why);
       if (seen) listener?.onState('down', why);
     },
     prove: (forMs: number) => listener?.onControlCurrent(forMs),
@@ -126,6 +125,14 @@ describe.each(PLATFORMS)('health for Terminus, on %s (G20)', (_name, platform) =
       'error',
       { status: 'down', reason: 'events do not return to this node: no echo' },
     ]);
+  });
+
+  it('a node that is alone is degraded while the broker refuses its probe, and up when that is over', async () => {
+    const { broker, get } = await start();
+    broker.cut('OOM command not allowed', false, 'unavailable');
+    await expect(get('ready')).resolves.toMatchObject([200, DEGRADED[0], DEGRADED[1]]);
+    broker.mend();
+    await expect(get('ready')).resolves.toMatchObject([200, 'ok', { status: 'up' }]);
   });
 
   it('the node is degraded while events are withheld, even if a probe comes back (G11)', async () => {
@@ -214,12 +221,23 @@ describe('health of one node of several (G20)', () => {
 
   it('is degraded where events return to no node: all of them would be taken out at once', async () => {
     const [left, right] = await start(2);
-    for (const { broker } of [left, right]) broker.cut('OOM command not allowed', false);
+    for (const { broker } of [left, right]) broker.cut('OOM command not allowed', false, 'unavailable');
     const reason =
       'events do not return to this node, nor to the other nodes that were asked: OOM command not allowed';
     for (const { ready } of [left, right])
       await expect(ready()).resolves.toEqual({ ...DEGRADED[1], reason, awayMs: expect.any(Number) });
     await expect(left.ready(-1)).resolves.toMatchObject({ status: 'down', reason });
+  });
+
+  it('is degraded where the broker refuses, although no other node answers', async () => {
+    const [left, right] = await start(2);
+    left.broker.cut('OOM command not allowed', false, 'unavailable');
+    right.broker.bus.send = () => Promise.resolve();
+    const reason = expect.stringMatching(
+      /^events do not return.* the broker refuses.*: OOM command not allowed$/,
+    );
+    await expect(left.ready()).resolves.toEqual({ ...DEGRADED[1], reason, awayMs: expect.any(Number) });
+    await expect(left.ready(-1)).resolves.toMatchObject({ status: 'down' });
   });
 
   it('is down where one of two others receives events', async () => {

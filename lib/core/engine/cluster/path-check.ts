@@ -1,3 +1,4 @@
+import type { RealtimeError } from '../../../protocol/realtime-error.js';
 import type { Clock, Scheduled } from '../../ports/clock.js';
 import type { NodeQuestions } from './node-questions.js';
 
@@ -11,9 +12,10 @@ const LEAST_PEERS_MS = 100;
 
 /**
  * What the other nodes say of their own path: it `works` for one of them at least; it `fails` for each that answered; none answered
- * (`silent`); or there is `none`.
+ * (`silent`); or there is `none`. Where the broker itself `refused`, neither of the last two is known: the others may be unable to
+ * answer, or to show that they are there.
  */
-export type PeerPaths = 'works' | 'fails' | 'silent' | 'none';
+export type PeerPaths = 'works' | 'fails' | 'silent' | 'none' | 'refused';
 
 /** What was found of the path of events to this node (G20). */
 export type PathReport = { readonly roundTripMs: number } | BrokenPath;
@@ -57,7 +59,9 @@ export class PathCheck {
       return { roundTripMs: await probe(timeoutMs) };
     } catch (error) {
       const cause = error instanceof Error ? error.message : 'unknown';
-      return { cause, peers: await askOthers() };
+      const peers = await askOthers();
+      const unknown = peers === 'silent' || peers === 'none';
+      return { cause, peers: unknown && isRefusal(error) ? 'refused' : peers };
     } finally {
       doubt.cancel();
     }
@@ -88,6 +92,11 @@ export class PathCheck {
     this.last = { at: now, works };
     return works;
   }
+}
+
+/** A broker that answers that it does not take the probe is reached: that is no fault of this node. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && (error as Partial<RealtimeError>).code === 'unavailable';
 }
 
 function readWorks(answer: unknown): boolean | undefined {

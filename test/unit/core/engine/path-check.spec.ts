@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import type { Answerer } from '../../../../lib/core/engine/cluster/node-questions.js';
 import { PathCheck, type PathReport } from '../../../../lib/core/engine/cluster/path-check.js';
 import { ManualClock, settle } from '../../../support/engine/manual-clock.js';
@@ -120,6 +121,31 @@ describe('the check whether events reach a node, or any (G20)', () => {
   it('takes nodes that cannot be listed for silent', async () => {
     nodes = new Error('away');
     expect(await within(2_000)).toEqual({ cause: 'no echo', peers: 'silent' });
+  });
+
+  it.each([
+    ['fails', ['a', 'b'], { works: false }],
+    ['works', ['a', 'b'], { works: true }],
+    ['refused', ['a', 'b'], undefined],
+    ['refused', ['a'], undefined],
+    ['refused', new Error('away'), undefined],
+  ] as const)(
+    'of a probe that the broker refuses says %s with nodes %j and the answer %j',
+    async (peers, known, answer) => {
+      nodes = known;
+      if (answer !== undefined) answers.set('b', answer);
+      probe = () => Promise.reject(new RealtimeError('unavailable', 'full'));
+      expect(await within(2_000)).toEqual({ cause: 'full', peers });
+    },
+  );
+
+  it.each([
+    ['none', ['a']],
+    ['silent', ['a', 'b']],
+  ] as const)('a probe with an unknown outcome is not refused: %s', async (peers, known) => {
+    nodes = known;
+    probe = () => Promise.reject(new RealtimeError('timeout', 'late'));
+    expect(await within(2_000)).toEqual({ cause: 'late', peers });
   });
 
   it('asks five of many', async () => {

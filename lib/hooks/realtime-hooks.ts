@@ -128,6 +128,7 @@ function open(site: HooksSite, targets: readonly HookTarget[]): HooksRun {
   return {
     start: () => consumer?.start(),
     onNotice: (user, notice) => notices.published(user, notice),
+    status: () => deliveries.status,
     async close() {
       await Promise.all([consumer?.stop(), notices.close()]);
       await deliveries.close();

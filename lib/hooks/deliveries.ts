@@ -1,16 +1,11 @@
 import type { ThrottledLog } from '../core/async/throttled-log.js';
 import type { Clock } from '../core/ports/clock.js';
 import type { Entropy } from '../core/ports/entropy.js';
+import type { TargetStatus } from '../nest/hooks.js';
 import { weightOf } from '../core/ports/value-weight.js';
 import type { EventPlace } from '../nest/hooks.js';
 import type { HookEvent } from './hook-event.js';
-import {
-  OFFLINE_SHARE,
-  TargetQueue,
-  type DeliveryTarget,
-  type TargetLimits,
-  type TargetStatus,
-} from './target-queue.js';
+import { OFFLINE_SHARE, TargetQueue, type DeliveryTarget, type TargetLimits } from './target-queue.js';
 
 /** What an event that waits takes beside itself: its place in a lane, a timer, promises. */
 const OVERHEAD_BYTES = 1_024;

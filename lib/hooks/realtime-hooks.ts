@@ -139,6 +139,7 @@ function open(site: HooksSite, targets: readonly HookTarget[]): HooksRun {
       notices.erased(channel, erased);
       deliveries.erased(channel, erased);
     },
+    status: () => deliveries.status,
     async close() {
       await Promise.all([consumer?.stop(), notices.close()]);
       await deliveries.close();

@@ -1,7 +1,7 @@
 import type { ThrottledLog } from '../core/async/throttled-log.js';
 import type { Clock, Scheduled } from '../core/ports/clock.js';
 import type { Entropy } from '../core/ports/entropy.js';
-import type { EventPlace } from '../nest/hooks.js';
+import type { EventPlace, TargetStatus } from '../nest/hooks.js';
 import { DeliveryFailure } from './delivery-failure.js';
 import type { HookEvent, HookTarget } from './hook-event.js';
 import { Lanes, type Delivery } from './lanes.js';
@@ -34,21 +34,6 @@ export interface TargetLimits {
 export interface DeliveryTarget extends HookTarget {
   readonly timeoutMs?: number | undefined;
   readonly maxAgeMs?: number | undefined;
-}
-
-/** What became of the events of a target, for logs and metrics. */
-export interface TargetStatus {
-  readonly name: string;
-  /** Events that wait, those under way included. */
-  readonly waiting: number;
-  /** What they count as. */
-  readonly bytes: number;
-  /** Since the start. */
-  readonly taken: number;
-  /** Those that it did not get: too old, no room, or refused for good. */
-  readonly givenUp: number;
-  /** `failing`: called for one event at a time. `ended`: it wants nothing any more. */
-  readonly state: 'working' | 'failing' | 'ended';
 }
 
 export interface TargetQueueDeps {

@@ -1,5 +1,4 @@
 import { register, type Metric } from 'prom-client';
-import type { EngineStats } from '../core/engine/engine-stats.js';
 import type { Clock } from '../core/ports/clock.js';
 import type { Observer } from '../core/ports/observer.js';
 import { RealtimeBootError } from '../nest/errors/realtime-boot-error.js';
@@ -7,7 +6,7 @@ import { METRICS, type MetricDefinition, type MetricName } from './table/index.j
 import { LoopDelay } from './loop-delay.js';
 import type { MetricsConfig } from './options.js';
 import { Probes } from './probes.js';
-import { READINGS, type Reading } from './readings.js';
+import { READINGS, type NodeStats, type Reading } from './readings.js';
 import { Recorder } from './recorder.js';
 import { ScrapedMetric } from './scraped-metric.js';
 import type { Sample } from './series.js';
@@ -15,7 +14,7 @@ import type { Sample } from './series.js';
 /** What metrics need of the node. */
 export interface MeasuredNode {
   /** `undefined` before it has started. */
-  stats(): EngineStats | undefined;
+  stats(): NodeStats | undefined;
   probe(timeoutMs: number): Promise<number>;
 }
 
@@ -28,7 +27,7 @@ export class NodeMetrics {
   private readonly probes: Probes;
   /** Names that the registry knows them by: it may change those that they have. */
   private readonly registered: string[] = [];
-  private lastStats: EngineStats | undefined;
+  private lastStats: NodeStats | undefined;
 
   constructor(
     private readonly config: MetricsConfig,
@@ -80,7 +79,7 @@ export class NodeMetrics {
   }
 
   private samplesOf(name: MetricName, definition: MetricDefinition, full: string): readonly Sample[] {
-    const read = (READINGS as Partial<Record<MetricName, (stats: EngineStats) => readonly Reading[]>>)[name];
+    const read = (READINGS as Partial<Record<MetricName, (stats: NodeStats) => readonly Reading[]>>)[name];
     if (read !== undefined) {
       const stats = this.stats();
       return stats === undefined ? [] : read(stats).map((reading) => sampleOf(definition, reading));
@@ -91,7 +90,7 @@ export class NodeMetrics {
   }
 
   /** One look for all metrics of a scrape. */
-  private stats(): EngineStats | undefined {
+  private stats(): NodeStats | undefined {
     if (this.lastStats !== undefined) return this.lastStats;
     this.lastStats = this.node.stats();
     queueMicrotask(() => (this.lastStats = undefined));

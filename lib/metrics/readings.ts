@@ -1,10 +1,23 @@
+import type { SinkStatus } from '../core/engine/audit/sink-queue.js';
+import { SHEDDING_STEPS } from '../core/ports/overload.js';
 import { VERSION } from '../core/ports/version.js';
 import type { EngineStats } from '../core/engine/engine-stats.js';
 import type { TrafficCounts } from '../core/outbox/traffic.js';
+import type { TargetStatus } from '../nest/hooks.js';
 import type { MetricName } from './table/index.js';
 
 /** One value, with those of its labels in their order. */
 export type Reading = readonly [value: number, ...labels: string[]];
+
+/** What a node counts, with what leaves it for targets of hooks and sinks of the audit. */
+export interface NodeStats extends EngineStats {
+  /** None without hooks, and while they do not run. */
+  readonly targets: readonly TargetStatus[];
+  readonly sinks: readonly SinkStatus[];
+}
+
+/** How bad the state of a target is. */
+const STATES: readonly TargetStatus['state'][] = ['working', 'failing', 'ended'];
 
 type OfTraffic = 'open' | 'opened' | 'framesIn' | 'bytesIn' | 'framesOut' | 'bytesOut';
 
@@ -35,7 +48,18 @@ export const READINGS = {
   restrictions: (stats) => entries(stats.restrictions),
   draining: ({ draining }) => [[Number(draining)]],
   withholding: ({ withholding }) => [[Number(withholding)]],
-} satisfies Partial<Record<MetricName, (stats: EngineStats) => readonly Reading[]>>;
+  shedding: ({ shedding }) => {
+    const last = SHEDDING_STEPS.findIndex((step) => step === shedding);
+    return SHEDDING_STEPS.map((step, index): Reading => [Number(index <= last), step]);
+  },
+  hook_waiting: ({ targets }) => byName(origins(targets), ({ waiting }) => waiting, sum),
+  hook_taken_total: ({ targets }) => byName(origins(targets), ({ taken }) => taken, sum),
+  hook_given_up_total: ({ targets }) => byName(origins(targets), ({ givenUp }) => givenUp, sum),
+  hook_state: ({ targets }) => byName(origins(targets), ({ state }) => STATES.indexOf(state), Math.max),
+  audit_waiting: ({ sinks }) => byName(sinks, ({ waiting }) => waiting, sum),
+  audit_failed_total: ({ sinks }) => byName(sinks, ({ failed }) => failed, sum),
+  audit_lost_total: ({ sinks }) => byName(sinks, ({ lost }) => lost, sum),
+} satisfies Partial<Record<MetricName, (stats: NodeStats) => readonly Reading[]>>;
 
 function traffic(field: OfTraffic): (stats: EngineStats) => readonly Reading[] {
   return (stats) =>
@@ -48,4 +72,30 @@ function traffic(field: OfTraffic): (stats: EngineStats) => readonly Reading[] {
 
 function entries(values: Readonly<Record<string, number>>): readonly Reading[] {
   return Object.entries(values).map(([name, value]): Reading => [value, name]);
+}
+
+/** A webhook by its origin: in the path of an address there may be a secret. */
+function origins(targets: readonly TargetStatus[]): readonly TargetStatus[] {
+  return targets.map((target) => {
+    const origin = /^https?:\/\/[^/?#]+/.exec(target.name)?.[0];
+    return origin === undefined ? target : { ...target, name: origin };
+  });
+}
+
+function sum(one: number, other: number): number {
+  return one + other;
+}
+
+/** One reading for each name: two webhooks of one origin have the same, and a scrape with two lines of the same labels fails. */
+function byName<Of extends { readonly name: string }>(
+  list: readonly Of[],
+  valueOf: (one: Of) => number,
+  merge: (one: number, other: number) => number,
+): readonly Reading[] {
+  const values = new Map<string, number>();
+  for (const one of list) {
+    const known = values.get(one.name);
+    values.set(one.name, known === undefined ? valueOf(one) : merge(known, valueOf(one)));
+  }
+  return [...values].map(([name, value]): Reading => [value, name]);
 }

@@ -21,7 +21,11 @@ class MetricsRuntime implements OnModuleInit, OnApplicationShutdown {
 
   constructor(@Inject(METRICS_CONFIG) config: MetricsConfig, runtime: RealtimeRuntime) {
     const node = {
-      stats: () => runtime.engineIfAny?.stats(),
+      stats: () => {
+        const stats = runtime.engineIfAny?.stats();
+        if (stats === undefined) return undefined;
+        return { ...stats, targets: runtime.hooks?.status() ?? [], sinks: runtime.audit.status };
+      },
       probe: (timeoutMs: number) => runtime.engine.probe(timeoutMs),
     };
     this.metrics = new NodeMetrics(config, node, systemClock);

@@ -39,6 +39,21 @@ export interface PublishedNotice {
   readonly place: EventPlace;
 }
 
+/** What became of the events of a target, for logs and metrics. */
+export interface TargetStatus {
+  readonly name: string;
+  /** Events that wait, those under way included. */
+  readonly waiting: number;
+  /** What they count as. */
+  readonly bytes: number;
+  /** Since the start. */
+  readonly taken: number;
+  /** Those that it did not get: too old, no room, or refused for good. */
+  readonly givenUp: number;
+  /** `failing`: called for one event at a time. `ended`: it wants nothing any more. */
+  readonly state: 'working' | 'failing' | 'ended';
+}
+
 /** Hooks that were opened. */
 export interface HooksRun {
   /** Begins to call them. */
@@ -47,6 +62,8 @@ export interface HooksRun {
   onNotice(user: string, notice: PublishedNotice): void;
   /** Events of a channel were erased: what waits of them is not handed over (G29). */
   onErased(channel: string, seqs: readonly number[]): void;
+  /** Of each target, in the order in which they were given. */
+  status(): readonly TargetStatus[];
   /** Ends what is under way; another node of the cluster continues. Never rejects. */
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import type { RestrictedAct } from '../ports/moderation.js';
+import type { SheddingStep } from '../ports/overload.js';
 import type { BrokerState } from '../ports/broker.js';
 import type { EngineOptions } from '../ports/settings.js';
 import type { PatternCounts } from '../hub/channel-counts.js';
@@ -36,6 +37,8 @@ export interface EngineStats {
   readonly broker: BrokerState;
   readonly draining: boolean;
   readonly withholding: boolean;
+  /** The last step that is taken against an overload (G33); `undefined` for none. */
+  readonly shedding: SheddingStep | undefined;
 }
 
 /** Reads what its owners count. */
@@ -77,5 +80,6 @@ export function engineStats(
     broker,
     draining: parts.drain.isDraining,
     withholding: parts.freshness.isStale,
+    shedding: parts.overload.step,
   };
 }

@@ -103,4 +103,14 @@ export const NODE_METRICS = {
     meaning: '1 while events of channels that are not public wait, as a revoke may not be known here (G11).',
     advice: 'The broker cannot be reached, or its clock of proofs stands still: see `broker_up`.',
   },
+  shedding: {
+    type: 'gauge',
+    unit: 'state',
+    labels: ['step'],
+    aggregator: 'max',
+    meaning:
+      '1 while this step is taken against an overload, and while a later one is (G33): `connections`, `history`, `low`, `presence`.',
+    advice:
+      'Add nodes, or see what is too much: `event_loop_delay_seconds`, the memory, `queue_age_seconds`.',
+  },
 } as const satisfies Readonly<Record<string, MetricDefinition>>;

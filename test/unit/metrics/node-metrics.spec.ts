@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Registry, type Metric, type OpenMetricsContentType } from 'prom-client';
-import type { EngineStats } from '../../../lib/core/engine/engine-stats.js';
 import { NodeMetrics } from '../../../lib/metrics/node-metrics.js';
+import type { NodeStats } from '../../../lib/metrics/readings.js';
 import { readMetricsOptions, type RealtimeMetricsOptions } from '../../../lib/metrics/options.js';
 import { METRICS } from '../../../lib/metrics/table/index.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
@@ -33,9 +33,27 @@ const STATS = {
   broker: 'down',
   draining: true,
   withholding: false,
-} as unknown as EngineStats;
+  shedding: 'history',
+  targets: [
+    {
+      name: 'https://a.example/services/s3cret',
+      waiting: 1,
+      bytes: 1,
+      taken: 10,
+      givenUp: 3,
+      state: 'ended',
+    },
+    { name: 'https://a.example', waiting: 2, bytes: 1, taken: 20, givenUp: 4, state: 'failing' },
+    { name: 'RoomHooks', waiting: 0, bytes: 0, taken: 5, givenUp: 0, state: 'working' },
+  ],
+  sinks: [
+    { name: 'log', waiting: 1, failed: 2, lost: 3 },
+    { name: 'log', waiting: 10, failed: 20, lost: 30 },
+    { name: 'redis', waiting: 0, failed: 0, lost: 0 },
+  ],
+} as unknown as NodeStats;
 
-function make(options: RealtimeMetricsOptions, stats: () => EngineStats | undefined = () => STATS) {
+function make(options: RealtimeMetricsOptions, stats: () => NodeStats | undefined = () => STATS) {
   const clock = new ManualClock();
   const probes: { resolve(ms: number): void; reject(error: Error): void }[] = [];
   const node = {
@@ -76,6 +94,28 @@ describe('the metrics of a node', () => {
     expect(looks).toBe(2);
     metrics.stop();
     expect(registry.getMetricsAsArray()).toEqual([]);
+  });
+
+  it('have one line for each target by its origin, sink and step, also where two have the same name', async () => {
+    const registry = new Registry();
+    const { metrics } = make({ registry });
+    metrics.start();
+    const text = await registry.metrics();
+    const linesOf = (name: string): readonly string[] =>
+      text.split('\n').filter((line) => line.startsWith(`realtime_${name}{`));
+    const pairs = (name: string, label: string, values: Readonly<Record<string, number>>): void =>
+      expect(linesOf(name)).toEqual(
+        Object.entries(values).map(([value, count]) => `realtime_${name}{${label}="${value}"} ${count}`),
+      );
+    pairs('shedding', 'step', { connections: 1, history: 1, low: 0, presence: 0 });
+    pairs('hook_waiting', 'target', { 'https://a.example': 3, RoomHooks: 0 });
+    pairs('hook_taken_total', 'target', { 'https://a.example': 30, RoomHooks: 5 });
+    pairs('hook_given_up_total', 'target', { 'https://a.example': 7, RoomHooks: 0 });
+    pairs('hook_state', 'target', { 'https://a.example': 2, RoomHooks: 0 });
+    pairs('audit_waiting', 'sink', { log: 11, redis: 0 });
+    pairs('audit_failed_total', 'sink', { log: 22, redis: 0 });
+    pairs('audit_lost_total', 'sink', { log: 33, redis: 0 });
+    metrics.stop();
   });
 
   it('leave the rest of the registry alone, also when it is reset, and speak OpenMetrics', async () => {

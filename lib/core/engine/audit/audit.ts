@@ -18,7 +18,7 @@ import { anonymousOf } from '../../ports/user-id.js';
 import { draftOfAct } from './act-draft.js';
 import { sizeOfEntry } from './entry-size.js';
 import { RefusalSamples } from './refusal-samples.js';
-import { SinkQueue, type SinkQueueLimits } from './sink-queue.js';
+import { SinkQueue, type SinkQueueLimits, type SinkStatus } from './sink-queue.js';
 
 /** Longest texts of an entry, in characters: a reason of the application may have any length. */
 const MAX_TEXT = 1_024;
@@ -64,6 +64,11 @@ export class Audit {
       record: (draft) => void this.enter(draft, true),
     });
     this.observer = this.observe();
+  }
+
+  /** Of each sink, in the order in which they were given. */
+  get status(): readonly SinkStatus[] {
+    return this.queues.map(({ status }) => status);
   }
 
   /** Records an act of the application. @returns the entry, which the sinks are handed as soon as they take it. */

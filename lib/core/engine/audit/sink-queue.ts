@@ -33,6 +33,17 @@ export interface SinkQueueDeps extends SinkQueueLimits {
   readonly lost: (count: number) => SizedEntry;
 }
 
+/** What became of the entries of a sink, for metrics. */
+export interface SinkStatus {
+  readonly name: string;
+  /** Entries that wait. */
+  readonly waiting: number;
+  /** Writes that failed or took too long, since the start. */
+  readonly failed: number;
+  /** Entries that the sink did not get, since the start. */
+  readonly lost: number;
+}
+
 /** An entry, and the bytes that it counts as. */
 export interface SizedEntry {
   readonly entry: AuditEntry;
@@ -47,6 +58,9 @@ export class SinkQueue {
   private readonly waiting: SizedEntry[] = [];
   private bytes = 0;
   private lostCount = 0;
+  /** Since the start; those that an entry told of included. */
+  private lostInAll = 0;
+  private failedInAll = 0;
   private isWriting = false;
   /** Failures in a row of the first entry. */
   private failures = 0;
@@ -65,6 +79,11 @@ export class SinkQueue {
 
   get size(): number {
     return this.waiting.length;
+  }
+
+  get status(): SinkStatus {
+    const { name, size, failedInAll, lostInAll } = this;
+    return { name, waiting: size, failed: failedInAll, lost: lostInAll };
   }
 
   /** Bytes of what waits. */
@@ -117,6 +136,7 @@ export class SinkQueue {
 
   private lose(): void {
     this.lostCount++;
+    this.lostInAll++;
     const { name, maxEntries, maxBytes, journal } = this.deps;
     journal.warn(
       `audit_lost ${name}`,
@@ -209,6 +229,7 @@ export class SinkQueue {
 
   private onFailure(error: unknown): void {
     this.failures++;
+    this.failedInAll++;
     const { name, journal } = this.deps;
     journal.error(
       `audit_sink ${name}`,

@@ -1,6 +1,7 @@
 import { afterEach, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
 import { METRICS } from '../../../../lib/metrics/table/index.js';
+import { DeliveryFailure, realtimeHooks, type HookTarget } from '../../../../lib/hooks/index.js';
 import { RealtimeMetricsModule } from '../../../../lib/metrics/index.js';
 import {
   Authorize,
@@ -12,6 +13,7 @@ import {
   type Duration,
 } from '../../../../lib/nest/index.js';
 import { RealtimeRuntime } from '../../../../lib/nest/lifecycle/realtime-runtime.js';
+import type { EngineParts } from '../../../../lib/core/engine/composition.js';
 import { ChannelEvent } from '../../../../lib/core/ports/channel-event.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import { lossyBroker } from '../../../support/fault/lossy-broker.js';
@@ -59,6 +61,30 @@ class Rooms {
 @Channel('prices.:currency', { overflow: 'drop-oldest' })
 class Prices {}
 
+/** A sink that never takes anything. */
+const away = {
+  name: 'away',
+  write(): void {
+    throw new Error('The disk is full');
+  },
+};
+const followed = 'prices.:currency';
+const taking: HookTarget = {
+  name: 'taking',
+  types: new Set(['channel.occupied']),
+  deliver: () => Promise.resolve(),
+};
+const failing: HookTarget = {
+  name: 'failing',
+  types: new Set(['channel.occupied']),
+  deliver: () => Promise.reject(new Error('500')),
+};
+const refusing: HookTarget = {
+  name: 'refusing',
+  types: new Set(['channel.occupied']),
+  deliver: () => Promise.reject(new DeliveryFailure('400', { ends: 'event' })),
+};
+
 let running: TestApp | undefined;
 afterEach(async () => {
   slow.open();
@@ -95,6 +121,8 @@ it('every documented metric has a value above zero in one run over all transport
       broker,
       limits: { ratePerSecond: 50, burst: 50, maxVerificationsPerAddress: 1 },
       outbox: { maxBytes: 64 * 1024, maxMessages: 100 },
+      hooks: realtimeHooks({ channels: [followed], webhooks: [taking, failing, refusing] }),
+      audit: { sinks: [away], maxQueued: 16 },
       circuits: { clientFailures: 3 },
       abuse: { throttleAfter: 1_000, closeAfter: 20 },
       moderation: {
@@ -259,6 +287,18 @@ it('every documented metric has a value above zero in one run over all transport
   await sees('restrictions', { act: 'mute' });
   await sees('disconnects_total', { reason: 'banned', by: 'node' });
 
+  // Targets of hooks, and sinks of the audit.
+  await sees('hook_taken_total', { target: 'taking' });
+  await sees('hook_given_up_total', { target: 'refusing' });
+  await sees('hook_waiting', { target: 'failing' });
+  await sees('audit_failed_total', { sink: 'away' });
+  await sees('audit_waiting', { sink: 'away' });
+  for (let index = 0; index < 20; index++) realtime.audit.record({ act: 'looked' });
+  await sees('audit_lost_total', { sink: 'away' });
+  for (let index = 0; index < 5; index++)
+    await ada.call({ type: 'subscribe', channel: `prices.c${index}`, payload: {} });
+  await sees('hook_state', { target: 'failing' });
+
   // The broker: probes, away, back; revokes that cannot be proved.
   await sees('broker_up');
   await sees('broker_round_trip_seconds_count');
@@ -273,7 +313,11 @@ it('every documented metric has a value above zero in one run over all transport
 
   stream.reader.close();
   feed.close();
-  app.app.get(RealtimeRuntime).engine.beginDrain();
+  const { engine } = app.app.get(RealtimeRuntime);
+  (engine as unknown as { parts: EngineParts }).parts.overload.change(2);
+  await sees('shedding', { step: 'history' });
+  expect(valueOf(last, 'realtime_shedding', { step: 'low' })).toBe(0);
+  engine.beginDrain();
   await sees('draining');
   expect(polls).toBeDefined();
   expect(Object.keys(METRICS).filter((name) => !seen.has(name))).toEqual([]);

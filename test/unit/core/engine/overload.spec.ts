@@ -115,6 +115,7 @@ describe('an overloaded node (G33, P34)', () => {
       'update true',
     ]);
     expect(harness.engine.status.shedding).toBe('presence');
+    expect(harness.engine.stats().shedding).toBe('presence');
 
     await relieve(1);
     expect(await answers(client)).toEqual(['history true']);

@@ -151,6 +151,7 @@ describe('the queue of an audit sink', () => {
         await settle();
       }
       expect(taken).toEqual([...ids.slice(0, kept), `lost ${12 - kept}`]);
+      expect(queue.status).toEqual({ name: 'test', waiting: 0, failed: 0, lost: 12 - kept });
       expect([queue.size, queue.weight]).toEqual([0, 0]);
     }
     expect(logger.at('warn').length).toBeGreaterThan(0);
@@ -187,6 +188,7 @@ describe('the queue of an audit sink', () => {
     push(queue, ['a', 'b']);
     await clock.advanceAsync(1_000);
     expect(logger.at('error')).toHaveLength(1);
+    expect(queue.status).toEqual({ name: 'test', waiting: 2, failed: 1, lost: 0 });
     open[0]?.take();
     await settle();
     // The answer of the first write counts: it is not written again.
@@ -234,6 +236,8 @@ describe('the queue of an audit sink', () => {
     push(queue, ['a', 'poison', 'b', 'c']);
     await clock.advanceAsync(600_000);
     expect(taken).toEqual(['a', 'b', 'c', 'lost 1']);
+    expect(queue.status).toMatchObject({ waiting: 0, lost: 1 });
+    expect(queue.status.failed).toBeGreaterThanOrEqual(9);
     expect(queue.size).toBe(0);
   });
 

@@ -171,8 +171,8 @@ function refusalOf(step: SpamStep | undefined): RealtimeError {
     case 'slow':
       return new RealtimeError('muted', {
         message: 'This was not published: it looks like spam. You may publish more slowly for a time',
+        // Without a time: what was refused took no place in slow mode, and the next one need not wait.
         reason: 'spam',
-        retryAfterMs: step.everyMs,
       });
     case 'mute':
     case 'ban':

@@ -1,6 +1,6 @@
 export { logSink, type LogSinkOptions } from './log-sink.js';
 export { memorySink, type MemorySinkOptions } from './memory-sink.js';
-export { redisSink, type RedisSinkOptions } from './redis-sink.js';
+export { redisSink, type AuditRedisClient, type RedisSinkOptions } from './redis-sink.js';
 export type {
   AuditDraft,
   AuditEntry,

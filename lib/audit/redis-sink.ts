@@ -1,4 +1,3 @@
-import type { Cluster, Redis } from 'ioredis';
 import {
   matchesFilter,
   type AuditEntry,
@@ -19,12 +18,36 @@ const LOOKED_AT = 5_000;
 /** Writes of this node after which the memory of the stream is measured. */
 const MEASURE_EVERY = 256;
 
+/** What {@link redisSink} needs of a client of the package `ioredis`: its `Redis`, or its `Cluster`. */
+export interface AuditRedisClient {
+  /** Adds a record to a stream. */
+  xadd(key: string, ...args: (string | number)[]): Promise<unknown>;
+  /** Reads records of a stream, newest first: their ids and fields. */
+  xrevrange(
+    key: string,
+    end: string,
+    start: string,
+    token: 'COUNT',
+    count: number,
+  ): Promise<(readonly [id: string, fields: string[]])[]>;
+  /** Counts the records of a stream. */
+  xlen(key: string): Promise<number>;
+  /** Removes the oldest records of a stream. */
+  xtrim(key: string, token: 'MAXLEN', count: number): Promise<number>;
+  /** Measures what a key takes, in bytes. */
+  memory(act: 'USAGE', key: string, token: 'SAMPLES', count: number): Promise<number | null>;
+}
+
+interface OwnClient extends AuditRedisClient {
+  disconnect(): void;
+}
+
 /** Where {@link redisSink} keeps its entries. Exactly one of `url` and `client`. */
 export interface RedisSinkOptions {
   /** A single server, `redis://` or `rediss://`. The sink makes a connection, and closes it at the end. */
   readonly url?: string;
   /** A client of the application, whose connection is used and not closed. */
-  readonly client?: Redis | Cluster;
+  readonly client?: AuditRedisClient;
   /** Key of the stream; the same on all nodes that share the audit. Default `'rt:audit'`. */
   readonly key?: string;
   /** Entries that are kept, about; the oldest go first. Default 100000. */
@@ -50,7 +73,7 @@ class RedisSink implements AuditSink {
   private readonly key: string;
   private readonly entries: number;
   private readonly bytes: number;
-  private made: Promise<Redis> | undefined;
+  private made: Promise<OwnClient> | undefined;
   private written = 0;
 
   constructor(private readonly options: RedisSinkOptions) {
@@ -103,14 +126,14 @@ class RedisSink implements AuditSink {
   }
 
   /** `MAXLEN` bounds how many there are; this, what they take. */
-  private async trim(redis: Redis | Cluster): Promise<void> {
+  private async trim(redis: AuditRedisClient): Promise<void> {
     const used = await redis.memory('USAGE', this.key, 'SAMPLES', 16);
     if (used === null || used <= this.bytes) return;
     const length = await redis.xlen(this.key);
     await redis.xtrim(this.key, 'MAXLEN', Math.floor((length * this.bytes * 0.9) / used));
   }
 
-  private client(): Promise<Redis> | Redis | Cluster {
+  private client(): Promise<OwnClient> | AuditRedisClient {
     const { client, url } = this.options;
     if (client !== undefined) return client;
     return (this.made ??= connect(url as string).catch((error: unknown) => {
@@ -120,7 +143,7 @@ class RedisSink implements AuditSink {
   }
 }
 
-async function connect(url: string): Promise<Redis> {
+async function connect(url: string): Promise<OwnClient> {
   const { Redis } = await import('ioredis').catch((cause: unknown) => {
     throw isMissingPackage(cause, 'ioredis')
       ? new Error('redisSink needs the package ioredis, version 5.3 or newer. Install it: npm i ioredis@6', {

@@ -18,12 +18,18 @@ const CLOSE_MS = 5_000;
 const CHANNEL_TYPES = ['channel.occupied', 'channel.vacated', 'member.joined', 'member.left'] as const;
 
 /** Bounds where none are given, for each target. */
+const MAX_EVENTS = 2_000;
+const MAX_BYTES = 8 * 1024 * 1024;
+const MAX_AT_ONCE = 16;
+const TIMEOUT_MS = 10_000;
+const MAX_AGE_MS = 3_600_000;
+
 export const DELIVERY_DEFAULTS: TargetLimits = {
-  maxEvents: 2_000,
-  maxBytes: 8 * 1024 * 1024,
-  concurrency: 16,
-  timeoutMs: 10_000,
-  maxAgeMs: 3_600_000,
+  maxEvents: MAX_EVENTS,
+  maxBytes: MAX_BYTES,
+  concurrency: MAX_AT_ONCE,
+  timeoutMs: TIMEOUT_MS,
+  maxAgeMs: MAX_AGE_MS,
 };
 
 export interface DeliveriesDeps {

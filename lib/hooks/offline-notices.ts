@@ -24,7 +24,10 @@ export interface OfflineLimits {
 }
 
 /** Bounds where none are given. */
-export const OFFLINE_DEFAULTS: OfflineLimits = { maxNotices: 20_000, maxBytes: 32 * 1024 * 1024 };
+const MAX_NOTICES = 20_000;
+const MAX_BYTES = 32 * 1024 * 1024;
+
+export const OFFLINE_DEFAULTS: OfflineLimits = { maxNotices: MAX_NOTICES, maxBytes: MAX_BYTES };
 
 /** Where events go. */
 export interface AcceptsNotices {

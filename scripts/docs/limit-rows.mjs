@@ -2138,6 +2138,36 @@ export const FIXED = {
     'the target',
     'fewer are taken',
   ),
+  'lib/hooks/deliveries.ts#MAX_EVENTS': count(
+    'events that wait for a target of hooks, those under way included; notices to users who are offline may fill half',
+    'the target',
+    'further ones wait at the broker; a notice waits on its node. What finds no room with one of several targets after half a minute is lost for it; logged',
+    '`lib/hooks/deliveries.ts#MAX_BYTES`',
+  ),
+  'lib/hooks/deliveries.ts#MAX_BYTES': bytes('the same', 'the target', 'as `MAX_EVENTS`'),
+  'lib/hooks/deliveries.ts#MAX_AT_ONCE': count(
+    'attempts at a target of hooks at the same time',
+    'the target',
+    'the others wait',
+    '`lib/hooks/deliveries.ts#MAX_BYTES`',
+  ),
+  'lib/hooks/deliveries.ts#TIMEOUT_MS': time(
+    'one attempt at a target of hooks; `timeout` of a webhook is another',
+    'the target',
+    'aborted, and tried again',
+  ),
+  'lib/hooks/deliveries.ts#MAX_AGE_MS': time(
+    'age of an event that a target of hooks has not taken; `maxAge` of a webhook is another',
+    'the target',
+    'given up for this target; logged',
+  ),
+  'lib/hooks/offline-notices.ts#MAX_NOTICES': count(
+    'notices that wait on a node for whether their user is offline, or for room at the targets',
+    'the node',
+    'hooks are not called for further ones; logged',
+    '`lib/hooks/offline-notices.ts#MAX_BYTES`',
+  ),
+  'lib/hooks/offline-notices.ts#MAX_BYTES': bytes('the same', 'the node', 'as `MAX_NOTICES`'),
   'lib/hooks/deliveries.ts#HOLD_BACK_MS': time(
     'how long a target of hooks without room holds the others back',
     'the target',

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { systemClock } from '../../core/ports/clock.js';
 import { durationMs, type Duration } from '../../nest/options/duration.js';
-import type { HookEvent } from '../hook-event.js';
+import type { ChannelHookEvent, MemberHookEvent, OfflineHookEvent } from '../hook-event.js';
 import { keyOf, SECRET_HINT } from './secrets.js';
 import { ID_HEADER, SIGNATURE_HEADER, signatureOf, TIMESTAMP_HEADER, VERSION } from './signature.js';
 
@@ -12,17 +12,17 @@ const MAX_SIGNATURES = 16;
 export type WebhookHeaders =
   Readonly<Record<string, string | readonly string[] | undefined>> | { get(name: string): string | null };
 
-/** A request that was sent by who has the secret. */
-export interface VerifiedWebhook {
+/** A request that was sent by who has the secret. Its `type` says what happened, and which `data` the event has beside its id and time. */
+export type VerifiedWebhook = {
   /** The same in each attempt: what was taken once is answered with 2xx again, and changes nothing. */
   readonly id: string;
-  /** What happened. */
-  readonly type: HookEvent['type'];
   /** When it happened, as ISO 8601. */
   readonly timestamp: string;
-  /** What the event has beside its id and time, such as `channel` and `user`. */
-  readonly data: Readonly<Record<string, unknown>>;
-}
+} & (
+  | { readonly type: ChannelHookEvent['type']; readonly data: Pick<ChannelHookEvent, 'channel'> }
+  | { readonly type: MemberHookEvent['type']; readonly data: Pick<MemberHookEvent, 'channel' | 'user'> }
+  | { readonly type: OfflineHookEvent['type']; readonly data: Pick<OfflineHookEvent, 'user' | 'notice'> }
+);
 
 /** The request is not from who has the secret, or it is too old. */
 export class WebhookVerificationError extends Error {
@@ -73,8 +73,8 @@ export function verifyWebhook(
   });
   if (!isSigned) throw new WebhookVerificationError('No signature of the request is right');
   const text = typeof raw === 'string' ? raw : Buffer.from(raw).toString('utf8');
-  const { type, timestamp: at, data } = JSON.parse(text) as Omit<VerifiedWebhook, 'id'>;
-  return { id, type, timestamp: at, data };
+  const { type, timestamp: at, data } = JSON.parse(text) as VerifiedWebhook;
+  return { id, type, timestamp: at, data } as VerifiedWebhook;
 }
 
 /** Without `rawBody: true` Nest has no bytes to verify, and what is parsed can no longer be verified. */

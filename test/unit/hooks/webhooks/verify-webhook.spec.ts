@@ -40,6 +40,17 @@ describe('the verification of a webhook', () => {
     );
   });
 
+  it('has data of the type that it says, also where both are taken apart', () => {
+    const verified = verifyWebhook(body, headers, SECRET, { clock: at(0) });
+    const { type, data } = verified;
+    const names: string[] = [];
+    if (type === 'channel.occupied') names.push(data.channel);
+    if (type === 'user.offline') names.push(data.user, data.notice.event);
+    // @ts-expect-error: an event of a channel has no user.
+    if (verified.type === 'channel.occupied') expect(verified.data.user).toBeUndefined();
+    expect(names).toEqual(['rooms.1']);
+  });
+
   it('takes any of several signatures, and ignores what is none', () => {
     const both = messageOf(occupied('e1'), keysOf(OTHER, SECRET), at(0));
     const given = { ...both.headers, 'webhook-signature': `v1a,xx v1, ${both.headers['webhook-signature']}` };

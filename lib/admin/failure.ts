@@ -1,3 +1,4 @@
+import { UNREADABLE } from '../core/engine/audit/audit.js';
 import { messageOf } from '../protocol/error-body.js';
 import type { ErrorCode } from '../protocol/error-codes.js';
 import { RealtimeError, type ErrorDetail } from '../protocol/realtime-error.js';
@@ -76,9 +77,10 @@ export function errorOf(error: unknown): AdminErrorBody['error'] {
 }
 
 function ofRealtimeError(error: RealtimeError): Failure {
-  const { code, details, retryAfterMs } = error;
+  const { code, details, retryAfterMs, reason } = error;
   const status = STATUS[code] ?? 500;
-  const advice = retryAfterMs ?? (isTemporary(status) ? RETRY_AFTER_MS : undefined);
+  const isPassing = isTemporary(status) && reason !== UNREADABLE;
+  const advice = retryAfterMs ?? (isPassing ? RETRY_AFTER_MS : undefined);
   return {
     status,
     body: bodyOf(code, messageOf(error), details, advice === undefined ? undefined : Math.ceil(advice)),

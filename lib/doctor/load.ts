@@ -40,7 +40,10 @@ async function exportsOf(file: string, path: string): Promise<ReadonlyMap<string
   try {
     loaded = (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>;
   } catch (error) {
-    const [message = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    const whole = error instanceof Error ? error.message : String(error);
+    // Each of its lines is a mistake with its remedy. Not by class: the application may load a copy of the library of its own.
+    const isBoot = error instanceof Error && error.name === 'RealtimeBootError';
+    const message = isBoot ? whole : whole.split('\n', 1)[0];
     throw new UsageError(`${file} cannot be loaded: ${message}`, { cause: error });
   }
   // Of CommonJS, `default` is all that the file exports; Node finds most of the names by itself.
@@ -57,12 +60,17 @@ function theOneOf(file: string, exported: ReadonlyMap<string, unknown>): DoctorT
   const modules = [...exported].filter(([, value]) => isModule(value) || isApplication(value));
   const named = modules.length === 1 ? modules[0] : modules.find(([name]) => name === 'AppModule');
   if (named !== undefined) return named[1] as DoctorTarget;
-  const names = (modules.length > 0 ? modules : [...exported]).map(([name]) => name);
+  const names = modules.length > 0 ? modules.map(([name]) => name) : namesOf(exported);
   throw new UsageError(
     names.length === 0
       ? `${file} exports nothing: give the file of the root module, such as ${EXAMPLE}.`
       : `${file} exports ${names.join(', ')}: say which is meant, such as ${file}#${names[0]}.`,
   );
+}
+
+/** Those that a person gave: what compilers and Node add to CommonJS is none. `default` that could be a target was tried. */
+function namesOf(exported: ReadonlyMap<string, unknown>): string[] {
+  return [...exported.keys()].filter((name) => !['__esModule', 'default', 'module.exports'].includes(name));
 }
 
 function theNamed(file: string, name: string, exported: ReadonlyMap<string, unknown>): DoctorTarget {
@@ -71,7 +79,7 @@ function theNamed(file: string, name: string, exported: ReadonlyMap<string, unkn
   throw new UsageError(
     exported.has(name)
       ? `${name} of ${file} is no module, no application and no function that makes one.`
-      : `${file} has no export ${name}: it has ${[...exported.keys()].join(', ') || 'none'}.`,
+      : `${file} has no export ${name}: it has ${namesOf(exported).join(', ') || 'none'}.`,
   );
 }
 

@@ -584,8 +584,9 @@ export interface RealtimeModuleOptions {
   /**
    * What this node gives up while it is overloaded (G33, P34): fresh connections, then `history`, then the single events of channels
    * of `priority: 'low'`, then presence commands and signals; taken up again in the reverse order. Heartbeats, publishes and
-   * clients that come back are never refused for it. **On by default**, with thresholds that a node in order does not hold
-   * for seconds; `false` switches it off, and nothing is measured then.
+   * clients that come back with a ticket in their request are never refused for it; plain streams have none, and are fresh
+   * connections. **On by default**, with thresholds that a node in order does not hold for seconds; `false` switches it off, and
+   * nothing is measured then.
    */
   readonly shedding?:
     | false

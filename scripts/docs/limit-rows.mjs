@@ -2457,6 +2457,12 @@ export const FIXED = {
     'the request',
     '413; the body parser of the application may take less',
   ),
+  'lib/admin/input.ts#MAX_PARAMETERS': count(
+    'parameters of the query of one request to the admin API',
+    'the request',
+    '`bad_request`',
+    'none: the head of a request has at most what Node takes',
+  ),
   'lib/admin/input.ts#MAX_DETAILS': count(
     'findings about one request to the admin API that are answered',
     'the request',
@@ -2562,6 +2568,7 @@ export const FIXED = {
 
 /** Numbers that bound nothing, by what they are. Options first, then constants; `module:` and so on name the subject. */
 export const OTHER_NUMBERS = {
+  'a timer that does nothing but keep the process alive': ['lib/nest/lifecycle/stay-alive.ts#EVERY_MS'],
   'the dashboard': [
     'lib/admin/dashboard/node-meter.ts#NS_PER_MS',
     'lib/admin/dashboard/node-meter.ts#DELAY_EVERY_MS',

@@ -111,17 +111,25 @@ const audit = check({
     forgotten: {
       level: 'warning',
       finding: 'Entries of the admin API are kept in the memory of this process alone: they end with it.',
-      remedy: 'Set audit: { sinks: [logSink()] }, or redisSink(), of nestjs-realtime/audit.',
+      remedy: 'Set audit: { sinks: [logSink(), memorySink()] }, or redisSink(), of nestjs-realtime/audit.',
+    },
+    unreadable: {
+      level: 'warning',
+      finding: 'Entries go to {sinks}, which cannot be read: the admin API cannot list them.',
+      remedy: 'Add memorySink() of nestjs-realtime/audit behind them, or use redisSink().',
     },
     memory: {
       level: 'advice',
       finding: 'Entries are kept in the memory of this process alone: they end with it.',
       remedy:
-        'Set audit: { sinks: [logSink()] }, or redisSink(), of nestjs-realtime/audit, where people act on users.',
+        'Set audit: { sinks: [logSink(), memorySink()] }, or redisSink(), of nestjs-realtime/audit, where people act on users.',
     },
   },
   judge: ({ admin, config: { audit: settings } }) => {
     const sinks = settings.sinks.map(({ name = 'a sink of the application' }) => name);
+    const isReadable = settings.sinks.some((sink) => sink.read !== undefined);
+    if (admin !== undefined && !isReadable && sinks.length > 0)
+      return [{ outcome: 'unreadable', values: { sinks: list(sinks) } }];
     if (sinks.some((name) => name !== 'memory')) return [{ outcome: 'kept', values: { sinks: list(sinks) } }];
     return [{ outcome: admin === undefined ? 'memory' : 'forgotten' }];
   },

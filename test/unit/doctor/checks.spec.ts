@@ -3,6 +3,7 @@ import { findingOf } from '../../../lib/doctor/check.js';
 import { bootVerdicts, ModuleAbsent } from '../../../lib/doctor/checks/start.js';
 import { CHECKS } from '../../../lib/doctor/checks/index.js';
 import type { Facts } from '../../../lib/doctor/facts.js';
+import { memorySink } from '../../../lib/audit/index.js';
 import { RealtimeBootError } from '../../../lib/nest/errors/realtime-boot-error.js';
 import { repeatsAndBursts } from '../../../lib/moderation/index.js';
 import { channelOf, factsOf, RANDOM, type ChannelChange } from './facts.js';
@@ -229,6 +230,19 @@ const CASES: readonly (readonly [key: string, facts: Facts, values?: string])[] 
     'operations.audit/kept',
     factsOf({ audit: { sinks: [{ write: () => undefined }] } }),
     'a sink of the application',
+  ],
+  [
+    'operations.audit/unreadable',
+    factsOf({ audit: { sinks: [{ name: 'table', write: () => undefined }] } }, { admin: ADMIN }),
+    'table',
+  ],
+  [
+    'operations.audit/kept',
+    factsOf(
+      { audit: { sinks: [{ name: 'table', write: () => undefined }, memorySink()] } },
+      { admin: ADMIN },
+    ),
+    'table',
   ],
   ['operations.audit/forgotten', factsOf({}, { admin: ADMIN })],
   ['operations.audit/memory', factsOf()],

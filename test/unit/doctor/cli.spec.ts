@@ -26,6 +26,11 @@ beforeAll(() => {
     'whole.cjs': "'use strict';\nclass RootModule {}\nmodule.exports = RootModule;",
     'default.cjs':
       "'use strict';\nclass RootModule {}\nexports.__esModule = true;\nexports.default = RootModule;\nexports.port = 1;",
+    'options.mjs':
+      "throw Object.assign(new Error('RealtimeModule cannot start:\\n- auth: is missing. Set it.\\n- path: is wrong. Write /x.'), { name: 'RealtimeBootError' });",
+    'functions.cjs':
+      "'use strict';\nObject.defineProperty(exports, '__esModule', { value: true });\nexports.createApp = () => undefined;\nexports.port = 1;",
+    'empty.cjs': "'use strict';\nObject.defineProperty(exports, '__esModule', { value: true });",
     'app.module.ts': '',
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(cwd, name), text);
@@ -65,6 +70,16 @@ describe('the file of the doctor', () => {
       'app.module.ts',
       'app.module.ts is TypeScript: build the application, and give what it was compiled to, such as dist/app.module.js.',
     ],
+    [
+      'options.mjs',
+      'options.mjs cannot be loaded: RealtimeModule cannot start:\n- auth: is missing. Set it.\n- path: is wrong. Write /x.',
+    ],
+    [
+      'functions.cjs',
+      'functions.cjs exports createApp, port: say which is meant, such as functions.cjs#createApp.',
+    ],
+    ['functions.cjs#Gone', 'functions.cjs has no export Gone: it has createApp, port.'],
+    ['empty.cjs', 'empty.cjs exports nothing: give the file of the root module, such as dist/app.module.js.'],
     ['broken.mjs', 'broken.mjs cannot be loaded: no JWT_SECRET'],
     [
       'nothing.mjs',

@@ -20,6 +20,9 @@ import { sizeOfEntry } from './entry-size.js';
 import { RefusalSamples } from './refusal-samples.js';
 import { SinkQueue, type SinkQueueLimits, type SinkStatus } from './sink-queue.js';
 
+/** Reason of the error where no sink can be read: no later attempt finds one. */
+export const UNREADABLE = 'unreadable';
+
 /** Longest texts of an entry, in characters: a reason of the application may have any length. */
 const MAX_TEXT = 1_024;
 /** Codes and statuses with which clients are refused for who they are, and not for how much they send. */
@@ -96,7 +99,9 @@ export class Audit {
   ): Promise<AuditPage> {
     const readable = this.deps.sinks.find((sink) => sink.read !== undefined);
     if (readable?.read === undefined)
-      throw new RealtimeError('unavailable', 'audit.list: none of the sinks can be read. Add memorySink()');
+      throw new RealtimeError('unavailable', 'audit.list: none of the sinks can be read. Add memorySink()', {
+        reason: UNREADABLE,
+      });
     try {
       return await readable.read({ ...filter, ...page });
     } catch (cause) {

@@ -140,6 +140,18 @@ describe.each(PLATFORMS)('the admin API when something fails, on %s', (name, pla
     expect((await ask('publish?ban', event)).status).toBe(400);
   });
 
+  it('does not advise to repeat the reading of an audit that no sink can list', async () => {
+    app = await startAdmin(platform, { realtime: { audit: { sinks: [{ write: () => undefined }] } } });
+    const { status, headers, body } = await (app as AdminApp).get('audit');
+    expect([status, headers.get('retry-after')]).toEqual([503, null]);
+    expect(body).toEqual({
+      error: {
+        code: 'unavailable',
+        message: 'audit.list: none of the sinks can be read. Add memorySink()',
+      },
+    });
+  });
+
   it('does nothing in the name of nobody', async () => {
     const ask = await start({ by: () => undefined as unknown as string });
     const { status, text } = await ask('ban', { user: 'u7' });

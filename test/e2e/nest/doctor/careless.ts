@@ -19,7 +19,7 @@ import {
   Snapshot,
   type RealtimeModuleOptions,
 } from '../../../../lib/index.js';
-import { logSink } from '../../../../lib/audit/index.js';
+import { logSink, memorySink } from '../../../../lib/audit/index.js';
 import { RealtimeAdminModule } from '../../../../lib/admin/index.js';
 import { RealtimeHealthIndicator, RealtimeHealthModule } from '../../../../lib/health/index.js';
 import { repeatsAndBursts } from '../../../../lib/moderation/index.js';
@@ -183,7 +183,7 @@ function optionsOf(
       ...(fixed('operations.drain/killed') ? {} : { deadline: '1m' }),
       ...(fixed('operations.drain/burst') ? {} : { spread: 0 }),
     },
-    ...(fixed('operations.audit/forgotten') ? { audit: { sinks: [logSink()] } } : {}),
+    ...(fixed('operations.audit/forgotten') ? { audit: { sinks: [logSink(), memorySink()] } } : {}),
     ...more,
   };
 }

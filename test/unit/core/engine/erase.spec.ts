@@ -197,7 +197,7 @@ describe('erasing events', () => {
     expect(await history(left)).toEqual([left1(1), { seq: 2, event: '$erased', payload: { seqs: [1] } }]);
   });
 
-  it('is told to observers once for each outcome: done, nothing found, and a step that failed (G26, G29)', async () => {
+  it('notifies observers once of each outcome: done, nothing found, and a step that failed (G26, G29)', async () => {
     const acts: unknown[] = [];
     const store = new MemoryStore({ clock });
     const broker = memoryBroker({ store });

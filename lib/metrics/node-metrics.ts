@@ -38,14 +38,16 @@ export class NodeMetrics {
     const delays = this.recorder.distribution('event_loop_delay_seconds').at();
     this.loopDelay = new LoopDelay(clock, (delayMs) => delays.observe(delayMs / 1_000));
     const roundTrips = this.recorder.distribution('broker_round_trip_seconds').at();
-    const failed = this.recorder.count('broker_probes_failed_total').at();
+    const failures = this.recorder.count('broker_probes_failed_total');
+    // There from the start: what appears with its first value has no increase.
+    const failed = { timeout: failures.at('timeout'), refused: failures.at('refused') };
     this.probes = new Probes({
       clock,
       everyMs: config.probeEveryMs,
       probe: (timeoutMs) => node.probe(timeoutMs),
       onRoundTrip: (roundTripMs) => roundTrips.observe(roundTripMs / 1_000),
-      onFailed: () => {
-        failed.value++;
+      onFailed: (cause) => {
+        failed[cause].value++;
       },
     });
   }

@@ -1,4 +1,8 @@
+import { RealtimeError } from '../protocol/realtime-error.js';
 import type { Clock, Scheduled } from '../core/ports/clock.js';
+
+/** Why a probe failed: it did not come back in time, or the broker did not take it. */
+export type ProbeFailure = 'timeout' | 'refused';
 
 /** Longest round trip of a probe, in milliseconds. */
 const TIMEOUT_MS = 5_000;
@@ -10,7 +14,7 @@ export interface ProbesDeps {
   /** Sends one; resolves to its round trip in milliseconds. */
   readonly probe: (timeoutMs: number) => Promise<number>;
   readonly onRoundTrip: (roundTripMs: number) => void;
-  readonly onFailed: () => void;
+  readonly onFailed: (cause: ProbeFailure) => void;
 }
 
 /** Sends a probe on the path of events from time to time, one at a time. */
@@ -35,9 +39,10 @@ export class Probes {
     const { probe, onRoundTrip, onFailed } = this.deps;
     try {
       onRoundTrip(await probe(TIMEOUT_MS));
-    } catch {
+    } catch (error) {
       // Of a node that stops, no probe fails.
-      if (!this.stopped) onFailed();
+      if (!this.stopped)
+        onFailed(error instanceof RealtimeError && error.code === 'timeout' ? 'timeout' : 'refused');
     }
     this.start();
   }

@@ -28,9 +28,11 @@ export const NODE_METRICS = {
   broker_probes_failed_total: {
     type: 'counter',
     unit: 'operations',
-    labels: [],
-    meaning: 'Probes that did not come back in time.',
-    advice: 'While `broker_up` is 1: this node gets no events, and readiness is red (G20). Restart it.',
+    labels: ['cause'],
+    meaning:
+      'Probes that did not come back in time (`timeout`), or that the broker did not take (`refused`).',
+    advice:
+      '`timeout` of one node while `broker_up` is 1: it gets no events, and readiness is red (G20); restart it. Of most nodes, or `refused`: the broker is full or broken; restart none.',
   },
   event_loop_delay_seconds: {
     type: 'histogram',

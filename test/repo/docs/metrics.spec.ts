@@ -49,7 +49,9 @@ function faultsOf(expr: string): readonly string[] {
 
 function isLabelOf(name: string, label: string): boolean {
   const isBucket = name.endsWith('_bucket') && label === 'le';
-  return label === 'instance' || isBucket || REAL.get(name)?.labels.includes(label) === true;
+  return (
+    label === 'instance' || label === 'job' || isBucket || REAL.get(name)?.labels.includes(label) === true
+  );
 }
 
 describe('docs/metrics.md', () => {

@@ -4,6 +4,7 @@ import { NodeMetrics } from '../../../lib/metrics/node-metrics.js';
 import type { NodeStats } from '../../../lib/metrics/readings.js';
 import { readMetricsOptions, type RealtimeMetricsOptions } from '../../../lib/metrics/options.js';
 import { METRICS } from '../../../lib/metrics/table/index.js';
+import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
 import { parseScrape, valueOf } from '../../support/prometheus/scrape.js';
 
@@ -181,19 +182,23 @@ describe('the metrics of a node', () => {
     probes[0]?.resolve(20);
     await turn();
     clock.advance(1_000);
-    probes[1]?.reject(new Error('timeout'));
+    probes[1]?.reject(new RealtimeError('timeout'));
+    await turn();
+    clock.advance(1_000);
+    probes[2]?.reject(new RealtimeError('unavailable', 'OOM command not allowed'));
     await turn();
     clock.advance(1_000);
     const samples = parseScrape(await registry.metrics());
     expect(valueOf(samples, 'realtime_broker_round_trip_seconds_sum')).toBeCloseTo(0.02);
-    expect(valueOf(samples, 'realtime_broker_probes_failed_total')).toBe(1);
+    expect(valueOf(samples, 'realtime_broker_probes_failed_total', { cause: 'timeout' })).toBe(1);
+    expect(valueOf(samples, 'realtime_broker_probes_failed_total', { cause: 'refused' })).toBe(1);
     const failed = registry.getSingleMetric('realtime_broker_probes_failed_total') as Metric;
     metrics.stop();
-    probes[2]?.reject(new Error('closed'));
+    probes[3]?.reject(new Error('closed'));
     await turn();
     clock.advance(10_000);
-    expect(probes).toHaveLength(3);
-    expect((await failed.get()).values).toEqual([{ labels: {}, value: 1 }]);
+    expect(probes).toHaveLength(4);
+    expect((await failed.get()).values.map(({ value }) => value)).toEqual([1, 1]);
   });
 
   it('send no probe where probeEvery is false', () => {

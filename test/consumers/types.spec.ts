@@ -22,12 +22,12 @@ interface Project {
 /** What the optional entries need, and what an application on that Nest has for its own reasons. */
 const FOLDERS = {
   nest11: [
-    'npm install @nestjs/common@11 @nestjs/core@11 reflect-metadata rxjs@7 @nestjs/platform-ws@11 @nestjs/terminus@11 ioredis@5',
+    'npm install @nestjs/common@11 @nestjs/core@11 reflect-metadata rxjs@7 @nestjs/platform-ws@11 @nestjs/terminus@11 ioredis@5 prom-client@15 @opentelemetry/api@1',
     INSTALL.nest11,
     'npm install --save-dev @types/node@20',
   ],
   nest12: [
-    'npm install @nestjs/common@12 @nestjs/core@12 reflect-metadata rxjs@7 @nestjs/platform-ws@12 @nestjs/terminus@12 ioredis@6',
+    'npm install @nestjs/common@12 @nestjs/core@12 reflect-metadata rxjs@7 @nestjs/platform-ws@12 @nestjs/terminus@12 ioredis@6 prom-client@15 @opentelemetry/api@1',
     INSTALL.nest12,
     'npm install --save-dev @types/node@20',
   ],

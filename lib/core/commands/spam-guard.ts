@@ -162,12 +162,15 @@ export class SpamGuard {
 function refusalOf(step: SpamStep | undefined): RealtimeError {
   switch (step?.step) {
     case undefined:
-      return new RealtimeError('spam', 'This was not published: it looks like spam');
+      return new RealtimeError('refused', {
+        message: 'This was not published: it looks like spam',
+        reason: 'spam',
+      });
     case 'warn':
-      return new RealtimeError(
-        'spam_warning',
-        'This was not published: it looks like spam. The next time has consequences',
-      );
+      return new RealtimeError('refused', {
+        message: 'This was not published: it looks like spam. The next time has consequences',
+        reason: 'spam_warning',
+      });
     case 'slow':
       return new RealtimeError('muted', {
         message: 'This was not published: it looks like spam. You may publish more slowly for a time',

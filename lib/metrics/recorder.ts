@@ -1,6 +1,7 @@
 import { CLOSE_CODES } from '../protocol/close-codes.js';
 import { isErrorCode } from '../protocol/error-codes.js';
 import type { AbuseAct, AdministrativeAct, Observer } from '../core/ports/observer.js';
+import type { RestrictedAct } from '../core/ports/moderation.js';
 import { METRICS, type MetricName } from './table/index.js';
 import { Counts, Distributions } from './series.js';
 
@@ -17,18 +18,28 @@ const CLOSE_REASONS: ReadonlyMap<number, string> = new Map([
 /** Outcomes beside the error codes. */
 const OUTCOMES: ReadonlySet<string> = new Set(['ok', 'duplicate', 'closed']);
 
-/** Acts and results of which alerts are made. */
-const ACTS = [
-  'disconnect',
-  'disconnect_sessions',
-  'revoke',
-  'revoke_pattern',
-  'reauthorize',
-  'ban',
-  'restrict_ban',
-  'restrict_mute',
-  'erase',
-];
+type PlainAct = Exclude<AdministrativeAct['kind'] | AbuseAct['kind'], 'restrict' | 'lift'>;
+type ActName = PlainAct | `${'restrict' | 'lift'}_${RestrictedAct}`;
+
+/** Every act that there is: one of a new kind does not compile before it is here. */
+const ACTS: Readonly<Record<ActName, true>> = {
+  disconnect: true,
+  disconnect_sessions: true,
+  revoke: true,
+  revoke_pattern: true,
+  reauthorize: true,
+  ban: true,
+  unban: true,
+  erase: true,
+  restrict_ban: true,
+  restrict_mute: true,
+  restrict_slow: true,
+  lift_ban: true,
+  lift_mute: true,
+  lift_slow: true,
+  throttle: true,
+  close: true,
+};
 const RESULTS = ['applied', 'partial', 'failed'];
 
 type OfType<Type> = {
@@ -159,7 +170,8 @@ export class Recorder {
 
   private ofActs(): Observer {
     const acts = this.count('acts_total');
-    for (const name of ACTS) for (const result of RESULTS) acts.at(name, result);
+    // There from the start, so that the first failure is an increase.
+    for (const name of Object.keys(ACTS)) for (const result of RESULTS) acts.at(name, result);
     const durations = this.distribution('act_duration_seconds');
     const spam = this.count('spam_refusals_total');
     const circuits = this.count('circuits_total');
@@ -186,7 +198,7 @@ function outcomeOf(outcome: string): string {
 }
 
 /** Kind of an act, with that of the restriction. */
-function nameOf(act: AdministrativeAct | AbuseAct): string {
+function nameOf(act: AdministrativeAct | AbuseAct): ActName {
   return act.kind === 'restrict' || act.kind === 'lift' ? `${act.kind}_${act.act}` : act.kind;
 }
 

@@ -40,6 +40,36 @@ function started(): { readonly recorder: Recorder; readonly observer: Required<O
   return { recorder, observer: recorder.observer() as Required<Observer> };
 }
 
+describe('acts', () => {
+  it.each([
+    'unban',
+    'disconnect',
+    'revoke_pattern',
+    'erase',
+    'restrict_slow',
+    'lift_ban',
+    'lift_mute',
+    'lift_slow',
+    'throttle',
+  ])('of the kind %s have a series of each result before the first, which is an increase then', (act) => {
+    const { recorder } = started();
+    const series = seriesOf(recorder);
+    for (const result of ['applied', 'partial', 'failed'])
+      expect(series).toContain(`acts_total ${JSON.stringify({ act, result })}`);
+  });
+
+  it('that are done count in the series that was there', () => {
+    const { recorder, observer } = started();
+    const before = seriesOf(recorder).filter((one) => one.startsWith('acts_total'));
+    const whom = { of: 'user', id: 'u' } as const;
+    observer.onAct({ kind: 'lift', act: 'slow', whom, channel: 'a' } as never, undefined, undefined, 1);
+    observer.onAct({ kind: 'unban', user: 'u' }, undefined, undefined, 1);
+    expect(valueOf(recorder, 'acts_total', 'lift_slow', 'failed')).toBe(1);
+    expect(valueOf(recorder, 'acts_total', 'unban', 'failed')).toBe(1);
+    expect(seriesOf(recorder).filter((one) => one.startsWith('acts_total'))).toEqual(before);
+  });
+});
+
 describe('labels', () => {
   it('stay the same under 10,000 random users, names of channels and events, addresses and codes', () => {
     const { recorder, observer } = started();

@@ -1,20 +1,11 @@
 import { CLOSE_CODES } from '../protocol/close-codes.js';
+import { closeReasonOf } from '../core/ports/close-reason.js';
 import { isErrorCode } from '../protocol/error-codes.js';
 import type { AbuseAct, AdministrativeAct, Observer } from '../core/ports/observer.js';
 import type { RestrictedAct } from '../core/ports/moderation.js';
 import { METRICS, type MetricName } from './table/index.js';
 import { Counts, Distributions } from './series.js';
 
-/** Close codes without an entry in the catalogue that need no message of either side. */
-const OTHER_CLOSES: readonly (readonly [number, string])[] = [
-  [1001, 'going_away'],
-  [1005, 'no_status'],
-  [1006, 'abnormal'],
-];
-const CLOSE_REASONS: ReadonlyMap<number, string> = new Map([
-  ...Object.entries(CLOSE_CODES).map(([name, { code }]) => [code, name] as const),
-  ...OTHER_CLOSES,
-]);
 /** Outcomes beside the error codes. */
 const OUTCOMES: ReadonlySet<string> = new Set(['ok', 'duplicate', 'closed']);
 
@@ -75,7 +66,7 @@ export class Recorder {
     const changes = this.count('broker_changes_total');
     return {
       onConnectionClose: (_connection, code, by) => {
-        disconnects.at(CLOSE_REASONS.get(code) ?? 'other', by).value++;
+        disconnects.at(closeReasonOf(code), by).value++;
       },
       onRefusal: (at, reason) => {
         refusals.at(at, String(reason)).value++;

@@ -1487,11 +1487,6 @@ export const FIXED = {
     'leaves out the others',
     'none: a name, a pattern and a number each',
   ),
-  'lib/core/engine/cluster/busiest-channels.ts#MAX_PATTERN': bytes(
-    'a pattern in the answer of a node',
-    'the node',
-    'takes the answer as none',
-  ),
   'lib/core/engine/cluster/cluster-readings.ts#TIMEOUT_MS': time(
     'the answer of a node to a question for what it counts',
     'the call',
@@ -2268,12 +2263,6 @@ export const FIXED = {
     'the node',
     'hands to another node what was not dealt with',
   ),
-  'lib/brokers/redis/transitions.ts#BATCH': count(
-    'changes of holders in one script call',
-    'the node',
-    'the rest waits for the next: Redis must not stand still',
-    '`maxBatchBytes`',
-  ),
   'lib/brokers/redis/transitions.ts#MAX_RECORDS': count(
     'transitions of a partition that wait for a consumer',
     'the partition',
@@ -2296,8 +2285,8 @@ export const FIXED = {
     'the holder',
     'is shortened: scores of sorted sets are exact so far',
   ),
-  'lib/brokers/redis/presence.ts#BATCH': count(
-    'changes of members in one script call',
+  'lib/brokers/redis/batch.ts#BATCH': count(
+    'changes of members, or of holders, in one script call',
     'the node',
     'the rest waits for the next: Redis must not stand still',
     '`maxBatchBytes`',
@@ -2620,7 +2609,7 @@ export const OTHER_NUMBERS = {
   'shares and sizes of formats': [
     'lib/admin/caller.ts#MAX_BY',
     'lib/core/engine/cluster/cluster-channels.ts#MAX_CURSOR',
-    'lib/core/engine/cluster/cluster-channels.ts#MAX_PATTERN',
+    'lib/core/engine/cluster/served-channels.ts#MAX_PATTERN',
     'lib/core/engine/cluster/cluster-nodes.ts#MAX_NAME',
     'lib/core/engine/cluster/cluster-sessions.ts#MAX_CURSOR',
     'lib/core/engine/cluster/question-codec.ts#MAX_NAME',

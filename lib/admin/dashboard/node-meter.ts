@@ -2,19 +2,13 @@ import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { Readings } from '../../core/engine/cluster/cluster-readings.js';
 import { NODES_CHANNEL } from '../../core/engine/nodes-channel.js';
+import { closeReasonOf } from '../../core/ports/close-reason.js';
 import { systemClock } from '../../core/ports/clock.js';
 import type { Observer } from '../../core/ports/observer.js';
 import { RealtimeRuntime } from '../../nest/index.js';
-import { closeNameOf } from '../../protocol/close-codes.js';
 import { RefusalCounts } from '../refusal-counts.js';
 import { RecentValues } from './recent-values.js';
 
-/** Codes without an entry in the catalogue that need no message of either side. */
-const OTHER_CLOSES: Readonly<Record<number, string>> = {
-  1001: 'going_away',
-  1005: 'no_status',
-  1006: 'abnormal',
-};
 const NS_PER_MS = 1e6;
 /** How often the delays of the event loop are read, in milliseconds. */
 const DELAY_EVERY_MS = 1_000;
@@ -99,8 +93,7 @@ export class NodeMeter implements OnApplicationBootstrap, OnApplicationShutdown 
 
   private observer(): Observer {
     return {
-      onConnectionClose: (_connection, code) =>
-        count(this.closed, closeNameOf(code) ?? OTHER_CLOSES[code] ?? 'other'),
+      onConnectionClose: (_connection, code) => count(this.closed, closeReasonOf(code)),
       // What is sent to those who look is not what the node is for.
       onPublish: (pattern, outcome) => {
         if (pattern !== NODES_CHANNEL.pattern) count(this.published, outcome);

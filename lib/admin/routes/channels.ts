@@ -1,5 +1,5 @@
 import { MAX_BUSIEST } from '../../core/engine/cluster/busiest-channels.js';
-import type { ServedChannelInfo } from '../../core/engine/cluster/cluster-channels.js';
+import type { ServedChannelInfo } from '../../core/engine/cluster/served-channels.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import { route, type AdminRoute, type RouteContext } from '../route.js';
 import { anything, channelName, channelSet, described, flag, list, object, text, whole } from '../schema.js';

@@ -2,6 +2,7 @@ import type { BrokerPresence, PresenceEntry } from '../../core/ports/broker.js';
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { PresencePage } from '../../protocol/messages.js';
 import { placeOf } from '../common/member-cursor.js';
+import { fitting } from './batch.js';
 import { bytesOf, type RedisArgument, type RedisCommands, type ScriptCall } from './connection/commands.js';
 import { unavailable } from './errors.js';
 import type { RedisKeys } from './keys.js';
@@ -11,8 +12,6 @@ import { PRESENCE } from './scripts/presence.js';
 import type { RedisSettings } from './settings.js';
 import { decodeMember, encodeData } from './wire.js';
 
-/** Most steps in one script call. */
-const BATCH = 200;
 const MAX_PAGE = 1_000;
 /** Most channels of a partition that one look for ended leases finds; the next look finds the rest. */
 const DUE_CHANNELS = 50;
@@ -134,7 +133,7 @@ export class RedisPresence implements BrokerPresence {
 
   private async work(channel: string, steps: PresenceStep[]): Promise<void> {
     while (steps.length > 0) {
-      const batch = steps.splice(0, this.fitting(steps));
+      const batch = steps.splice(0, fitting(steps, this.settings.maxBatchBytes));
       this.queued -= batch.length;
       for (const { bytes } of batch) this.queuedBytes -= bytes;
       try {
@@ -145,18 +144,6 @@ export class RedisPresence implements BrokerPresence {
       }
     }
     this.waiting.delete(channel);
-  }
-
-  /** How many of the steps fit into one call; at least one. */
-  private fitting(steps: readonly PresenceStep[]): number {
-    let count = 0;
-    let bytes = 0;
-    for (const step of steps) {
-      bytes += step.bytes;
-      if (count === BATCH || (count > 0 && bytes > this.settings.maxBatchBytes)) break;
-      count += 1;
-    }
-    return count;
   }
 
   private async sweep(): Promise<void> {

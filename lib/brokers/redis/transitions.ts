@@ -1,13 +1,12 @@
 import type { BrokerTransitions, Hold, Transition } from '../../core/ports/transitions.js';
 import { readThing, thingName } from '../common/thing-name.js';
+import { fitting } from './batch.js';
 import { bytesOf, type RedisArgument, type RedisCommands } from './connection/commands.js';
 import { unavailable } from './errors.js';
 import type { RedisKeys } from './keys.js';
 import { HOLDS, RESIGN, TAKE } from './scripts/holds.js';
 import type { RedisSettings } from './settings.js';
 
-/** Most steps in one script call. */
-const BATCH = 200;
 /** Most records of a partition that wait for a consumer; beyond it the oldest are dropped. */
 const MAX_RECORDS = 20_000;
 /** Most things of a partition whose end one look finds; the next look finds the rest. */
@@ -191,7 +190,7 @@ export class RedisTransitions implements BrokerTransitions {
 
   private async work(partition: number, steps: Step[]): Promise<void> {
     while (steps.length > 0) {
-      const batch = steps.splice(0, this.fitting(steps));
+      const batch = steps.splice(0, fitting(steps, this.settings.maxBatchBytes));
       this.queued -= batch.length;
       for (const { bytes } of batch) this.queuedBytes -= bytes;
       try {
@@ -218,17 +217,5 @@ export class RedisTransitions implements BrokerTransitions {
         `${dropped} transitions were dropped: ${MAX_RECORDS} of a partition wait for a consumer already. ` +
           'Check that a node with hooks runs',
       );
-  }
-
-  /** How many of the steps fit into one call; at least one. */
-  private fitting(steps: readonly Step[]): number {
-    let count = 0;
-    let bytes = 0;
-    for (const step of steps) {
-      bytes += step.bytes;
-      if (count === BATCH || (count > 0 && bytes > this.settings.maxBatchBytes)) break;
-      count += 1;
-    }
-    return count;
   }
 }

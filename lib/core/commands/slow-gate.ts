@@ -5,6 +5,7 @@ import type { ChannelEvent } from '../ports/channel-event.js';
 import type { Clock } from '../ports/clock.js';
 import type { IsExempt } from '../ports/settings.js';
 import type { Session } from '../session/session.js';
+import { isExempted } from './exemption.js';
 
 export interface SlowGateDeps {
   readonly restrictions: Pick<Restrictions, 'has' | 'slowMs'>;
@@ -28,7 +29,7 @@ export class SlowGate {
     if (!restrictions.has('slow')) return undefined;
     const now = clock.monotonic();
     const everyMs = restrictions.slowMs(session, channel, now);
-    if (everyMs === 0 || this.isExempt(session, channel)) return undefined;
+    if (everyMs === 0 || isExempted(this.deps, session, channel)) return undefined;
     return places.take(session.client, channel, nameOf(session.producer, id), everyMs, dedupeMs, now);
   }
 
@@ -42,17 +43,6 @@ export class SlowGate {
       const client = { userId: user, lineage: '', network: '' };
       if (restrictions.slowMs(client, channel, now) > 0)
         places.note(user, channel, nameOf(`u:${user}`, id), now);
-    }
-  }
-
-  private isExempt({ user }: Session, channel: string): boolean {
-    const { isExempt, journal } = this.deps;
-    if (isExempt === undefined || user === undefined) return false;
-    try {
-      return isExempt(user, channel) === true;
-    } catch (error) {
-      journal.error('exempt', () => 'moderation.isExempt failed, and its user counts as not exempt', error);
-      return false;
     }
   }
 }

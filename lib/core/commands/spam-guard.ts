@@ -13,6 +13,7 @@ import type { IsExempt } from '../ports/settings.js';
 import type { SpamContext, SpamPolicy, SpamStep, SpamVerdict } from '../ports/spam.js';
 import type { Session } from '../session/session.js';
 import type { ApplicationCalls } from './application-calls.js';
+import { isExempted } from './exemption.js';
 
 /** Who took the steps, in records and the audit. */
 export const BY_SPAM = 'spam';
@@ -62,7 +63,7 @@ export class SpamGuard {
     const { session, match, call, fingerprint } = publish;
     const { policy, calls, clock } = this.deps;
     if (this.channels?.some((set) => set.has(match.channel)) === false) return undefined;
-    if (this.isExempt(session, match.channel)) return undefined;
+    if (isExempted(this.deps, session, match.channel)) return undefined;
     const { dedupeMs } = match.definition.policy.log;
     // A log that remembers no ids takes each as a publish of its own.
     const name =
@@ -145,17 +146,6 @@ export class SpamGuard {
     const retryAfterMs = error instanceof RealtimeError ? error.retryAfterMs : undefined;
     const message = 'Whether this may be published could not be found out. Try again later';
     throw new RealtimeError('unavailable', message, { retryAfterMs });
-  }
-
-  private isExempt({ user }: Session, channel: string): boolean {
-    const { isExempt, journal } = this.deps;
-    if (isExempt === undefined || user === undefined) return false;
-    try {
-      return isExempt(user, channel) === true;
-    } catch (error) {
-      journal.error('exempt', () => 'moderation.isExempt failed, and its user counts as not exempt', error);
-      return false;
-    }
   }
 }
 

@@ -1,5 +1,6 @@
-import { fill, h, table, valuesOf } from './dom.js';
+import { fill, h, table } from './dom.js';
 import { time, words } from './format.js';
+import { searchForm, valuesFor } from './search-form.js';
 import { linkTo, sentenceOf, type ShownView, type View, type ViewContext } from './view.js';
 
 interface Entry {
@@ -34,24 +35,11 @@ class Audit implements ShownView {
     private readonly context: ViewContext,
     private readonly parameters: URLSearchParams,
   ) {
-    const fields = FILTERS.map(([name, label]) =>
-      h(
-        'div',
-        { class: 'field' },
-        h('label', { for: `audit-${name}` }, label),
-        h('input', { id: `audit-${name}`, name, autocomplete: 'off', value: parameters.get(name) ?? '' }),
-      ),
-    );
     this.element = h(
       'div',
       { class: 'view' },
       h('h2', {}, 'Audit'),
-      h(
-        'form',
-        { class: 'search', onsubmit: (event) => this.search(event) },
-        ...fields,
-        h('button', {}, 'Find'),
-      ),
+      searchForm('audit', FILTERS, parameters, (values) => this.search(values)),
       this.found,
     );
     void this.list();
@@ -61,9 +49,7 @@ class Audit implements ShownView {
     // Nothing is followed.
   }
 
-  private search(event: Event): void {
-    event.preventDefault();
-    const given = valuesOf(event.target);
+  private search(given: Readonly<Record<string, string>>): void {
     const link = linkTo('audit', given);
     // The same search again is asked again.
     if (location.hash === link) void this.list();
@@ -71,9 +57,7 @@ class Audit implements ShownView {
   }
 
   private async list(): Promise<void> {
-    const filter = Object.fromEntries(
-      FILTERS.map(([name]) => [name, this.parameters.get(name) ?? undefined]),
-    );
+    const filter = valuesFor(FILTERS, this.parameters);
     try {
       const { entries, more } = await this.context.api.get<{ entries: readonly Entry[]; more?: string }>(
         'audit',

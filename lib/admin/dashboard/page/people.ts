@@ -1,6 +1,7 @@
 import { confirmAct, type Act } from './act-dialog.js';
-import { fill, h, table, valuesOf } from './dom.js';
+import { fill, h, table } from './dom.js';
 import { bytes, count, time } from './format.js';
+import { searchForm, valuesFor } from './search-form.js';
 import { linkTo, sentenceOf, type ShownView, type View, type ViewContext } from './view.js';
 
 interface Session {
@@ -47,30 +48,11 @@ class People implements ShownView {
     private readonly context: ViewContext,
     private readonly parameters: URLSearchParams,
   ) {
-    const fields = FILTERS.map(([name, label]) =>
-      h(
-        'div',
-        { class: 'field' },
-        h('label', { for: `by-${name}` }, label),
-        h('input', {
-          id: `by-${name}`,
-          name,
-          autocomplete: 'off',
-          spellcheck: 'false',
-          value: parameters.get(name) ?? '',
-        }),
-      ),
-    );
     this.element = h(
       'div',
       { class: 'view' },
       h('h2', {}, 'People'),
-      h(
-        'form',
-        { class: 'search', onsubmit: (event) => this.search(event) },
-        ...fields,
-        h('button', {}, 'Find'),
-      ),
+      searchForm('by', FILTERS, parameters, (values) => this.search(values)),
       this.found,
       this.details,
     );
@@ -83,18 +65,12 @@ class People implements ShownView {
     // Nothing is followed.
   }
 
-  private search(event: Event): void {
-    event.preventDefault();
-    const given = valuesOf(event.target);
+  private search(given: Readonly<Record<string, string>>): void {
     location.hash = linkTo('people', given);
   }
 
   private get filter(): Readonly<Record<string, string>> {
-    return Object.fromEntries(
-      FILTERS.flatMap(([name]) =>
-        this.parameters.has(name) ? [[name, this.parameters.get(name) as string]] : [],
-      ),
-    );
+    return valuesFor(FILTERS, this.parameters);
   }
 
   private async list(): Promise<void> {

@@ -1,15 +1,13 @@
-import { isChannelName } from '../../../protocol/channel-name.js';
 import { isCount } from '../../../protocol/validation/checks.js';
-import type { LocalChannelInfo, LocalChannels } from './local-channels.js';
-import type { ServedChannelInfo } from './cluster-channels.js';
+import type { LocalChannels } from './local-channels.js';
 import type { NodeQuestions } from './node-questions.js';
+import { addServed, readChannels, writeChannels, type ServedChannelInfo } from './served-channels.js';
 
 const BUSIEST = 'channels.busiest';
 /** How long a node may take to answer. */
 const TIMEOUT_MS = 2_000;
 /** Most channels of an answer. */
 export const MAX_BUSIEST = 100;
-const MAX_PATTERN = 512;
 
 /** The channels with the most subscribers. */
 export interface BusiestChannels {
@@ -28,8 +26,7 @@ export class BusiestOfCluster {
     questions.serve(BUSIEST, async (body) => {
       const { n } = (body ?? {}) as Readonly<Record<string, unknown>>;
       if (!isCount(n) || n < 1) throw new RangeError('No such number of channels');
-      const found = await local.busiest(Math.min(n, MAX_BUSIEST));
-      return found.map(({ channel, pattern, subscribers }) => [channel, pattern, subscribers]);
+      return writeChannels(await local.busiest(Math.min(n, MAX_BUSIEST)));
     });
   }
 
@@ -40,34 +37,13 @@ export class BusiestOfCluster {
       BUSIEST,
       // More than are wanted: what is full together may be full on no node.
       { n: MAX_BUSIEST },
-      { nodes, timeoutMs: TIMEOUT_MS, read: readChannels },
+      { nodes, timeoutMs: TIMEOUT_MS, read: (answer) => readChannels(answer, MAX_BUSIEST) },
     );
     const byName = new Map<string, ServedChannelInfo>();
-    for (const found of byNode.values())
-      for (const { channel, pattern, subscribers } of found) {
-        const known = byName.get(channel);
-        byName.set(channel, {
-          channel,
-          pattern,
-          subscribers: subscribers + (known?.subscribers ?? 0),
-          nodes: 1 + (known?.nodes ?? 0),
-        });
-      }
+    for (const found of byNode.values()) addServed(byName, found);
     const channels = [...byName.values()].sort(
       (one, other) => other.subscribers - one.subscribers || (one.channel < other.channel ? -1 : 1),
     );
     return { channels: channels.slice(0, limit), missing };
   }
-}
-
-function readChannels(answer: unknown): readonly LocalChannelInfo[] | undefined {
-  if (!Array.isArray(answer) || answer.length > MAX_BUSIEST) return undefined;
-  const channels: LocalChannelInfo[] = [];
-  for (const entry of answer as unknown[]) {
-    const [channel, pattern, subscribers] = Array.isArray(entry) ? (entry as unknown[]) : [];
-    if (!isChannelName(channel) || !isCount(subscribers)) return undefined;
-    if (typeof pattern !== 'string' || pattern.length > MAX_PATTERN) return undefined;
-    channels.push({ channel, pattern, subscribers });
-  }
-  return channels;
 }

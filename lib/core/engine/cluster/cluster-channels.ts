@@ -4,6 +4,7 @@ import { isCount } from '../../../protocol/validation/checks.js';
 import { channelsIn, ChannelSet } from '../../channel/channel-set.js';
 import type { LocalChannelInfo, LocalChannels } from './local-channels.js';
 import type { NodeQuestions } from './node-questions.js';
+import { addServed, readChannels, writeChannels, type ServedChannelInfo } from './served-channels.js';
 
 const LIST = 'channels.list';
 /** How long a node may take to answer. */
@@ -14,13 +15,6 @@ export const MAX_CHANNELS_PAGE = 1_000;
 const MAX_WAVE = 16;
 /** Most characters of a cursor, which is the name of a channel in base64. */
 const MAX_CURSOR = 400;
-const MAX_PATTERN = 512;
-
-/** A channel that is served now, as the nodes that answered serve it together. */
-export interface ServedChannelInfo extends LocalChannelInfo {
-  /** How many nodes serve it. */
-  readonly nodes: number;
-}
 
 /** A page of the channels that are served. */
 export interface ServedChannelPage {
@@ -54,7 +48,7 @@ export class ClusterChannels {
       const limit = Math.min(n, MAX_CHANNELS_PAGE);
       const found = await local.page(ChannelSet.parse(c), after, limit + 1);
       return {
-        c: found.slice(0, limit).map(({ channel, pattern, subscribers }) => [channel, pattern, subscribers]),
+        c: writeChannels(found.slice(0, limit)),
         m: found.length > limit,
       };
     });
@@ -118,15 +112,7 @@ class MergedPage {
     if (more && last !== undefined && (this.knownTo === undefined || last < this.knownTo))
       this.knownTo = last;
     if (more) this.left = true;
-    for (const { channel, pattern, subscribers } of channels) {
-      const known = this.byName.get(channel);
-      this.byName.set(channel, {
-        channel,
-        pattern,
-        subscribers: subscribers + (known?.subscribers ?? 0),
-        nodes: 1 + (known?.nodes ?? 0),
-      });
-    }
+    addServed(this.byName, channels);
     this.trim();
   }
 
@@ -147,14 +133,8 @@ class MergedPage {
 
 function readPage(answer: unknown, limit: number): LocalPage | undefined {
   const { c: list, m: more } = (answer ?? {}) as Readonly<Record<string, unknown>>;
-  if (!Array.isArray(list) || list.length > limit || typeof more !== 'boolean') return undefined;
-  const channels: LocalChannelInfo[] = [];
-  for (const entry of list as unknown[]) {
-    const [channel, pattern, subscribers] = Array.isArray(entry) ? (entry as unknown[]) : [];
-    if (!isChannelName(channel) || !isCount(subscribers)) return undefined;
-    if (typeof pattern !== 'string' || pattern.length > MAX_PATTERN) return undefined;
-    channels.push({ channel, pattern, subscribers });
-  }
+  const channels = readChannels(list, limit);
+  if (channels === undefined || typeof more !== 'boolean') return undefined;
   return { channels, more };
 }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { ServedChannelInfo } from '../../../../lib/core/engine/cluster/cluster-channels.js';
+import type { ServedChannelInfo } from '../../../../lib/core/engine/cluster/served-channels.js';
 import { ClusterChannels } from '../../../../lib/core/engine/cluster/cluster-channels.js';
 import { ClusterNodes } from '../../../../lib/core/engine/cluster/cluster-nodes.js';
 import { LocalChannels } from '../../../../lib/core/engine/cluster/local-channels.js';

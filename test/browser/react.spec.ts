@@ -74,8 +74,11 @@ const logIn = async (name = 'ada'): Promise<void> => {
 const subscribes = (): number => site.commands('subscribe').filter(({ channel }) => channel === BOARD).length;
 
 async function expectLines(label: string, lines: readonly string[]): Promise<void> {
+  // What is shown before the state has come, and of a state without lines, is no line.
+  await shown(label).filter({ hasNotText: 'loading' }).waitFor({ state: 'attached' });
   await until(`${label} to show ${lines.length} lines`, async () => {
-    return (await shown(label).textContent())?.split('\n').length === lines.length;
+    const text = await shown(label).textContent();
+    return (text === '' ? 0 : text?.split('\n').length) === lines.length;
   });
   expect((await shown(label).textContent())?.split('\n')).toEqual(lines);
 }

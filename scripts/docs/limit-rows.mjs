@@ -2275,6 +2275,11 @@ export const FIXED = {
     'the next look finds the rest: Redis must not stand still',
     'none: only names',
   ),
+  'lib/brokers/redis/transitions.ts#RENEWAL_MS': time(
+    'how long a node that holds nothing ends no lease after a look that failed; others wait for a third of a lease',
+    'the node',
+    'ends what nobody has renewed',
+  ),
   'lib/brokers/redis/transitions.ts#CONSUMER_MS': time(
     'a consumer of transitions that does not ask',
     'the node',

@@ -140,10 +140,12 @@ function open(site: HooksSite, targets: readonly HookTarget[]): HooksRun {
       deliveries.erased(channel, erased);
     },
     status: () => deliveries.status,
-    async close() {
-      await Promise.all([consumer?.stop(), notices.close()]);
-      await deliveries.close();
-      await consumer?.tell();
+    async close(time) {
+      // Each has half of what is left at most, so that the broker is told of what was taken until then.
+      const first = time.share({ keepMs: time.ms / 2 });
+      await Promise.all([consumer?.stop(first), notices.close(first)]);
+      await deliveries.close(time.share({ keepMs: time.ms / 2 }));
+      if (consumer !== undefined) await time.wait(consumer.tell());
     },
   };
 }

@@ -98,6 +98,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ],
   ['core/engine/realtime-engine.ts', 'an act of the application, quoted', 'kind', 'whom', 'by', 'why'],
   ['core/engine/realtime-engine.ts', 'the words of the broker', 'message', "reason ?? 'it gives no reason'"],
+  ['core/engine/realtime-engine.ts', 'a number', 'Math.round(ms)'],
   ['core/engine/spam-steps.ts', 'an error of the broker', 'String(error)'],
   ['core/engine/unwritable-log.ts', 'a place in a log', 'seq', 'type', 'place', 'codec'],
   ['core/engine/unwritable-log.ts', 'a pattern', 'channel && patternOf(channel)'],
@@ -141,6 +142,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ],
   ['hooks/target-queue.ts', 'what a target answered', 'textOf(error)'],
   ['hooks/target-queue.ts', 'numbers', 'this.deliveries.size', 'maxEvents', 'maxBytes'],
+  ['hooks/target-queue.ts', 'numbers', 'count', 'Math.round(waitMs)'],
   ['nest/auth/introspection.ts', 'the address of the service', 'origin', 'pathname', 'message', 'remedy'],
   [
     'nest/auth/remote-keys.ts',
@@ -181,8 +183,15 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ['nest/lifecycle/boot-report.ts', 'at boot', 'found'],
   ['nest/lifecycle/engine-logger.ts', 'its callers are looked at', 'text'],
   ['nest/lifecycle/transport-runtime.ts', 'its callers are looked at', 'message'],
+  ['nest/lifecycle/transport-runtime.ts', 'numbers', 'cut', 'Math.round(ms)'],
   ['nest/lifecycle/probe-route.ts', 'at boot', 'path', 'reason'],
-  ['nest/lifecycle/realtime-runtime.ts', 'at boot and at the end', 'deadlineMs', 'nameOf(wrapper)', 'remedy'],
+  [
+    'nest/lifecycle/realtime-runtime.ts',
+    'at boot and at the end',
+    'Math.round(ms)',
+    'nameOf(wrapper)',
+    'remedy',
+  ],
   [
     'transports/http/handshake-policy.ts',
     'one origin, once for each process',

@@ -1,6 +1,6 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { MAX_PATTERNS, type RestrictionFilter, type RestrictionPage } from '../access/restrictions.js';
-import { withTimeout } from '../async/with-timeout.js';
+import { TimeLeft } from '../async/time-left.js';
 import { channelsIn, type ChannelSet } from '../channel/channel-set.js';
 import type { Erasures } from '../log/erasures.js';
 import { VERSION } from '../ports/version.js';
@@ -146,9 +146,14 @@ export class RealtimeEngine {
     await drainSessions(this.parts, this.options, deadlineMs);
   }
 
-  /** Ends all sessions and closes the broker. Idempotent. */
-  stop(): Promise<void> {
-    this.stopping ??= this.end();
+  /**
+   * Ends all sessions and closes the broker. Idempotent.
+   *
+   * @param time of which the hand-over takes half at most, and the farewell to the nodes half of what is left then; the broker decides by
+   * itself how long it takes to close. Default: 4 s for the two.
+   */
+  stop(time = new TimeLeft(this.options.clock, 2 * HAND_OVER_MS)): Promise<void> {
+    this.stopping ??= this.end(time);
     return this.stopping;
   }
 
@@ -378,15 +383,17 @@ export class RealtimeEngine {
     }
   }
 
-  private async handOver(): Promise<void> {
-    try {
-      await withTimeout(this.parts.presence.settled(), HAND_OVER_MS, this.options.clock);
-    } catch {
-      // A broker that does not answer holds nobody up.
-    }
+  /** A broker that does not answer holds nobody up. */
+  private async handOver(time: TimeLeft): Promise<void> {
+    const share = time.share({ mostMs: HAND_OVER_MS, keepMs: time.ms / 2 });
+    const { ms } = share;
+    if (!(await share.wait(this.parts.presence.settled())))
+      this.options.logger.warn(
+        `The broker did not take the last leaves of members within ${Math.round(ms)} ms: these members leave with their leases`,
+      );
   }
 
-  private async end(): Promise<void> {
+  private async end(time: TimeLeft): Promise<void> {
     const { questions, sessions, presence, hub, retries, freshness, catchUp, verifications, wheel } =
       this.parts;
     this.beginDrain();
@@ -403,9 +410,9 @@ export class RealtimeEngine {
     this.parts.lowPriority.close();
     wheel.stop();
     // The other nodes have the members from here on; what does not get there ends with its lease.
-    await this.handOver();
+    await this.handOver(time);
     // While it can still be sent.
-    if (this.opened) await questions.close();
+    if (this.opened) await time.share({ keepMs: time.ms / 2 }).wait(questions.close());
     if (this.opened) await this.options.broker.close();
   }
 }

@@ -1,8 +1,6 @@
+import { TAIL_MS } from '../../nest/lifecycle/shutdown.js';
 import { check, type Check, type Verdict } from '../check.js';
 import { list, time } from '../words.js';
-
-/** What closing takes beyond the two deadlines (docs/deployment.md). */
-const SLACK_MS = 5_000;
 
 const health = check({
   id: 'operations.health',
@@ -62,12 +60,12 @@ const drain = check({
     paced: {
       level: 'ok',
       finding:
-        'Clients leave over {spread}, at most {deadline}; with the broker {need} of the {grace} of the orchestrator. main.ts has to call app.enableShutdownHooks().',
+        'Clients leave over {spread}, at most {deadline}; with hooks, broker and audit at most {need} of the {grace} of the orchestrator. main.ts has to call app.enableShutdownHooks().',
     },
     killed: {
       level: 'error',
       finding:
-        'Closing may take {need} (twice drain.deadline, and 5 s), and the orchestrator kills after {grace}: clients are cut, and what was accepted may be lost.',
+        'Closing may take {need} (drain.deadline, and 5 s), and the orchestrator kills after {grace}: clients are cut, and what was accepted may be lost.',
       remedy: 'Lower drain.deadline below {most}, or give the orchestrator more, and say so with --grace.',
     },
     cut: {
@@ -84,13 +82,13 @@ const drain = check({
   },
   judge: ({ attaches, config, graceMs }) => {
     const { drainDeadlineMs: deadlineMs, settings } = config;
-    const needMs = 2 * deadlineMs + SLACK_MS;
+    const needMs = deadlineMs + TAIL_MS;
     const values = {
       deadline: time(deadlineMs),
       spread: time(settings.drainSpreadMs),
       need: time(needMs),
       grace: time(graceMs),
-      most: time(Math.max(0, Math.floor((graceMs - SLACK_MS) / 2))),
+      most: time(Math.max(0, graceMs - TAIL_MS)),
     };
     const found: Verdict<'killed' | 'cut' | 'burst'>[] = [];
     if (needMs >= graceMs) found.push({ outcome: 'killed', values });

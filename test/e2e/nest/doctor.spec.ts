@@ -219,9 +219,9 @@ describe('the doctor', () => {
         await diagnose(carelessModule(fixed('operations.drain/burst')), { grace: given }),
         'operations.drain',
       )[0]?.outcome;
-    // Twice the minute, and 5 s.
-    expect(await grace('125s')).toBe('killed');
-    expect(await grace('126s')).toBe('paced');
+    // The minute, and 5 s.
+    expect(await grace('65s')).toBe('killed');
+    expect(await grace('66s')).toBe('paced');
   });
 
   it.each([

@@ -2793,6 +2793,9 @@ export const OTHER_NUMBERS = {
     'lib/transports/http-session/transport.ts#FOREIGN_AFTER_MS',
   ],
   'of the doctor, which runs beside no client': [
+    'lib/doctor/checks/attached.ts#LEAST_MAX_AGE_MS',
+    'lib/doctor/checks/attached.ts#MOST_TIMEOUT_MS',
+    'lib/doctor/checks/operations.ts#LEAST_AGE_MS',
     'lib/doctor/checks/transport.ts#USUAL_IDLE_MS',
     'lib/doctor/diagnose.ts#DEFAULT_GRACE_MS',
     'lib/doctor/diagnose.ts#DEFAULT_TIMEOUT_MS',

@@ -11,6 +11,7 @@ import type { HookTarget } from './hook-event.js';
 import { HookConsumer } from './hook-consumer.js';
 import { OfflineNotices } from './offline-notices.js';
 import { HOOK_METHODS, providerTarget } from './provider-target.js';
+import { Webhook } from './webhooks/webhook.js';
 
 /** A day: what is longer is no pause of a subscriber. */
 const MAX_VACATED_AFTER_MS = 86_400_000;
@@ -77,6 +78,7 @@ export function realtimeHooks(options: RealtimeHooksOptions): RealtimeHooks {
   return {
     policy: { channels, vacatedAfterMs },
     providers,
+    webhooks: webhooks.map((target) => (target instanceof Webhook ? target.facts : undefined)),
     open: (site, found) => open(site, targetsOf(site.providers, webhooks, channels, found)),
   };
 }

@@ -69,12 +69,25 @@ export interface HooksRun {
   close(time: TimeLeft): Promise<void>;
 }
 
+/** What a webhook is like, for the doctor. */
+export interface WebhookFacts {
+  /** As logs call it. */
+  readonly name: string;
+  /** Whether its address is plain `http:` on another host. */
+  readonly isPlain: boolean;
+  readonly keys: readonly Buffer[];
+  readonly timeoutMs: number;
+  readonly maxAgeMs: number;
+}
+
 /** What `realtimeHooks()` of `nestjs-realtime/hooks` makes, for the option `hooks` of the module. */
 export interface RealtimeHooks {
   /** @internal */
   readonly policy: HoldsPolicy;
   /** @internal */
   readonly providers: readonly InjectionToken[];
+  /** @internal One of each target beside the providers; `undefined` for a target of the application's own. */
+  readonly webhooks: readonly (WebhookFacts | undefined)[];
   /** @internal Opens the hooks, or reports why they cannot be. */
   open(site: HooksSite, problems: BootProblems): HooksRun;
 }

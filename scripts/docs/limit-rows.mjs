@@ -2280,6 +2280,11 @@ export const FIXED = {
     'the next look finds the rest: Redis must not stand still',
     'none: only names',
   ),
+  'lib/brokers/redis/transitions.ts#RENEWAL_MS': time(
+    'how long a node that holds nothing ends no lease after a look that failed; others wait for a third of a lease',
+    'the node',
+    'ends what nobody has renewed',
+  ),
   'lib/brokers/redis/transitions.ts#CONSUMER_MS': time(
     'a consumer of transitions that does not ask',
     'the node',
@@ -2788,6 +2793,9 @@ export const OTHER_NUMBERS = {
     'lib/transports/http-session/transport.ts#FOREIGN_AFTER_MS',
   ],
   'of the doctor, which runs beside no client': [
+    'lib/doctor/checks/attached.ts#LEAST_MAX_AGE_MS',
+    'lib/doctor/checks/attached.ts#MOST_TIMEOUT_MS',
+    'lib/doctor/checks/operations.ts#LEAST_AGE_MS',
     'lib/doctor/checks/transport.ts#USUAL_IDLE_MS',
     'lib/doctor/diagnose.ts#DEFAULT_GRACE_MS',
     'lib/doctor/diagnose.ts#DEFAULT_TIMEOUT_MS',

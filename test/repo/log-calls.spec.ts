@@ -181,6 +181,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ],
   ['nest/lifecycle/boot-report.ts', 'at boot', 'LEAST_SECRET_BYTES', 'issuers'],
   ['nest/lifecycle/boot-report.ts', 'at boot', 'found'],
+  ['nest/lifecycle/boot-report.ts', 'options, at boot', 'path', 'JSON.stringify(text)'],
   ['nest/lifecycle/engine-logger.ts', 'its callers are looked at', 'text'],
   ['nest/lifecycle/transport-runtime.ts', 'its callers are looked at', 'message'],
   ['nest/lifecycle/transport-runtime.ts', 'numbers', 'cut', 'Math.round(ms)'],

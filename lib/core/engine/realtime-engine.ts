@@ -5,11 +5,11 @@ import { channelsIn, type ChannelSet } from '../channel/channel-set.js';
 import type { Erasures } from '../log/erasures.js';
 import { VERSION } from '../ports/version.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
-import type { ControlReceipt, DisconnectRecord, Why } from '../ports/control.js';
+import type { ControlMessage, ControlReceipt, DisconnectRecord, Why } from '../ports/control.js';
 import type { RealtimeIdentity } from '../ports/identity.js';
 import { MAX_REASON_SHOWN, quoted } from '../ports/log-text.js';
 import type { Restriction, RestrictionName } from '../ports/moderation.js';
-import type { AdministrativeAct } from '../ports/observer.js';
+import type { AdministrativeAct, NamedAct } from '../ports/observer.js';
 import type { SheddingStep } from '../ports/overload.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
@@ -249,13 +249,14 @@ export class RealtimeEngine {
 
   /**
    * @param text the name of a channel or a pattern; all channels when it is left out.
+   * @param as what the moderator calls it.
    * @returns a promise that rejects with `unknown_channel` for what no channel has: confirmed, it would end nothing.
    */
-  async revoke(user: string, text?: string, why: Why = {}): Promise<ControlReceipt> {
+  async revoke(user: string, text?: string, why: Why = {}, as?: NamedAct): Promise<ControlReceipt> {
     const { pattern } = this.known('revoke', text);
     return pattern === undefined
-      ? this.control({ kind: 'revoke', user, channel: text, ...why })
-      : this.control({ kind: 'revoke_pattern', user, pattern: pattern.text, ...why });
+      ? this.control({ kind: 'revoke', user, channel: text, ...why }, as)
+      : this.control({ kind: 'revoke_pattern', user, pattern: pattern.text, ...why }, as);
   }
 
   /** Asks authorizations of subscriptions again. Rejects as {@link revoke} does. */
@@ -296,17 +297,24 @@ export class RealtimeEngine {
   /**
    * Puts a restriction on somebody, on every node. Rejects as {@link revoke} does. A ban of a user everywhere is sent in the form that
    * nodes of the last version know too.
+   *
+   * @param as what the moderator calls it.
    */
-  async restrict(restriction: Restriction): Promise<ControlReceipt> {
+  async restrict(restriction: Restriction, as?: NamedAct): Promise<ControlReceipt> {
     const { act, whom, channel, forMs, reason, by } = restriction;
     this.known(act, channel, act !== 'slow');
-    if (!this.parts.restrictions.hasRoomFor(restriction, this.options.clock.monotonic())) {
+    const release = this.parts.restrictions.reserve(restriction, this.options.clock.monotonic());
+    if (release === undefined) {
       const message = `${act}: there are ${MAX_PATTERNS} patterns for this already, as many as may be. Lift some, or use a wider one`;
       throw new RealtimeError('bad_request', message);
     }
-    return act === 'ban' && whom.of === 'user' && channel === undefined
-      ? this.ban(whom.id, { forMs, reason, by })
-      : this.control({ kind: 'restrict', ...restriction });
+    try {
+      return await (act === 'ban' && whom.of === 'user' && channel === undefined
+        ? this.ban(whom.id, { forMs, reason, by })
+        : this.control({ kind: 'restrict', ...restriction }, as));
+    } finally {
+      release();
+    }
   }
 
   /** Ends a restriction, on every node. Rejects as {@link revoke} does. */
@@ -339,8 +347,9 @@ export class RealtimeEngine {
     return this.erasure.erase(channel, what, why);
   }
 
-  private control(message: AdministrativeAct): Promise<ControlReceipt> {
-    const { kind } = message;
+  /** @param as goes to observers and the log, and to no other node: what it does there is the same. */
+  private control(message: ControlMessage & AdministrativeAct, as?: NamedAct): Promise<ControlReceipt> {
+    const act = as === undefined ? message : { ...message, as };
     const whom = whomOf(message);
     const by = 'by' in message && message.by !== undefined ? ` by ${quoted(message.by)}` : '';
     const why =
@@ -348,15 +357,15 @@ export class RealtimeEngine {
         ? `: ${quoted(message.reason, MAX_REASON_SHOWN)}`
         : '';
     // Quoted: a name with a line break must not forge a line of the log.
-    this.options.logger.log(`${kind}${whom}${by}${why}`);
+    this.options.logger.log(`${as === undefined ? '' : `${as}: `}${message.kind}${whom}${by}${why}`);
     const { clock } = this.options;
     const startedAt = clock.monotonic();
     const sent = this.options.broker.bus.control(message);
     const { observer } = this.parts;
     if (observer.onAct !== undefined) {
       sent.then(
-        (receipt) => observer.onAct?.(message, receipt, undefined, clock.monotonic() - startedAt),
-        (error: unknown) => observer.onAct?.(message, undefined, error, clock.monotonic() - startedAt),
+        (receipt) => observer.onAct?.(act, receipt, undefined, clock.monotonic() - startedAt),
+        (error: unknown) => observer.onAct?.(act, undefined, error, clock.monotonic() - startedAt),
       );
     }
     return sent;

@@ -192,20 +192,12 @@ export class OpenTelemetryTracer implements EngineTracer {
     }
     const { parent, links } = this.connects.placeOf(connection, command.trace);
     const { user } = connection.about;
-    const span = this.tracer.startSpan(
-      nameOf(type, pattern),
-      {
-        // It is the parent of deliveries, which are its consumers.
-        kind: type === 'publish' ? SpanKind.PRODUCER : SpanKind.SERVER,
-        links,
-        attributes: {
-          ...messaging(type, { pattern, channel }, this.settings),
-          'realtime.connection.id': connection.id,
-          ...(this.settings.userIds && user !== undefined ? { 'user.id': user } : {}),
-        },
-      },
-      parent,
-    );
+    const attributes = messaging(type, { pattern, channel }, this.settings);
+    attributes['realtime.connection.id'] = connection.id;
+    if (this.settings.userIds && user !== undefined) attributes['user.id'] = user;
+    // A publish is the parent of deliveries, which are its consumers.
+    const kind = type === 'publish' ? SpanKind.PRODUCER : SpanKind.SERVER;
+    const span = this.tracer.startSpan(nameOf(type, pattern), { kind, links, attributes }, parent);
     this.commands.set(command, span);
     if (type === 'auth') this.connects.beginAuth(connection, span);
   }

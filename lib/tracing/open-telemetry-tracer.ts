@@ -37,7 +37,8 @@ export class OpenTelemetryTracer implements EngineTracer {
   readonly observer: Observer;
   readonly clock: Clock;
   private readonly connects: Connects;
-  private readonly commands = new WeakMap<ObservedCommand, Span>();
+  /** Of commands until their answer, which each has. A weak map would make each collection look at all of them. */
+  private readonly commands = new Map<ObservedCommand, Span>();
   private readonly firsts = new Set<FirstEvent>();
 
   constructor(
@@ -204,9 +205,10 @@ export class OpenTelemetryTracer implements EngineTracer {
 
   private end(connection: RealtimeConnection, command: ObservedCommand, outcome: string): void {
     const failure = outcome === 'ok' ? undefined : outcome;
+    const span = this.commands.get(command);
+    this.commands.delete(command);
     if (command.type === 'hello') return this.connects.end(connection, failure);
     if (command.type === 'auth') this.connects.beginAuth(connection, undefined);
-    const span = this.commands.get(command);
     if (span !== undefined) endSpan(span, failure);
   }
 }

@@ -6,7 +6,7 @@ import { ManualClock } from '../../../support/engine/manual-clock.js';
 
 const CONNECTION = { id: 'c1' } as RealtimeConnection;
 const OTHER = { id: 'c2' } as RealtimeConnection;
-const request = (id: string): ClientCommand => ({ type: 'request', id, event: 'asked' }) as ClientCommand;
+const request = (id: string): ClientCommand => ({ type: 'request', id, event: 'asked' });
 
 describe('commands that are followed from their start to their answer', () => {
   let clock: ManualClock;
@@ -81,6 +81,6 @@ describe('commands that are followed from their start to their answer', () => {
       event: 'asked',
       trace: undefined,
     });
-    expect(watch.start(CONNECTION, { type: 'ping', id: 'p' } as ClientCommand, 0)).toBeUndefined();
+    expect(watch.start(CONNECTION, { type: 'ping', id: 'p' }, 0)).toBeUndefined();
   });
 });

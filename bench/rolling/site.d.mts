@@ -13,3 +13,20 @@ export interface SiteSettings {
   /** Further options of the module. */
   readonly options?: Readonly<Record<string, unknown>>;
 }
+
+/** What became of all events. */
+export interface Settled {
+  readonly published: number;
+  readonly publishedByClients: number;
+  /** Why publishes failed. */
+  readonly failed: readonly string[];
+  /** How many events all clients together should have. */
+  readonly expected: number;
+  readonly lost: number;
+  readonly doubled: number;
+  readonly disordered: number;
+  /** Announcements that events do not come. */
+  readonly gaps: number;
+  /** How often clients were subscribed, by what became of what they missed. */
+  readonly recoveries: Readonly<Record<string, number>>;
+}

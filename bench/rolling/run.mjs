@@ -19,7 +19,7 @@ const SOCKET_IO = 'Socket.IO';
 const WINDOW_MS = { [LIBRARY]: 5_000, [SOCKET_IO]: 1_000 };
 const SCRIPTS = { [LIBRARY]: 'library', [SOCKET_IO]: 'socket-io' };
 /** What docs/operations.md says that an orchestrator must give, with the default of `drain.deadline`. */
-const GRACE_MS = 25_000;
+const GRACE_MS = 15_000;
 
 const missing = missingPeer('@socket.io/redis-streams-adapter');
 if (missing !== undefined) throw new Error(missing);

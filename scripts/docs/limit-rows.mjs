@@ -821,10 +821,10 @@ export const CLIENT = {
 
 /** Bounds without an option: `file#constant`, and after a colon in `then` why it is fixed. */
 export const FIXED = {
-  'lib/core/log/publish-sample.ts#LOST_AFTER_MS': time(
+  'lib/core/log/publish-sample.ts#OVERDUE_AFTER_MS': time(
     'a publish whose delivery is timed and does not come',
     'the node',
-    'another one is timed in its place',
+    'counts it with its time so far, and times another one in its place',
   ),
   'lib/metrics/series.ts#MAX_SERIES': count(
     'series of one metric',

@@ -2624,6 +2624,7 @@ export const OTHER_NUMBERS = {
     'module:retry.stable',
     'module:drain.spread',
     'lib/core/access/overload-switch.ts#RETRY_AFTER_MS',
+    'lib/core/engine/drain.ts#SPREAD_MS',
     'lib/core/engine/rotation.ts#SPREAD_MS',
     'lib/core/engine/admission.ts#RETRY_AFTER_MS',
     'lib/core/commands/hello.ts#USER_FULL_MS',

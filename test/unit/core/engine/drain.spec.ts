@@ -211,8 +211,12 @@ describe('drain and admission', () => {
     const [slow] = [await harness.subscriber('rooms.1'), await harness.greet(), await harness.greet()];
     slow?.stall();
     await harness.publish('rooms.1', 1);
+    const leaving = () => harness.engine.stats().leaving;
+    expect(leaving()).toBe(0);
     void harness.engine.drain(5_000);
+    expect(leaving()).toBe(3);
     await pass(harness, 1_950);
+    expect(leaving()).toBe(1);
     expect(seen).toEqual([[3, 3]]);
     await pass(harness, 150);
     expect(seen).toEqual([
@@ -232,6 +236,7 @@ describe('drain and admission', () => {
       'Draining: 1 of 3 connections are left after 4000 of 5000 ms',
       'Draining: 1 of 3 connections are left after 5000 of 5000 ms',
     ]);
+    expect(leaving()).toBe(0);
     await harness.stop();
   });
 

@@ -49,7 +49,7 @@ describe('members of a node (G19)', () => {
       members,
       clock,
       retries: new RetryQueue(clock),
-      journal: { warn: (_, message) => void warnings.push(message()) },
+      journal: { warn: (_: string, message: () => string) => void warnings.push(message()) },
       logger: { debug: () => undefined },
       settings: { presenceLeaseMs: LEASE_MS },
     } as unknown as PresenceTrackerDeps);

@@ -2699,6 +2699,7 @@ export const OTHER_NUMBERS = {
     'redis:sweepMs',
     'redis:heartbeatMs',
     'lib/core/engine/drain.ts#STEP_MS',
+    'lib/core/engine/drain.ts#SPREAD_MS',
     'lib/core/engine/drain.ts#PROGRESS_MS',
     'lib/core/engine/rotation.ts#STEP_MS',
     'lib/core/engine/overload/overload-watch.ts#EVERY_MS',

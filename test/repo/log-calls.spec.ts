@@ -152,7 +152,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ['hooks/target-queue.ts', 'what a target answered', 'textOf(error)'],
   ['hooks/target-queue.ts', 'numbers', 'this.deliveries.size', 'maxEvents', 'maxBytes'],
   ['hooks/target-queue.ts', 'numbers', 'count', 'Math.round(waitMs)'],
-  ['nest/auth/introspection.ts', 'the address of the service', 'origin', 'pathname', 'message', 'remedy'],
+  ['nest/auth/introspection.ts', 'the address of the service', 'origin', 'message', 'remedy'],
   [
     'nest/auth/remote-keys.ts',
     'the issuer and its keys',

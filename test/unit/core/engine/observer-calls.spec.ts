@@ -225,6 +225,29 @@ describe('commands', () => {
     expect(ends).toHaveLength(10);
   });
 
+  it('last from when they begin to run, without the time in which they wait for others', async () => {
+    let answer = (_: number): void => undefined;
+    const asked = (): Promise<number> => new Promise((resolve) => (answer = resolve));
+    const behaviour = { authorize: { request: 'public' as const }, requests: new Map([['asked', asked]]) };
+    await start([channel('rooms.:room', { behaviour })], { settings: { limits: { maxInFlight: 1 } } });
+    const client = await harness.greet();
+    taken('onCommandEnd');
+    for (const id of ['1', '2']) client.send({ type: 'request', id, channel: 'rooms.1', event: 'asked' });
+    await quiet();
+    harness.clock.advance(250);
+    answer(1);
+    await quiet();
+    harness.clock.advance(10);
+    answer(2);
+    await quiet();
+    expect(
+      taken('onCommandEnd').map(([, command, outcome, ms]) => [(command as { id: string }).id, outcome, ms]),
+    ).toEqual([
+      ['1', 'ok', 250],
+      ['2', 'ok', 10],
+    ]);
+  });
+
   it('end with their duration, or with the connection', async () => {
     let answer = (_: boolean): void => undefined;
     const decide = (): Promise<boolean> => new Promise((resolve) => (answer = resolve));

@@ -298,6 +298,9 @@ describe('logs and rooms that were never written', () => {
       expect(again?.seq).toBe(1);
       expect(again?.epoch).not.toBe(old.epoch);
       for (const position of [old, { ...old, seq: 0 }]) expect(await good(broker, position)).toBe(false);
+      // It outlives its members, and not its time.
+      expect(await kit.admin.pttl(kit.keys.room(CHANNEL)[0] ?? '')).toBeGreaterThan(10_000);
+      await broker.presence.leave(entry, 0);
       await until(
         'the room to expire',
         async () => (await kit.admin.exists(kit.keys.room(CHANNEL)[0] ?? '')) === 0,

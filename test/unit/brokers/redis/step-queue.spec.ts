@@ -68,7 +68,11 @@ describe('steps that go to Redis together', () => {
       await turn();
     }
     await Promise.all(all);
-    expect(calls).toEqual([`x:${large}`, 'x:5']);
+    const after = ['7', '8'].map((name) => queue.add('x', 'k'.repeat(400), [name]));
+    await turn();
+    ends.shift()?.();
+    await Promise.all(after);
+    expect(calls).toEqual([`x:${large}`, 'x:5', 'x:78']);
   });
 
   it('all fail with their call, and those that the call refused alone fail alone', async () => {

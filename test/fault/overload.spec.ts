@@ -133,7 +133,9 @@ it(
     const { most } = await server.ask({ type: 'figures' }, 'figures');
     await until('the steps to be undone', () => net() <= 0, patience(60_000));
     if (isFull)
-      console.log(JSON.stringify({ perSecond, calm, busy, full, flooded, answers, most, steps: steps() }, null, 1));
+      console.log(
+        JSON.stringify({ perSecond, calm, busy, full, flooded, answers, most, steps: steps() }, null, 1),
+      );
     expect(flooded.pings).toBeGreaterThan(SIZE.healthy);
     expect(most).toBeLessThan(MEMORY_LIMIT);
     // Full: all publishers send as soon as they are answered.

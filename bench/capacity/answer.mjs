@@ -17,10 +17,10 @@ const PARTS = {
 };
 
 /** Prints the costs. */
-export function tellCosts({ machine, micros, bytes }) {
+export function tellCosts({ transport, machine, micros, bytes }) {
   if (machine !== undefined) {
     const { cpu, cores, node, placement } = machine;
-    console.log(`Costs on ${cpu}, ${cores} cores, Node ${node}, ${placement}`);
+    console.log(`Costs of ${transport} on ${cpu}, ${cores} cores, Node ${node}, ${placement}`);
   }
   printTable(
     ['CPU', 'µs'],

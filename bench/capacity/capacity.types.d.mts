@@ -21,6 +21,7 @@ export interface Plan {
 
 /** A table of costs: see `costs.mjs`. */
 export interface Costs {
+  readonly transport: string;
   readonly micros: Readonly<Record<string, number>>;
   readonly bytes: Readonly<Record<string, number>>;
 }

@@ -1,16 +1,17 @@
 import { startMeasuring } from '../support/load.mjs';
 import { printTable } from '../support/report.mjs';
-import { RequestTemplate } from '../support/request-template.mjs';
 import { percent, thousands } from '../support/statistics.mjs';
 import { openSubscribers } from '../support/subscribers.mjs';
-import { command, joinOf, startApplication } from './clients.mjs';
+import { startApplication } from './clients.mjs';
 import { nodeLoad } from './node.load.mjs';
 import { planOf } from './plan.mjs';
+import { publisherOf } from './publisher.mjs';
+import { joinOf } from './transports.mjs';
 
 const CONNECTIONS = 4_000;
 const CHANNELS = 8;
-/** Loads that were not fitted: published by clients, at a rate, to several channels at once. */
-const RATES = [50, 100, 1_000, 2_000];
+/** Loads that were not fitted: published by clients, at a rate, to several channels at once; nothing waits in the first two. */
+const RATES = { websocket: [50, 100, 1_000, 2_000], sse: [50, 100, 500, 1_000], polling: [10, 20, 100, 500] };
 /** One subscriber in so many counts the events that it receives; the others would make the load generator the limit. */
 const LISTENER_EVERY = 101;
 const WARM_UP_MS = 3_000;
@@ -19,23 +20,22 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Measures loads that were not fitted, and prints what was predicted beside what was measured. */
 export async function checkModel(costs) {
-  console.log(`\nChecking with ${thousands(CONNECTIONS)} subscribers of ${CHANNELS} channels …`);
+  console.log(
+    `\nChecking ${costs.transport} with ${thousands(CONNECTIONS)} subscribers of ${CHANNELS} channels …`,
+  );
   const server = await startApplication();
   const heard = { events: 0, by: 0 };
   const load = await openSubscribers(
     server.port,
-    (index) => joinOf(`user-${index}`, [`check-${index % CHANNELS}`]),
+    (index) => joinOf(costs.transport, `user-${index}`, [`check-${index % CHANNELS}`]),
     CONNECTIONS,
     (index) => (index % LISTENER_EVERY === 0 ? listenerOf(heard) : undefined),
   );
   // For all rates: an id that was used before would be a duplicate.
-  const templates = Array.from(
-    { length: CHANNELS },
-    (_, channel) => new RequestTemplate(command('publish', 'tick', `check-${channel}`, RequestTemplate.id)),
-  );
+  const publish = publisherOf(costs.transport, CHANNELS);
   const rows = [];
-  for (const rate of RATES)
-    rows.push(rowOf(costs, rate, await measure(server, load, { heard, templates, rate })));
+  for (const rate of RATES[costs.transport])
+    rows.push(rowOf(costs, rate, await measure(server, load, { heard, publish, rate })));
   for (const client of load.clients) client.close();
   server.stop();
   printTable(
@@ -80,14 +80,14 @@ function rowOf(costs, rate, measured) {
 }
 
 /** Clients publish in turn, whatever the server does; a timer that is late sends what is due. */
-async function measure(server, load, { heard, templates, rate }) {
+async function measure(server, load, { heard, publish, rate }) {
   const startedAt = performance.now();
   let sent = 0;
   const timer = setInterval(() => {
     const due = Math.floor(((performance.now() - startedAt) * rate) / 1_000);
     for (; sent < due; sent++) {
       const index = sent % CONNECTIONS;
-      load.clients[index].socket.write(templates[index % CHANNELS].next());
+      publish(load.clients[index], index % CHANNELS);
     }
   }, 1);
   await wait(WARM_UP_MS);

@@ -2,8 +2,9 @@ import { storm, disperse } from '../connect/storm.mjs';
 import { closedLoop } from '../support/closed-loop.mjs';
 import { openSubscribers, quiet } from '../support/subscribers.mjs';
 import { median } from '../support/statistics.mjs';
-import { BYTES, command, joinOf, startApplication } from './clients.mjs';
+import { BYTES, command, startApplication } from './clients.mjs';
 import { leastSquares } from './least-squares.mjs';
+import { joinOf } from './transports.mjs';
 
 const CONNECTIONS = 4_000;
 const WARM_UP = 500;
@@ -24,15 +25,18 @@ const TURNS = [
   { name: 'large', events: 10, repeat: 1 },
   { name: 'large', events: 30, repeat: 1 },
 ];
+/** Turns of the same subscribers with one event, and with many that share a write. */
+const ONE = 3;
+const MANY = 5;
 
 /** Costs of connecting, of keeping a connection, and of fan-out, from one server with {@link CONNECTIONS} clients. */
-export async function fitFanOut() {
+export async function fitFanOut(transport) {
   // Waiting for more events would blur what a write costs.
   const server = await startApplication({ maxFlushDelay: 0 });
   const running = { name: 'nestjs-realtime', server, join: (join) => join };
   const joins = Object.entries(AUDIENCES).flatMap(([name, { channels, subscribers }]) =>
     Array.from({ length: channels * subscribers }, (_, index) =>
-      joinOf(`${name}-${index}`, [`${name}-${index % channels}`]),
+      joinOf(transport, `${name}-${index}`, [`${name}-${index % channels}`]),
     ),
   );
   const warm = await storm(running, joins.slice(0, WARM_UP));
@@ -64,7 +68,8 @@ export async function fitFanOut() {
     return [1, events, audience, audience * events];
   });
   const [flush, perEvent, write, delivery] = leastSquares(rows, values);
-  const delivered = median(samples.at(-1).map(({ bytesPerDelivery }) => bytesPerDelivery));
+  const bytesOf = (index) => median(samples[index].map(({ bytesPerDelivery }) => bytesPerDelivery));
+  const wire = wireBytes(bytesOf(ONE), bytesOf(MANY), TURNS[MANY].events);
   return {
     micros: {
       connection: (opened.cpuMicros - begun.cpuMicros) / CONNECTIONS,
@@ -78,10 +83,11 @@ export async function fitFanOut() {
       base: empty.rss,
       working: Math.max(0, busy.rss - leastRss),
       connection: (full.rss - empty.rss) / CONNECTIONS,
-      envelope: delivered - BYTES,
-      clientEnvelope: ofClient - BYTES,
+      write: wire.write,
+      envelope: wire.delivery - BYTES,
+      clientEnvelope: Math.max(0, ofClient - wire.write - BYTES),
       payload: BYTES,
-      delivery: delivered,
+      delivery: wire.delivery,
     },
     fit: TURNS.map(({ name, events }, index) => ({
       subscribers: AUDIENCES[name].subscribers,
@@ -90,6 +96,12 @@ export async function fitFanOut() {
       fitted: rows[index].reduce((sum, value, at) => sum + value * [flush, perEvent, write, delivery][at], 0),
     })),
   };
+}
+
+/** Bytes that each write has, and each event in it, of deliveries in writes of one event and of many. */
+function wireBytes(alone, shared, events) {
+  const write = Math.max(0, ((alone - shared) * events) / (events - 1));
+  return { write, delivery: alone - write };
 }
 
 async function measure(server, load, { name, events, repeat }) {

@@ -1,41 +1,34 @@
-import { openSubscriber } from '../support/subscribers.mjs';
-import { joinOf, startApplication } from './clients.mjs';
+import { openSubscribers } from '../support/subscribers.mjs';
+import { startApplication } from './clients.mjs';
+import { joinOf } from './transports.mjs';
 
 const CONNECTIONS = 1_000;
-const AT_ONCE = 50;
 const MEASURE_MS = 6_000;
 /** The shortest interval that there is; a ping comes no sooner than the timeout of the last. */
 const OPTIONS = { heartbeat: { interval: '1s', timeout: '1s' } };
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** What a ping and its pong cost the server, from clients that do nothing but answer. */
-export async function fitHeartbeat() {
+/** What it costs the server to ask whether a client lives, with its answer, from clients that do nothing else. */
+export async function fitHeartbeat(transport) {
   const server = await startApplication(OPTIONS);
-  let pings = 0;
-  const handling = {
-    buffer: Buffer.alloc(64 * 1024),
-    onBytes(length, chunk, client) {
-      const text = Buffer.from(chunk.buffer, chunk.byteOffset, length).toString('latin1');
-      if (!text.includes('"type":"ping"')) return;
-      pings += 1;
-      client.send(JSON.stringify({ type: 'pong', ref: /"id":"([^"]+)"/.exec(text)?.[1] }));
-    },
-  };
-  const clients = [];
-  while (clients.length < CONNECTIONS) {
-    const opening = Array.from({ length: AT_ONCE }, (_, index) =>
-      openSubscriber(server.port, joinOf(`idle-${clients.length + index}`, ['idle']), handling),
-    );
-    clients.push(...(await Promise.all(opening)));
-  }
+  let beats = 0;
+  const onBeat = () => (beats += 1);
+  // Not waited for until it is quiet: it never is.
+  const load = await openSubscribers(
+    server.port,
+    (index) => joinOf(transport, `idle-${index}`, ['idle'], onBeat),
+    CONNECTIONS,
+    undefined,
+    { untilQuiet: false },
+  );
   await wait(1_000);
   const before = await server.ask({ type: 'cpu' });
-  const answered = pings;
+  const answered = beats;
   await wait(MEASURE_MS);
   const after = await server.ask({ type: 'cpu' });
-  const count = pings - answered;
-  if (count === 0) throw new Error('No ping came: is the heartbeat on?');
-  for (const client of clients) client.close();
+  const count = beats - answered;
+  if (count === 0) throw new Error('Nothing asked whether a client lives: is the heartbeat on?');
+  for (const client of load.clients) client.close();
   server.stop();
   return { micros: { heartbeat: (after.cpuMicros - before.cpuMicros) / count } };
 }

@@ -1,5 +1,6 @@
 import { openSubscribers } from '../support/subscribers.mjs';
-import { joinOf, startApplication } from './clients.mjs';
+import { startApplication } from './clients.mjs';
+import { joinOf } from './transports.mjs';
 
 const CLIENTS = 50;
 /** Channels that each client subscribes to: the same for all, or each its own. */
@@ -7,7 +8,7 @@ const SHARED = 100;
 const LOGS = 50;
 const EVENTS = 1_000;
 
-/** What subscriptions, channels and their logs keep, from the heap and the buffers of a server. */
+/** What subscriptions, channels and their logs keep, from the heap and the buffers of a server: the same on each transport. */
 export async function fitMemory() {
   const server = await startApplication();
   const used = async () => (await server.ask({ type: 'used' })).bytes;
@@ -15,7 +16,11 @@ export async function fitMemory() {
   const names = (prefix, count) => Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
   const opened = [];
   const open = async (channelsOf) => {
-    const load = await openSubscribers(server.port, (index) => joinOf('user', channelsOf(index)), CLIENTS);
+    const load = await openSubscribers(
+      server.port,
+      (index) => joinOf('websocket', 'user', channelsOf(index)),
+      CLIENTS,
+    );
     opened.push(...load.clients);
   };
   await open((index) => [`first-${index}`]);

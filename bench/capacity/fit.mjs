@@ -8,12 +8,13 @@ import { fitRequests } from './fit.requests.mjs';
 /** An event that comes from Redis, in microseconds: not measured here, see docs/capacity.md. */
 const RECEIVE_MICROS = 9;
 
-/** Measures the costs on this machine, a minute and a quarter long. */
-export async function fitCosts() {
-  const fanOut = await fitFanOut();
-  const parts = [fanOut, await fitRequests(), await fitHeartbeat(), await fitMemory()];
+/** Measures the costs of a transport on this machine, a minute and a quarter long. */
+export async function fitCosts(transport) {
+  const fanOut = await fitFanOut(transport);
+  const parts = [fanOut, await fitRequests(transport), await fitHeartbeat(transport), await fitMemory()];
   const [{ model = 'unknown' } = {}] = cpus();
   return {
+    transport,
     machine: { cpu: model, cores: cpus().length, node: process.version, placement },
     micros: rounded({
       receive: RECEIVE_MICROS,

@@ -2,7 +2,9 @@ import { fileURLToPath } from 'node:url';
 import { check, openAskers, round } from '../echo/round.mjs';
 import { median } from '../support/statistics.mjs';
 import { RequestTemplate } from '../support/request-template.mjs';
-import { command, joinOf } from './clients.mjs';
+import { command } from './clients.mjs';
+import { dismissAskers, httpRound, openHttpAskers } from './http-asking.mjs';
+import { joinOf } from './transports.mjs';
 
 const CLIENTS = 100;
 const ROUNDS = 3;
@@ -25,17 +27,27 @@ const rows = {
 };
 
 /** What a request with its reply and a publish of a client cost, each client with one outstanding. */
-export async function fitRequests() {
-  const contender = { script, join: joinOf('asker', ['requests']) };
-  const askers = await openAskers(contender, CLIENTS);
-  for (const row of Object.values(rows)) await check(askers, row);
+export async function fitRequests(transport) {
+  const { ask, stop } = transport === 'websocket' ? await overWebSocket() : await overHttp(transport);
   const samples = { request: [], clientPublish: [] };
   for (let index = -1; index < ROUNDS; index++) {
     for (const [name, row] of Object.entries(rows)) {
-      const { cpuPerRequest } = await round(askers, row, ROUND_MS);
+      const { cpuPerRequest } = await ask(row);
       if (index >= 0) samples[name].push(cpuPerRequest);
     }
   }
-  askers.stop();
+  stop();
   return { micros: { request: median(samples.request), clientPublish: median(samples.clientPublish) } };
+}
+
+async function overWebSocket() {
+  const askers = await openAskers({ script, join: joinOf('websocket', 'asker', ['requests']) }, CLIENTS);
+  for (const row of Object.values(rows)) await check(askers, row);
+  return { ask: (row) => round(askers, row, ROUND_MS), stop: () => askers.stop() };
+}
+
+/** With the body that carries it, and what is answered to it. */
+async function overHttp(transport) {
+  const askers = await openHttpAskers(transport, CLIENTS);
+  return { ask: (row) => httpRound(askers, row, ROUND_MS), stop: () => dismissAskers(askers) };
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { TRANSPORTS } from './costs.mjs';
 import { bits, bytes, count, seconds, share } from './units.mjs';
 
 const positive = (read) => (text) => {
@@ -18,6 +19,11 @@ const FLAGS = {
   connections: { field: 'connections', read: positive(count), help: 'connections at the same time' },
   channels: { field: 'channels', read: positive(count), help: 'channels that have subscribers' },
   rate: { field: 'rate', read: count, help: 'events published a second, in all channels together' },
+  transport: {
+    field: 'transport',
+    read: oneOf(...TRANSPORTS),
+    help: 'how clients are connected: websocket, sse or polling. Default websocket',
+  },
   subscribers: { field: 'subscribers', read: positive(count), help: 'subscribers of a channel' },
   'channels-per-connection': {
     field: 'channelsPerConnection',
@@ -58,6 +64,10 @@ const FLAGS = {
   cores: { field: 'cores', read: positive(count), help: 'cores of a machine. Default 1' },
   costs: { field: 'costs', read: String, help: 'a file of costs, instead of measuring' },
   save: { field: 'save', read: String, help: 'keeps the measured costs in a file' },
+  table: {
+    field: 'table',
+    help: 'prints the events a second that a node carries, by connections and subscribers of a channel',
+  },
   check: { field: 'check', help: 'measures a load that was not fitted, and compares' },
   help: { field: 'help', help: 'prints this' },
 };

@@ -34,7 +34,7 @@ export function nodesFor(plan, costs) {
 }
 
 /** The constraint that a load fills most, as a share of its limit. */
-function closestOf(plan, load) {
+export function closestOf(plan, load) {
   let closest = { name: 'none', filled: -1 };
   for (const { name, used, limit } of CONSTRAINTS) {
     const filled = used(load) / limit(plan);

@@ -1,3 +1,4 @@
+import { MessageBody } from '@nestjs/websockets';
 import { SECRET } from '../connect/check.mjs';
 import { decorate } from '../support/decorate.mjs';
 import { Authorize, Channel, libraryApp, OnPublish, OnRequest, PublicChannel } from '../support/library.mjs';
@@ -27,8 +28,8 @@ decorate(CapacityChannel, {
   on: [PublicChannel(), Channel('capacity.:name')],
   methods: {
     mayPublish: { on: [Authorize('publish')] },
-    onPublish: { on: [OnPublish('tick')] },
-    echo: { on: [OnRequest('echo')] },
+    onPublish: { on: [OnPublish('tick')], params: [[MessageBody()]] },
+    echo: { on: [OnRequest('echo')], params: [[MessageBody()]] },
   },
 });
 

@@ -16,6 +16,8 @@ const QUESTIONS = {
   connect: 'What does a connection cost?',
   idle: 'What does an idle connection keep?',
   replay: 'What do clients cost that come back?',
+  jitter: 'What reaches clients whose connections break?',
+  'half-open': 'What reaches clients whose connections go silent?',
   cluster: 'What does it cost on several nodes?',
   client: 'What do an event and the client itself cost in a page?',
   floods: 'What can attackers do to a node?',

@@ -12,6 +12,7 @@ export * from '../../dist/index.js';
  * @returns {Promise<{ app: import('@nestjs/common').INestApplication, realtime: RealtimeService }>}
  */
 export async function libraryApp({ providers, options = {} }) {
+  if (settings.provider !== undefined) await provider(settings.provider);
   const app = await nestApp({
     imports: [
       ...(settings.metrics === true ? [await metrics()] : []),
@@ -19,6 +20,7 @@ export async function libraryApp({ providers, options = {} }) {
         auth: { anonymous: true },
         heartbeat: { interval: '1h' },
         proxyIdleTimeout: false,
+        ...(settings.tracing === undefined ? {} : { tracing: await tracing(settings.tracing) }),
         ...options,
         limits: {
           maxConnectionsPerAddress: 100_000,
@@ -38,4 +40,15 @@ export async function libraryApp({ providers, options = {} }) {
 async function metrics() {
   const { RealtimeMetricsModule } = await import('../../dist/metrics/index.js');
   return RealtimeMetricsModule.forRoot();
+}
+
+/** Asked for only where it is measured, as it needs OpenTelemetry. @param ratio of traces that are sampled; 0: no provider. */
+async function tracing(ratio) {
+  if (ratio > 0) await provider(ratio);
+  const { openTelemetry } = await import('../../dist/tracing/index.js');
+  return openTelemetry();
+}
+
+async function provider(ratio) {
+  (await import('./span-provider.mjs')).registerProvider(ratio);
 }

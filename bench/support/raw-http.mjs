@@ -19,7 +19,10 @@ export class RawHttp {
   rest = Buffer.alloc(0);
   waiting;
 
-  /** @param {(length: number) => void} [onBytes] Told of every byte that comes. */
+  /** Whether it cannot be asked any more. */
+  isClosed = false;
+
+  /** @param {(length: number, chunk: Uint8Array) => void} [onBytes] Told of every byte that comes. */
   static open(port, onBytes = () => undefined) {
     const http = new RawHttp();
     http.port = port;
@@ -30,8 +33,12 @@ export class RawHttp {
         reject(error);
         http.waiting?.reject(error);
       });
+      http.socket.on('close', () => {
+        http.isClosed = true;
+        http.waiting?.reject(new Error('The connection was closed before its answer'));
+      });
       http.socket.on('data', (chunk) => {
-        onBytes(chunk.length);
+        onBytes(chunk.length, chunk);
         http.#take(chunk);
       });
     });

@@ -100,10 +100,17 @@ export async function openSubscriber(port, join, { buffer, onBytes }) {
  * @param join How all of them, or a function that says how each of them, becomes one.
  * @param {(index: number) => ((length: number, chunk: Uint8Array) => void) | undefined} [watch] For those that look at
  * it too.
+ * @param {{ untilQuiet?: boolean }} [options] Whether it waits until nothing more comes. Default true.
  * @returns {Promise<{ clients: RawClient[], received: number, reached: (bytes: number) => Promise<void> }>} `reached`
  * resolves when that many bytes have come in all.
  */
-export async function openSubscribers(port, join, count, watch = () => undefined) {
+export async function openSubscribers(
+  port,
+  join,
+  count,
+  watch = () => undefined,
+  { untilQuiet = true } = {},
+) {
   const load = { clients: [], received: 0, reached };
   let wanted = Infinity;
   let settle = () => undefined;
@@ -140,7 +147,7 @@ export async function openSubscribers(port, join, count, watch = () => undefined
     });
     load.clients.push(...(await Promise.all(opening)));
   }
-  await quiet(load);
+  if (untilQuiet) await quiet(load);
   return load;
 }
 

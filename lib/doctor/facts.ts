@@ -1,5 +1,6 @@
 import type { BrokerCapabilities, StorageWeakness } from '../core/ports/broker.js';
 import type { ChannelAction, ChannelDefinition } from '../core/ports/channel-definition.js';
+import type { TracingFacts } from '../core/ports/tracer.js';
 import type { RealtimeConfig } from '../nest/options/resolve-options.js';
 
 /** What the storage of the broker said. */
@@ -45,6 +46,10 @@ export interface Facts {
   /** Names of what measures. */
   readonly metrics: readonly string[];
   readonly admin: AdminFacts | undefined;
+  /** Absent where nothing is traced, or what traces does not say. */
+  readonly tracing: TracingFacts | undefined;
+  /** Memory of the machine, in bytes. */
+  readonly machineBytes: number;
   /** How long the orchestrator waits between SIGTERM and SIGKILL, in milliseconds. */
   readonly graceMs: number;
 }

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { totalmem } from 'node:os';
 import type { CanActivate, INestApplicationContext, Type } from '@nestjs/common';
 import { GUARDS_METADATA } from '@nestjs/common/constants.js';
 import { ModulesContainer } from '@nestjs/core';
@@ -54,6 +55,8 @@ export async function gather(
     health: healthOf(wrappers),
     metrics: [...names, ...metricsModuleOf(wrappers)],
     admin: adminOf(instanceOf<AdminConfig>(wrappers, ADMIN_CONFIG)),
+    tracing: config.tracing?.inspect?.(),
+    machineBytes: totalmem(),
   };
 }
 

@@ -10,8 +10,13 @@ const EXAMPLES =
 export function weaknessOf(secret: string | Buffer): 'short' | 'example' | undefined {
   const bytes = Buffer.from(secret);
   if (bytes.length < LEAST_SECRET_BYTES) return 'short';
+  return isExample(bytes) ? 'example' : undefined;
+}
+
+/** Whether a secret of any length is a text that people write, or a run of bytes. */
+export function isExample(bytes: Buffer): boolean {
   const isRun = isRepeated(bytes) || isSequence(bytes) || new Set(bytes).size < LEAST_DIFFERENT;
-  return isRun || EXAMPLES.test(bytes.toString('latin1')) ? 'example' : undefined;
+  return isRun || EXAMPLES.test(bytes.toString('latin1'));
 }
 
 /** Whether it is one part over and over. */

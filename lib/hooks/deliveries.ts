@@ -1,4 +1,5 @@
 import type { ThrottledLog } from '../core/async/throttled-log.js';
+import type { TimeLeft } from '../core/async/time-left.js';
 import type { Clock } from '../core/ports/clock.js';
 import type { Entropy } from '../core/ports/entropy.js';
 import type { TargetStatus } from '../nest/hooks.js';
@@ -119,8 +120,9 @@ export class Deliveries {
   }
 
   /** Takes no more, aborts what is under way, and waits a moment for it to end. */
-  async close(): Promise<void> {
-    await Promise.all(this.targets.map(({ queue }) => queue.close(CLOSE_MS)));
+  async close(time: TimeLeft): Promise<void> {
+    const { ms } = time.share({ mostMs: CLOSE_MS });
+    await Promise.all(this.targets.map(({ queue }) => queue.close(ms)));
   }
 
   private roomOf(kind: Kind, types: readonly HookEvent['type'][], bytes: number): number | undefined {

@@ -1,4 +1,5 @@
 import type { ThrottledLog } from '../core/async/throttled-log.js';
+import type { TimeLeft } from '../core/async/time-left.js';
 import type { Clock, Scheduled } from '../core/ports/clock.js';
 import type { BrokerTransitions, Transition } from '../core/ports/transitions.js';
 import type { HookEvent } from './hook-event.js';
@@ -9,6 +10,8 @@ const POLL_MS = 250;
 const PAGE = 500;
 /** The longest pause after looks that failed, in milliseconds. */
 const MAX_PAUSE_MS = 2_000;
+/** How long {@link HookConsumer.stop} waits for what its last look found, in milliseconds. */
+const LAST_MS = 3_000;
 
 /** Where events go. */
 export interface AcceptsEvents {
@@ -45,11 +48,14 @@ export class HookConsumer {
     this.look();
   }
 
-  /** Takes nothing from now on. Never rejects. */
-  async stop(): Promise<void> {
+  /**
+   * Looks once more, for what the end of this node's clients brought, and waits a moment until that was dealt with. Takes nothing from
+   * then on. Never rejects.
+   */
+  async stop(time: TimeLeft): Promise<void> {
     this.closed = true;
     this.next?.cancel();
-    await this.looking;
+    await time.share({ mostMs: LAST_MS }).wait(this.lookLast());
   }
 
   /** Tells the broker what was dealt with. Never rejects: the broker keeps what it cannot store now. */
@@ -58,6 +64,15 @@ export class HookConsumer {
     if (ids.length === 0) return;
     this.dealtWith = [];
     await this.deps.transitions.done(ids).catch(() => undefined);
+  }
+
+  private async lookLast(): Promise<void> {
+    await this.looking;
+    // One that never began to look is no consumer, and a broker that is away has nothing.
+    if (this.looking === undefined || this.failures > 0) return;
+    const handed: Promise<void>[] = [];
+    await this.take(handed);
+    await Promise.all(handed);
   }
 
   private look(): void {
@@ -71,8 +86,8 @@ export class HookConsumer {
     return isFull ? 0 : POLL_MS;
   }
 
-  /** @returns whether there may be more at once. Never rejects. */
-  private async take(): Promise<boolean> {
+  /** @param handed gets the end of each that was handed on. @returns whether there may be more at once. Never rejects. */
+  private async take(handed: Promise<void>[] = []): Promise<boolean> {
     const { transitions, deliveries } = this.deps;
     try {
       await this.tell();
@@ -80,7 +95,7 @@ export class HookConsumer {
       const limit = Math.max(0, Math.min(PAGE, deliveries.room()));
       const taken = await transitions.take(limit);
       this.failures = 0;
-      for (const transition of taken) this.handOn(transition);
+      for (const transition of taken) handed.push(this.handOn(transition));
       return limit > 0 && taken.length === limit;
     } catch (error) {
       this.failures += 1;
@@ -92,14 +107,13 @@ export class HookConsumer {
     }
   }
 
-  private handOn(transition: Transition): void {
+  private async handOn(transition: Transition): Promise<void> {
     const { id } = transition;
     if (this.underWay.has(id)) return;
     this.underWay.add(id);
-    void this.deps.deliveries.accept(eventOf(transition)).then((isSettled) => {
-      this.underWay.delete(id);
-      if (isSettled) this.dealtWith.push(id);
-    });
+    const isSettled = await this.deps.deliveries.accept(eventOf(transition));
+    this.underWay.delete(id);
+    if (isSettled) this.dealtWith.push(id);
   }
 }
 

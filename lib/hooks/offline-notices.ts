@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ThrottledLog } from '../core/async/throttled-log.js';
+import type { TimeLeft } from '../core/async/time-left.js';
 import type { Clock } from '../core/ports/clock.js';
 import { weightOf } from '../core/ports/value-weight.js';
 import type { EventPlace, OnlineUsers, PublishedNotice } from '../nest/hooks.js';
@@ -127,11 +128,11 @@ export class OfflineNotices {
   }
 
   /** Takes no more, and waits a moment for what waits to be handed over, and to be taken. The rest is lost with this node, and logged. */
-  async close(): Promise<void> {
+  async close(time: TimeLeft): Promise<void> {
     this.isClosing = true;
     if (!this.isIdle)
       await new Promise<void>((resolve) => {
-        const timer = this.deps.clock.schedule(CLOSE_MS, resolve);
+        const timer = this.deps.clock.schedule(time.share({ mostMs: CLOSE_MS }).ms, resolve);
         this.onIdle.push(() => {
           timer.cancel();
           resolve();

@@ -11,6 +11,7 @@ import type { HookTarget } from './hook-event.js';
 import { HookConsumer } from './hook-consumer.js';
 import { OfflineNotices } from './offline-notices.js';
 import { HOOK_METHODS, providerTarget } from './provider-target.js';
+import { Webhook } from './webhooks/webhook.js';
 
 /** A day: what is longer is no pause of a subscriber. */
 const MAX_VACATED_AFTER_MS = 86_400_000;
@@ -77,6 +78,7 @@ export function realtimeHooks(options: RealtimeHooksOptions): RealtimeHooks {
   return {
     policy: { channels, vacatedAfterMs },
     providers,
+    webhooks: webhooks.map((target) => (target instanceof Webhook ? target.facts : undefined)),
     open: (site, found) => open(site, targetsOf(site.providers, webhooks, channels, found)),
   };
 }
@@ -140,10 +142,12 @@ function open(site: HooksSite, targets: readonly HookTarget[]): HooksRun {
       deliveries.erased(channel, erased);
     },
     status: () => deliveries.status,
-    async close() {
-      await Promise.all([consumer?.stop(), notices.close()]);
-      await deliveries.close();
-      await consumer?.tell();
+    async close(time) {
+      // Each has half of what is left at most, so that the broker is told of what was taken until then.
+      const first = time.share({ keepMs: time.ms / 2 });
+      await Promise.all([consumer?.stop(first), notices.close(first)]);
+      await deliveries.close(time.share({ keepMs: time.ms / 2 }));
+      if (consumer !== undefined) await time.wait(consumer.tell());
     },
   };
 }

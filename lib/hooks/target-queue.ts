@@ -153,6 +153,7 @@ export class TargetQueue {
           resolve();
         });
       });
+    if (this.underWay.size > 0) this.logStopped(waitMs);
     for (const delivery of this.deliveries) this.end(delivery, false);
   }
 
@@ -324,6 +325,16 @@ export class TargetQueue {
     this.deps.journal.warn(
       `hook_failing ${this.name}`,
       () => `The hook target ${this.name} keeps failing: it is called for one event at a time until it works`,
+    );
+  }
+
+  private logStopped(waitMs: number): void {
+    const count = this.underWay.size;
+    this.deps.journal.warn(
+      `hook_stopped ${this.name}`,
+      () =>
+        `The hook target ${this.name} did not end ${count} calls within ${Math.round(waitMs)} ms, and this node stops without it: another ` +
+        'one delivers these events again',
     );
   }
 

@@ -1,4 +1,5 @@
 import type { InjectionToken } from '@nestjs/common';
+import type { TimeLeft } from '../core/async/time-left.js';
 import type { OnlineUsers } from '../core/engine/cluster/online-users.js';
 import type { EventPlace } from '../core/log/erasures.js';
 import type { Clock } from '../core/ports/clock.js';
@@ -64,8 +65,19 @@ export interface HooksRun {
   onErased(channel: string, seqs: readonly number[]): void;
   /** Of each target, in the order in which they were given. */
   status(): readonly TargetStatus[];
-  /** Ends what is under way; another node of the cluster continues. Never rejects. */
-  close(): Promise<void>;
+  /** Takes what came last, ends what is under way, within the time; another node of the cluster continues. Never rejects. */
+  close(time: TimeLeft): Promise<void>;
+}
+
+/** What a webhook is like, for the doctor. */
+export interface WebhookFacts {
+  /** As logs call it. */
+  readonly name: string;
+  /** Whether its address is plain `http:` on another host. */
+  readonly isPlain: boolean;
+  readonly keys: readonly Buffer[];
+  readonly timeoutMs: number;
+  readonly maxAgeMs: number;
 }
 
 /** What `realtimeHooks()` of `nestjs-realtime/hooks` makes, for the option `hooks` of the module. */
@@ -74,6 +86,8 @@ export interface RealtimeHooks {
   readonly policy: HoldsPolicy;
   /** @internal */
   readonly providers: readonly InjectionToken[];
+  /** @internal One of each target beside the providers; `undefined` for a target of the application's own. */
+  readonly webhooks: readonly (WebhookFacts | undefined)[];
   /** @internal Opens the hooks, or reports why they cannot be. */
   open(site: HooksSite, problems: BootProblems): HooksRun;
 }

@@ -65,7 +65,8 @@ export class ModerationHandle {
   constructor(private readonly runtime: RealtimeRuntime) {}
 
   /**
-   * Takes a user out of a channel. With `for`, the user cannot come back for that long; without, who is authorized may subscribe again.
+   * Takes a user out of a channel. With `for`, the user cannot come back for that long: that is a ban, which `restrictions()` lists and
+   * `lift('ban', …)` ends; without, who is authorized may subscribe again. The audit has it as `kick`, with `for` as `data.forMs`.
    *
    * @param channel a name, or a pattern as in `@Channel`.
    * @example await realtime.moderation.kick('u7', 'rooms.42', { for: '5m', reason: 'spam', by: admin.id });
@@ -80,14 +81,11 @@ export class ModerationHandle {
     const { engine } = this.runtime;
     engine.requireChannel('kick', channel);
     return duration === undefined
-      ? engine.revoke(whom.id, channel, reasonsOf('kick', why))
-      : engine.restrict({
-          act: 'ban',
-          whom,
-          channel,
-          ...reasonsOf('kick', why),
-          ...lasting('kick', duration),
-        });
+      ? engine.revoke(whom.id, channel, reasonsOf('kick', why), 'kick')
+      : engine.restrict(
+          { act: 'ban', whom, channel, ...reasonsOf('kick', why), ...lasting('kick', duration) },
+          'kick',
+        );
   }
 
   /**

@@ -566,8 +566,8 @@ export interface RealtimeModuleOptions {
    */
   readonly ticketSecret?: string | undefined;
   /**
-   * How `app.close()` disconnects the clients (G18). The broker gets as much time again to close, so the
-   * orchestrator's grace period must be longer than twice the deadline plus 5 s.
+   * How `app.close()` disconnects the clients (G18). All that the module closes ends within the deadline plus 5 s, whatever answers, so
+   * the orchestrator's grace period must be longer than that, and what the application's own shutdown hooks take.
    */
   readonly drain?: {
     /** How long to wait for clients to leave. Default `'10s'`. */

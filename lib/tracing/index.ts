@@ -1,7 +1,15 @@
-import { context, createContextKey, ProxyTracerProvider, ROOT_CONTEXT, trace } from '@opentelemetry/api';
+import {
+  context,
+  createContextKey,
+  ProxyTracerProvider,
+  ROOT_CONTEXT,
+  trace,
+  type TracerProvider,
+} from '@opentelemetry/api';
 import type { RealtimeTracing } from '../core/ports/tracer.js';
 import { VERSION } from '../core/ports/version.js';
 import { OpenTelemetryTracer } from './open-telemetry-tracer.js';
+import { shareOf } from './sampled-share.js';
 import { settingsOf, type OpenTelemetryOptions } from './options.js';
 
 export type { RealtimeTracing } from '../core/ports/tracer.js';
@@ -19,10 +27,17 @@ const SCOPE = 'nestjs-realtime';
  */
 export function openTelemetry(options: OpenTelemetryOptions = {}): RealtimeTracing {
   const settings = settingsOf(options);
+  const find = (): TracerProvider => options.tracerProvider ?? trace.getTracerProvider();
   return {
+    inspect() {
+      const provider = find();
+      const hasProvider = makesSpans(provider);
+      const share = hasProvider ? shareOf(provider.getTracer(SCOPE, VERSION)) : undefined;
+      return { hasProvider, hasContexts: hasContexts(), share };
+    },
     start(node) {
-      const provider = options.tracerProvider ?? trace.getTracerProvider();
-      if (provider instanceof ProxyTracerProvider && provider.getDelegateTracer(SCOPE) === undefined) {
+      const provider = find();
+      if (!makesSpans(provider)) {
         node.logger.warn(
           'tracing is set, and no OpenTelemetry SDK was started before the application, so nothing is traced. Start it first, e.g. ' +
             'node --import ./instrumentation.mjs main.js',
@@ -39,7 +54,13 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): RealtimeTraci
   };
 }
 
+/** Whether an SDK stands behind the registry of OpenTelemetry. */
+function makesSpans(provider: TracerProvider): boolean {
+  return !(provider instanceof ProxyTracerProvider) || provider.getDelegateTracer(SCOPE) !== undefined;
+}
+
 function hasContexts(): boolean {
-  const probe = ROOT_CONTEXT.setValue(createContextKey('probe'), true);
-  return context.with(probe, () => context.active() === probe);
+  const key = createContextKey('probe');
+  // Not whether it is the same context: that of Sentry hands on one of its own, which has what this one has.
+  return context.with(ROOT_CONTEXT.setValue(key, true), () => context.active().getValue(key) === true);
 }

@@ -2183,6 +2183,11 @@ export const FIXED = {
     'the target',
     'ended; another node delivers the event',
   ),
+  'lib/hooks/hook-consumer.ts#LAST_MS': time(
+    'what the last look of a node that stops found',
+    'the target',
+    'ended; another node delivers the event',
+  ),
   'lib/hooks/offline-notices.ts#MAX_USERS': count(
     'users about whom one question asks whether they are offline',
     'the node',
@@ -2284,6 +2289,11 @@ export const FIXED = {
     'the node',
     'the next look finds the rest: Redis must not stand still',
     'none: only names',
+  ),
+  'lib/brokers/redis/transitions.ts#RENEWAL_MS': time(
+    'how long a node that holds nothing ends no lease after a look that failed; others wait for a third of a lease',
+    'the node',
+    'ends what nobody has renewed',
   ),
   'lib/brokers/redis/transitions.ts#CONSUMER_MS': time(
     'a consumer of transitions that does not ask',
@@ -2558,6 +2568,21 @@ export const FIXED = {
     'the connection',
     'destroys the socket: `drain.deadline` is over by then',
   ),
+  'lib/nest/lifecycle/shutdown.ts#TAIL_MS': time(
+    'a shutdown beyond `drain.deadline`: hooks and connections, then the broker, then the audit',
+    'the node',
+    'continues without what has not ended; logged',
+  ),
+  'lib/nest/lifecycle/shutdown.ts#KEPT_FOR_BROKER_MS': time(
+    'what of it is kept for the broker and the audit while connections and hooks end',
+    'the node',
+    'cuts the connections, and leaves the hooks; logged',
+  ),
+  'lib/nest/lifecycle/shutdown.ts#KEPT_FOR_AUDIT_MS': time(
+    'what of it is kept for the audit while the broker closes',
+    'the node',
+    'continues without the broker; logged',
+  ),
   'lib/nest/lifecycle/transport-runtime.ts#DRAIN_SLACK_MS': time(
     'a drain beyond its deadline',
     'the node',
@@ -2567,7 +2592,7 @@ export const FIXED = {
 
 /** Numbers that bound nothing, by what they are. Options first, then constants; `module:` and so on name the subject. */
 export const OTHER_NUMBERS = {
-  'a timer that does nothing but keep the process alive': ['lib/nest/lifecycle/stay-alive.ts#EVERY_MS'],
+  'a timer that does nothing but keep the process alive': ['lib/nest/lifecycle/shutdown.ts#EVERY_MS'],
   'the dashboard': [
     'lib/admin/dashboard/node-meter.ts#NS_PER_MS',
     'lib/admin/dashboard/node-meter.ts#DELAY_EVERY_MS',
@@ -2699,7 +2724,7 @@ export const OTHER_NUMBERS = {
     'lib/nest/options/recheck.ts#LEAST_RECHECK_MS',
     'lib/nest/auth/key-set.ts#LEAST_RSA_BITS',
     'lib/nest/options/auth-options.ts#LEAST_SECRET_BYTES',
-    'lib/nest/lifecycle/realtime-runtime.ts#LEAST_STOP_MS',
+    'lib/nest/lifecycle/shutdown.ts#LEAST_MS',
     'lib/nest/lifecycle/transport-runtime.ts#LEAST_CLOSE_MS',
     'lib/brokers/memory/kept-restrictions.ts#MIN_TRIM',
     'lib/brokers/memory/options.ts#MIN_BYTES',
@@ -2778,7 +2803,9 @@ export const OTHER_NUMBERS = {
     'lib/transports/http-session/transport.ts#FOREIGN_AFTER_MS',
   ],
   'of the doctor, which runs beside no client': [
-    'lib/doctor/checks/operations.ts#SLACK_MS',
+    'lib/doctor/checks/attached.ts#LEAST_MAX_AGE_MS',
+    'lib/doctor/checks/attached.ts#MOST_TIMEOUT_MS',
+    'lib/doctor/checks/operations.ts#LEAST_AGE_MS',
     'lib/doctor/checks/transport.ts#USUAL_IDLE_MS',
     'lib/doctor/diagnose.ts#DEFAULT_GRACE_MS',
     'lib/doctor/diagnose.ts#DEFAULT_TIMEOUT_MS',

@@ -1,3 +1,4 @@
+export const DOCUMENTS: Readonly<Record<string, Readonly<Record<string, string>>>>;
 export function withLinks(
   markdown: string,
   source: string,
@@ -7,3 +8,4 @@ export function withLinks(
 export function relativeLinks(
   markdown: string,
 ): readonly { readonly path: string; readonly anchor: string | undefined }[];
+export function withoutPadding(markdown: string): string;

@@ -2,6 +2,36 @@
 import { dirname, join, normalize, relative } from 'node:path/posix';
 import { outsideFences, withoutFences } from '../docs/markdown.mjs';
 
+/** Documents of each package: where they are in the repository, and where in the package. What a text of lib names is among them. */
+export const DOCUMENTS = {
+  'nestjs-realtime': {
+    'README.md': 'README.md',
+    'CHANGELOG.md': 'CHANGELOG.md',
+    'SECURITY.md': 'SECURITY.md',
+    'docs/guide.md': 'docs/guide.md',
+    'docs/authentication.md': 'docs/authentication.md',
+    'docs/choosing-a-transport.md': 'docs/choosing-a-transport.md',
+    'docs/deployment.md': 'docs/deployment.md',
+    'docs/scaling.md': 'docs/scaling.md',
+    'docs/capacity.md': 'docs/capacity.md',
+    'docs/operations.md': 'docs/operations.md',
+    'docs/doctor.md': 'docs/doctor.md',
+    'docs/metrics.md': 'docs/metrics.md',
+    'docs/tracing.md': 'docs/tracing.md',
+    'docs/moderation.md': 'docs/moderation.md',
+    'docs/audit.md': 'docs/audit.md',
+    'docs/hooks.md': 'docs/hooks.md',
+    'docs/security.md': 'docs/security.md',
+    'docs/admin-api.md': 'docs/admin-api.md',
+    'docs/options.md': 'docs/options.md',
+    'docs/limits.md': 'docs/limits.md',
+    'docs/errors.md': 'docs/errors.md',
+    'docs/protocol.md': 'docs/protocol.md',
+    'docs/guarantees.md': 'docs/guarantees.md',
+  },
+  'nestjs-realtime-client': { 'lib/client/README.md': 'README.md' },
+};
+
 /** `](target)`, an image's mark before it, and an anchor behind it. */
 const LINK = /(!?)(\[(?:[^[\]]|\[[^\]]*\])*\])\(([^)\s#]*)(#[^)\s]*)?\)/g;
 
@@ -27,6 +57,16 @@ export function withLinks(markdown, source, shipped, { repository, version }) {
           : relative(dirname(own), inside);
       return `${image}${label}(${address}${anchor})`;
     }),
+  );
+}
+
+/**
+ * @param {string} markdown
+ * @returns {string} the same without what aligns its tables: half of what the tables weigh
+ */
+export function withoutPadding(markdown) {
+  return outsideFences(markdown, (text) =>
+    text.replace(/^\|.*$/gm, (row) => row.replace(/ {2,}\|/g, ' |').replace(/-{4,}/g, '---')),
   );
 }
 

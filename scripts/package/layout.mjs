@@ -4,31 +4,13 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PAGES } from '../assets.mjs';
-import { withLinks } from './documents.mjs';
+import { DOCUMENTS, withLinks, withoutPadding } from './documents.mjs';
 import { entryFiles, manifests } from './manifests.mjs';
 import { reachable } from './reachable.mjs';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Where packages are laid out and packed. */
 export const folder = join(root, 'test-artifacts/packages');
-
-/** Documents of each package: where they are in the repository, and where in the package. */
-const DOCUMENTS = {
-  'nestjs-realtime': {
-    'README.md': 'README.md',
-    'CHANGELOG.md': 'CHANGELOG.md',
-    'SECURITY.md': 'SECURITY.md',
-    'docs/guide.md': 'docs/guide.md',
-    'docs/authentication.md': 'docs/authentication.md',
-    'docs/scaling.md': 'docs/scaling.md',
-    'docs/metrics.md': 'docs/metrics.md',
-    'docs/admin-api.md': 'docs/admin-api.md',
-    'docs/errors.md': 'docs/errors.md',
-    'docs/protocol.md': 'docs/protocol.md',
-    'docs/guarantees.md': 'docs/guarantees.md',
-  },
-  'nestjs-realtime-client': { 'lib/client/README.md': 'README.md' },
-};
 
 /** @returns {{ name: string, folder: string }[]} the packages, laid out */
 export function layOut() {
@@ -44,7 +26,7 @@ function place(manifest) {
   if (manifest.name === 'nestjs-realtime') for (const page of PAGES) placePage(`dist/${page}`, target);
   for (const [from, to] of shipped) {
     const markdown = readFileSync(join(root, from), 'utf8');
-    write(join(target, to), withLinks(markdown, from, shipped, manifest));
+    write(join(target, to), withoutPadding(withLinks(markdown, from, shipped, manifest)));
   }
   copy(join(root, 'LICENSE'), join(target, 'LICENSE'));
   write(join(target, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);

@@ -1,5 +1,7 @@
 import { afterEach, expect, it } from '@jest/globals';
 import { fork, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { RealtimeClient } from '../../lib/client/index.js';
 import { balanced } from '../support/fault/client.js';
@@ -9,8 +11,8 @@ import { until } from '../support/until.js';
 
 const PROGRAM = join(import.meta.dirname, 'application.process.mjs');
 const DEADLINE_MS = stretched(1_000);
-/** What docs/operations.md says that an orchestrator must give. */
-const GRACE_MS = 2 * DEADLINE_MS + 5_000;
+/** What docs/operations.md says that a shutdown takes at most. */
+const GRACE_MS = DEADLINE_MS + 5_000;
 const READERS = 60;
 
 interface Node {
@@ -23,15 +25,17 @@ interface Node {
 let redis: RedisProcess | undefined;
 const nodes: Node[] = [];
 const clients: RealtimeClient[] = [];
+const sockets: Socket[] = [];
 afterEach(async () => {
   await Promise.all(clients.splice(0).map((client) => client.close()));
+  for (const socket of sockets.splice(0)) socket.destroy();
   for (const { child } of nodes.splice(0)) child.kill('SIGKILL');
   await redis?.dispose();
 });
 
-async function start(nodeId: string, url: string): Promise<Node> {
+async function start(nodeId: string, url: string, hangs = false): Promise<Node> {
   const drain = { deadline: DEADLINE_MS, spread: 1_000 };
-  const child = fork(PROGRAM, [JSON.stringify({ nodeId, redis: { url }, drain })], {
+  const child = fork(PROGRAM, [JSON.stringify({ nodeId, redis: { url }, drain, hangs })], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     env: { ...process.env, NODE_OPTIONS: '' },
   });
@@ -43,7 +47,7 @@ async function start(nodeId: string, url: string): Promise<Node> {
   let port: number | undefined;
   child.on('message', (message: { type: string; port?: number; message?: string }) => {
     if (message.type === 'ready') port = message.port;
-    else logs.push(message.message ?? '');
+    else logs.push(message.message ?? message.type);
   });
   await until(`${nodeId} to start: ${logs.join('\n')}`, () => port !== undefined, patience(20_000));
   const node = { child, url: `ws://127.0.0.1:${port}/realtime`, logs, exited };
@@ -110,6 +114,55 @@ it(
       `Draining: ${READERS + 1} of ${READERS + 1} connections are left after 0 of ${DEADLINE_MS} ms`,
     );
     expect(progress.at(-1)).toMatch(new RegExp(`^Draining: 0 of ${READERS + 1} connections are left`));
+  },
+  patience(60_000),
+);
+
+/** A WebSocket whose client answers nothing, not even a close. */
+async function silent({ url }: Node): Promise<Socket> {
+  const { port, pathname, host } = new URL(url);
+  const socket = connect(Number(port), '127.0.0.1');
+  sockets.push(socket);
+  socket.on('error', () => undefined);
+  const key = randomBytes(16).toString('base64');
+  let answer = '';
+  socket.on('data', (chunk: Buffer) => (answer += chunk.toString('latin1')));
+  socket.write(
+    `GET ${pathname} HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+      `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
+  );
+  await until('the upgrade', () => answer.includes('\r\n\r\n'));
+  expect(answer).toMatch(/^HTTP\/1.1 101/);
+  return socket;
+}
+
+it(
+  'a process of which nothing answers exits with 0 in one bounded time, and logs once each what it gave up (G18)',
+  async () => {
+    redis = await RedisProcess.start();
+    const node = await start('leaving', redis.url, true);
+    const room = client(() => node.url).channel('rooms.1');
+    await room.subscribe();
+    void room.publish('said', 'never answered').catch(() => undefined);
+    await silent(node);
+    await until('a hook that hangs', () => node.logs.includes('hook'), patience(10_000));
+    redis.pause();
+    const signalledAt = performance.now();
+    node.child.kill('SIGTERM');
+    const { code, at } = await node.exited;
+    expect(code).toBe(0);
+    // The process itself has to end, too.
+    expect(at - signalledAt).toBeLessThan(GRACE_MS + stretched(250));
+    expect(at - signalledAt).toBeGreaterThan(DEADLINE_MS);
+    expect(node.logs.filter((line) => line.includes('Sec-WebSocket-Key'))).toEqual([]);
+    const lines = (text: string) => node.logs.filter((line) => line.includes(text));
+    for (const text of [
+      'The broker is away',
+      'The hook target Pushes did not end 1 calls',
+      '1 notices to users who may be offline were not taken',
+      'The audit sink table did not take 1 entries before the end',
+    ])
+      expect([text, lines(text).length]).toEqual([text, 1]);
   },
   patience(60_000),
 );

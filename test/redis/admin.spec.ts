@@ -178,7 +178,7 @@ describe('the admin API of two nodes with Redis, asked at one of them about what
       'ban',
       'disconnect',
       'unban',
-      'ban',
+      'kick',
       'revoke',
       'reauthorize',
       'end_slow',

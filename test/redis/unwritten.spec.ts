@@ -140,6 +140,23 @@ describe('logs and rooms that were never written', () => {
       await expect(broker.presence.enter(entry, 60_000)).rejects.toMatchObject({ code: 'unavailable' });
     });
 
+    it('appends nothing of what is not kept either, such as a probe, when the head is due to be renewed (G20, G21)', async () => {
+      const { broker } = await kit.node({ heartbeatMs: 600_000, controlMaxAgeMs: 900_000 });
+      const policy = { ...request('x', 'x').policy, retain: false, dedupeMs: 0 };
+      const append = async (id: string) =>
+        (await broker.log.appendMany([request(CHANNEL, id, { policy })]))[0]?.ok;
+      expect(await append('a')).toBe(true);
+      const head = kit.keys.head(CHANNEL);
+      await kit.admin.hset(head, 'x', '1');
+      await fill();
+      for (const id of ['b', 'c']) expect(await append(id)).toBe(false);
+      expect(await kit.admin.hmget(head, 's', 'x')).toEqual(['1', '1']);
+      await kit.admin.config('SET', 'maxmemory', '0');
+      expect(await append('d')).toBe(true);
+      expect(await kit.admin.hget(head, 's')).toBe('2');
+      expect(Number(await kit.admin.hget(head, 'x'))).toBeGreaterThan(1);
+    });
+
     it('lets members leave, and ends their leases (G19)', async () => {
       const { broker } = await kit.node({ heartbeatMs: 600_000, controlMaxAgeMs: 900_000 });
       const entry = (member: string) => ({ channel: CHANNEL, member, device: 'd', generation: 1 });

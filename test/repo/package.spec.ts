@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { CHECKS } from '../../lib/doctor/checks/index.js';
 import { allowed } from '../../scripts/package/budget.mjs';
 import { contentProblems } from '../../scripts/package/contents.mjs';
-import { relativeLinks, withLinks } from '../../scripts/package/documents.mjs';
+import { DOCUMENTS, relativeLinks, withLinks, withoutPadding } from '../../scripts/package/documents.mjs';
 import { installScripts } from '../../scripts/package/install-scripts.mjs';
 import { entryFiles, manifests } from '../../scripts/package/manifests.mjs';
 import { promisedOnly } from '../../scripts/package/promised.mjs';
@@ -239,6 +240,30 @@ describe('the documents of a package', () => {
       ].join('\n'),
     );
     expect(relativeLinks(markdown)).toHaveLength(4);
+  });
+
+  it('documents are in the package without what aligns their tables, and with their code as it is', () => {
+    expect(
+      withoutPadding('| a   | b |\n| --- | ------ |\n| one \\| two  |   |\n\n```\n| x    |\n```\na   | b'),
+    ).toBe('| a | b |\n| --- | --- |\n| one \\| two | |\n\n```\n| x    |\n```\na   | b');
+  });
+
+  it('all documents that a text or comment of the library names are in the package of the server', () => {
+    const there = DOCUMENTS['nestjs-realtime'] ?? {};
+    const lib = join(import.meta.dirname, '../../lib');
+    const named = readdirSync(lib, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .flatMap((file) => {
+        const text = readFileSync(join(lib, file), 'utf8');
+        const seen = [...text.matchAll(/\bdocs\/[\w/-]+\.\w+/g)].map(([path]) => path);
+        const of = [...text.matchAll(/\bsee: '([\w-]+\.md)/g)].map(([, path = '']) => `docs/${path}`);
+        return [...seen, ...of].map((path) => `${file} names ${path}`);
+      });
+    expect(named.length).toBeGreaterThan(50);
+    expect(named.filter((line) => !Object.hasOwn(there, line.replace(/.* names /, '')))).toEqual([]);
+    // Where the findings of the doctor lead.
+    const seen = CHECKS.map(({ see }) => `docs/${see.replace(/#.*/, '')}`);
+    expect(seen.filter((path) => !Object.hasOwn(there, path))).toEqual([]);
   });
 
   it('documents import only what is exported', () => {

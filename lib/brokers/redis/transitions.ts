@@ -11,6 +11,10 @@ import type { RedisSettings } from './settings.js';
 const MAX_RECORDS = 20_000;
 /** Most things of a partition whose end one look finds; the next look finds the rest. */
 const DUE_THINGS = 200;
+/** After a look that failed, the holders have that part of a lease to renew before anything is ended. */
+const RENEWALS = 3;
+/** The same where this node holds nothing itself, in milliseconds. */
+const RENEWAL_MS = 5_000;
 /** How long a node is a consumer after it last asked. */
 const CONSUMER_MS = 5_000;
 const MAX_LEASE_MS = 10 * 365 * 24 * 60 * 60_000;
@@ -42,6 +46,11 @@ export class RedisTransitions implements BrokerTransitions {
   private queuedBytes = 0;
   private readonly node: string;
   private takes = false;
+  /** The partition with which the next look begins: those that are behind a full one are not left without room. */
+  private first = 0;
+  /** When the last look at a partition failed. */
+  private readonly failedAt = new Map<number, number>();
+  private renewalMs = RENEWAL_MS;
   private working: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -54,6 +63,7 @@ export class RedisTransitions implements BrokerTransitions {
   }
 
   async hold(holds: readonly Hold[], leaseMs: number): Promise<void> {
+    this.renewalMs = leaseMs / RENEWALS;
     await Promise.all(holds.map((hold) => this.step('h', hold, leaseMs)));
   }
 
@@ -98,14 +108,25 @@ export class RedisTransitions implements BrokerTransitions {
     this.takes = true;
     await this.done([]).catch(() => undefined);
     const out: Transition[] = [];
-    for (const group of this.groups()) out.push(...(await this.takeOf(group, limit - out.length)));
+    const errors: unknown[] = [];
+    for (const group of this.groups()) {
+      try {
+        out.push(...(await this.takeOf(group, limit - out.length)));
+      } catch (error) {
+        const now = this.settings.clock.monotonic();
+        for (const partition of group) this.failedAt.set(partition, now);
+        errors.push(error);
+      }
+    }
+    // What was taken of others is not handed over by another look.
+    if (out.length === 0 && errors.length > 0) throw errors[0];
     return out;
   }
 
   private async takeOf(group: readonly number[], limit: number): Promise<readonly Transition[]> {
     const keys = group.flatMap((partition) => this.keys.transitions(partition));
     const after = group.map((partition) => this.consumed.get(partition)?.after ?? '-');
-    const args = [this.node, CONSUMER_MS, Math.max(0, limit), DUE_THINGS, ...after];
+    const args = [this.node, CONSUMER_MS, Math.max(0, limit), this.mayEnd(group) ? DUE_THINGS : 0, ...after];
     const answer = (await this.commands.run(TAKE, group[0] ?? 0, keys, args)) as readonly (readonly [
       number,
       readonly string[],
@@ -122,6 +143,7 @@ export class RedisTransitions implements BrokerTransitions {
       const consumed = Number(state) === 1 ? this.consumed.get(partition) : undefined;
       const now = consumed ?? { after: '-', done: [] };
       this.consumed.set(partition, now);
+      if (records.length > 0) this.first = (partition + 1) % this.keys.partitions;
       for (let at = 0; at < records.length; at += 4) {
         const [record = '', thing = '', held, ts] = records.slice(at, at + 4);
         now.after = `(${record}`;
@@ -137,6 +159,12 @@ export class RedisTransitions implements BrokerTransitions {
     // What cannot be ended now is found again.
     await Promise.allSettled(ended);
     return out;
+  }
+
+  /** Not soon after Redis was away or refused: nobody could renew, and all would end that nobody let go. */
+  private mayEnd(group: readonly number[]): boolean {
+    const failedAt = this.failedAt.get(group[0] ?? 0);
+    return failedAt === undefined || this.settings.clock.monotonic() - failedAt >= this.renewalMs;
   }
 
   private sweep(thing: string): Promise<void> {
@@ -155,7 +183,8 @@ export class RedisTransitions implements BrokerTransitions {
   }
 
   private groups(): readonly (readonly number[])[] {
-    const all = Array.from({ length: this.keys.partitions }, (_, partition) => partition);
+    const { partitions } = this.keys;
+    const all = Array.from({ length: partitions }, (_, index) => (this.first + index) % partitions);
     return this.commands.clustered ? all.map((partition) => [partition]) : [all];
   }
 

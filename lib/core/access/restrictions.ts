@@ -75,6 +75,8 @@ export class Restrictions {
   private readonly entries = new Map<string, Entry>();
   private readonly bySubject = new Map<string, OfSubject>();
   private readonly counts: Record<RestrictedAct, number> = { ban: 0, mute: 0, slow: 0 };
+  /** Patterns for which room is kept, by subject, and how often. */
+  private readonly awaited = new Map<string, Map<string, number>>();
   private serial = 0;
   private weight = 0;
   private sweepAt = MIN_SWEEP;
@@ -132,15 +134,33 @@ export class Restrictions {
     if (this.entries.size > this.capacity || this.weight > this.maxBytes) this.makeRoom(now);
   }
 
-  /** Whether there is room for the pattern of a restriction; other channels need none of it. @param now the monotonic clock. */
-  hasRoomFor({ act, whom, channel }: RestrictionName, now: number): boolean {
+  /**
+   * Keeps room for the pattern of a restriction that is about to be put, so that several at once do not take the same; other channels
+   * need none.
+   *
+   * @param now the monotonic clock.
+   * @returns to be called when it was put, or will not be; `undefined` where there is no room.
+   */
+  reserve({ act, whom, channel }: RestrictionName, now: number): (() => void) | undefined {
     const { isPattern, key } = ChannelSet.parse(channel);
-    const patterns = this.bySubject.get(subjectOf(act, whom.of, whom.id))?.patterns;
-    if (!isPattern || patterns === undefined || patterns.size < this.maxPatterns || patterns.has(key))
-      return true;
-    let count = 0;
-    for (const { until } of patterns.values()) if (until > now) count++;
-    return count < this.maxPatterns;
+    if (!isPattern) return () => undefined;
+    const subject = subjectOf(act, whom.of, whom.id);
+    const patterns = this.bySubject.get(subject)?.patterns;
+    const awaited = this.awaited.get(subject) ?? new Map<string, number>();
+    const times = awaited.get(key) ?? 0;
+    if (times === 0 && patterns?.has(key) !== true) {
+      let count = 0;
+      for (const { until } of patterns?.values() ?? []) if (until > now) count++;
+      for (const other of awaited.keys()) if (patterns?.has(other) !== true) count++;
+      if (count >= this.maxPatterns) return undefined;
+    }
+    this.awaited.set(subject, awaited.set(key, times + 1));
+    return () => {
+      const left = (awaited.get(key) ?? 1) - 1;
+      if (left > 0) awaited.set(key, left);
+      else awaited.delete(key);
+      if (awaited.size === 0) this.awaited.delete(subject);
+    };
   }
 
   lift(name: RestrictionName): void {

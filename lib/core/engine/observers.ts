@@ -2,7 +2,8 @@ import type { EngineLogger } from '../ports/logger.js';
 import { isPromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 
-type Method = (...details: unknown[]) => unknown;
+/** No method of an observer has more details; a rest parameter would be an array for each call. */
+type Method = (a?: unknown, b?: unknown, c?: unknown, d?: unknown, e?: unknown) => unknown;
 
 const METHODS: Readonly<Record<keyof Observer, true>> = {
   onConnectionOpen: true,
@@ -44,10 +45,10 @@ export function combineObservers(observers: readonly Observer[], logger: EngineL
         logger.error(`${name} of an observer failed; further failures of it are not logged`, error);
       failed = true;
     };
-    const notify: Method = (...details) => {
+    const notify: Method = (a, b, c, d, e) => {
       for (const observer of interested) {
         try {
-          const result = (observer[name] as Method).apply(observer, details);
+          const result = (observer as Record<string, Method>)[name]?.(a, b, c, d, e);
           // A method may be `async`, and what it rejects with would end the process.
           if (isPromise(result)) result.then(undefined, report);
         } catch (error) {

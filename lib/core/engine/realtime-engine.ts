@@ -1,15 +1,15 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { MAX_PATTERNS, type RestrictionFilter, type RestrictionPage } from '../access/restrictions.js';
-import { withTimeout } from '../async/with-timeout.js';
+import { TimeLeft } from '../async/time-left.js';
 import { channelsIn, type ChannelSet } from '../channel/channel-set.js';
 import type { Erasures } from '../log/erasures.js';
 import { VERSION } from '../ports/version.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
-import type { ControlReceipt, DisconnectRecord, Why } from '../ports/control.js';
+import type { ControlMessage, ControlReceipt, DisconnectRecord, Why } from '../ports/control.js';
 import type { RealtimeIdentity } from '../ports/identity.js';
 import { MAX_REASON_SHOWN, quoted } from '../ports/log-text.js';
 import type { Restriction, RestrictionName } from '../ports/moderation.js';
-import type { AdministrativeAct } from '../ports/observer.js';
+import type { AdministrativeAct, NamedAct } from '../ports/observer.js';
 import type { SheddingStep } from '../ports/overload.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
@@ -146,9 +146,14 @@ export class RealtimeEngine {
     await drainSessions(this.parts, this.options, deadlineMs);
   }
 
-  /** Ends all sessions and closes the broker. Idempotent. */
-  stop(): Promise<void> {
-    this.stopping ??= this.end();
+  /**
+   * Ends all sessions and closes the broker. Idempotent.
+   *
+   * @param time of which the hand-over takes half at most, and the farewell to the nodes half of what is left then; the broker decides by
+   * itself how long it takes to close. Default: 4 s for the two.
+   */
+  stop(time = new TimeLeft(this.options.clock, 2 * HAND_OVER_MS)): Promise<void> {
+    this.stopping ??= this.end(time);
     return this.stopping;
   }
 
@@ -244,13 +249,14 @@ export class RealtimeEngine {
 
   /**
    * @param text the name of a channel or a pattern; all channels when it is left out.
+   * @param as what the moderator calls it.
    * @returns a promise that rejects with `unknown_channel` for what no channel has: confirmed, it would end nothing.
    */
-  async revoke(user: string, text?: string, why: Why = {}): Promise<ControlReceipt> {
+  async revoke(user: string, text?: string, why: Why = {}, as?: NamedAct): Promise<ControlReceipt> {
     const { pattern } = this.known('revoke', text);
     return pattern === undefined
-      ? this.control({ kind: 'revoke', user, channel: text, ...why })
-      : this.control({ kind: 'revoke_pattern', user, pattern: pattern.text, ...why });
+      ? this.control({ kind: 'revoke', user, channel: text, ...why }, as)
+      : this.control({ kind: 'revoke_pattern', user, pattern: pattern.text, ...why }, as);
   }
 
   /** Asks authorizations of subscriptions again. Rejects as {@link revoke} does. */
@@ -291,17 +297,24 @@ export class RealtimeEngine {
   /**
    * Puts a restriction on somebody, on every node. Rejects as {@link revoke} does. A ban of a user everywhere is sent in the form that
    * nodes of the last version know too.
+   *
+   * @param as what the moderator calls it.
    */
-  async restrict(restriction: Restriction): Promise<ControlReceipt> {
+  async restrict(restriction: Restriction, as?: NamedAct): Promise<ControlReceipt> {
     const { act, whom, channel, forMs, reason, by } = restriction;
     this.known(act, channel, act !== 'slow');
-    if (!this.parts.restrictions.hasRoomFor(restriction, this.options.clock.monotonic())) {
+    const release = this.parts.restrictions.reserve(restriction, this.options.clock.monotonic());
+    if (release === undefined) {
       const message = `${act}: there are ${MAX_PATTERNS} patterns for this already, as many as may be. Lift some, or use a wider one`;
       throw new RealtimeError('bad_request', message);
     }
-    return act === 'ban' && whom.of === 'user' && channel === undefined
-      ? this.ban(whom.id, { forMs, reason, by })
-      : this.control({ kind: 'restrict', ...restriction });
+    try {
+      return await (act === 'ban' && whom.of === 'user' && channel === undefined
+        ? this.ban(whom.id, { forMs, reason, by })
+        : this.control({ kind: 'restrict', ...restriction }, as));
+    } finally {
+      release();
+    }
   }
 
   /** Ends a restriction, on every node. Rejects as {@link revoke} does. */
@@ -334,8 +347,9 @@ export class RealtimeEngine {
     return this.erasure.erase(channel, what, why);
   }
 
-  private control(message: AdministrativeAct): Promise<ControlReceipt> {
-    const { kind } = message;
+  /** @param as goes to observers and the log, and to no other node: what it does there is the same. */
+  private control(message: ControlMessage & AdministrativeAct, as?: NamedAct): Promise<ControlReceipt> {
+    const act = as === undefined ? message : { ...message, as };
     const whom = whomOf(message);
     const by = 'by' in message && message.by !== undefined ? ` by ${quoted(message.by)}` : '';
     const why =
@@ -343,15 +357,15 @@ export class RealtimeEngine {
         ? `: ${quoted(message.reason, MAX_REASON_SHOWN)}`
         : '';
     // Quoted: a name with a line break must not forge a line of the log.
-    this.options.logger.log(`${kind}${whom}${by}${why}`);
+    this.options.logger.log(`${as === undefined ? '' : `${as}: `}${message.kind}${whom}${by}${why}`);
     const { clock } = this.options;
     const startedAt = clock.monotonic();
     const sent = this.options.broker.bus.control(message);
     const { observer } = this.parts;
     if (observer.onAct !== undefined) {
       sent.then(
-        (receipt) => observer.onAct?.(message, receipt, undefined, clock.monotonic() - startedAt),
-        (error: unknown) => observer.onAct?.(message, undefined, error, clock.monotonic() - startedAt),
+        (receipt) => observer.onAct?.(act, receipt, undefined, clock.monotonic() - startedAt),
+        (error: unknown) => observer.onAct?.(act, undefined, error, clock.monotonic() - startedAt),
       );
     }
     return sent;
@@ -369,15 +383,17 @@ export class RealtimeEngine {
     }
   }
 
-  private async handOver(): Promise<void> {
-    try {
-      await withTimeout(this.parts.presence.settled(), HAND_OVER_MS, this.options.clock);
-    } catch {
-      // A broker that does not answer holds nobody up.
-    }
+  /** A broker that does not answer holds nobody up. */
+  private async handOver(time: TimeLeft): Promise<void> {
+    const share = time.share({ mostMs: HAND_OVER_MS, keepMs: time.ms / 2 });
+    const { ms } = share;
+    if (!(await share.wait(this.parts.presence.settled())))
+      this.options.logger.warn(
+        `The broker did not take the last leaves of members within ${Math.round(ms)} ms: these members leave with their leases`,
+      );
   }
 
-  private async end(): Promise<void> {
+  private async end(time: TimeLeft): Promise<void> {
     const { questions, sessions, presence, hub, retries, freshness, catchUp, verifications, wheel } =
       this.parts;
     this.beginDrain();
@@ -394,9 +410,9 @@ export class RealtimeEngine {
     this.parts.lowPriority.close();
     wheel.stop();
     // The other nodes have the members from here on; what does not get there ends with its lease.
-    await this.handOver();
+    await this.handOver(time);
     // While it can still be sent.
-    if (this.opened) await questions.close();
+    if (this.opened) await time.share({ keepMs: time.ms / 2 }).wait(questions.close());
     if (this.opened) await this.options.broker.close();
   }
 }

@@ -143,6 +143,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.firsts?.abandonAll();
     this.tip = { epoch: tip.epoch, seq: tip.seq };
     this.ring.clear();
+    this.options.sample.abandon(this.name);
   }
 
   /** Skips events up to `seq`, which the log no longer has. The caller announces the gap to the subscriptions. */
@@ -150,6 +151,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.flush();
     this.tip = { epoch: this.tip.epoch, seq };
     this.ring.clear();
+    this.options.sample.abandon(this.name);
   }
 
   get subscriptions(): ReadonlySet<S> {
@@ -177,6 +179,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     const index = subscription.liveIndex;
     subscription.stopLive();
     const last = this.live.pop() as S;
+    // Who continues from the log has it later, and is timed as one who does.
+    if (!this.isHeard) this.options.sample.abandon(this.name);
     if (last === subscription) return;
     this.live[index] = last;
     last.goLive(index);
@@ -210,6 +214,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
       covers(event) ? ChannelEvent.erased(event) : undefined;
     this.ring.replace(left);
     this.pending = this.pending.map((event) => left(event) ?? event);
+    this.options.sample.abandon(this.name);
     // The newest event is the tip.
     this.tip = { epoch: this.tip.epoch, seq: this.tip.seq };
     // What is being made may have them; who subscribes from now on is given a state of its own.
@@ -313,6 +318,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.pending = [...events];
     this.pendingBytes = events.reduce((sum, { size }) => sum + size, 0);
     this.missing = missing;
+    if (missing !== undefined) this.options.sample.abandon(this.name);
   }
 
   private noteGap(events: number): void {

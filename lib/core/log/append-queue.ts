@@ -18,6 +18,13 @@ interface Waiting {
   readonly span: OpenSpan | undefined;
 }
 
+/** Wants to know of appends. */
+export interface FollowedAppends {
+  begin(channel: string, id: string): void;
+  /** It added no event: it failed, may have failed, or was a retry. */
+  none(channel: string, id: string): void;
+}
+
 /**
  * Collects the appends of a turn and passes them to the broker together. Each has its own result. What the broker has not answered
  * is bounded in bytes.
@@ -34,8 +41,7 @@ export class AppendQueue {
       'log' | 'clock' | 'entropy' | 'observer' | 'settings' | 'tracer'
     >,
     private readonly turns: Pick<Turns, 'afterwards'>,
-    /** Called with each append of which somebody wants to know when it is delivered. */
-    private readonly onAppend?: (channel: string, id: string) => void,
+    private readonly followed?: FollowedAppends,
   ) {
     const flush = (): void => this.sendWaiting();
     // What is handed to the broker belongs to all who wait, not to the first of them.
@@ -65,7 +71,7 @@ export class AppendQueue {
         ),
       );
     this.bytes += bytes;
-    this.onAppend?.(request.channel, request.event.id);
+    this.followed?.begin(request.channel, request.event.id);
     return new Promise((resolve, reject) => {
       if (this.waiting.length === 0) this.turns.afterwards(this.flush);
       const span = this.ports.tracer?.appending(pattern);
@@ -98,7 +104,10 @@ export class AppendQueue {
   private settle(waiting: Waiting, outcome: AppendOutcome | undefined, startedAt: number): void {
     if (outcome?.ok !== true) return this.fail(waiting, errorOf(outcome), startedAt);
     const { position, duplicate } = outcome;
-    this.bytes -= waiting.request.bytes;
+    const { bytes, channel, event } = waiting.request;
+    this.bytes -= bytes;
+    // It was delivered when it came for the first time.
+    if (duplicate) this.followed?.none(channel, event.id);
     waiting.span?.end();
     waiting.resolve({ ...position, duplicate });
     const { observer, clock } = this.ports;
@@ -107,6 +116,7 @@ export class AppendQueue {
 
   private fail({ reject, pattern, request, span }: Waiting, reason: RealtimeError, startedAt: number): void {
     this.bytes -= request.bytes;
+    this.followed?.none(request.channel, request.event.id);
     span?.end(reason.code);
     reject(reason);
     const { observer, clock } = this.ports;

@@ -28,7 +28,7 @@ export interface AuditEntry {
   /** The node that did it. */
   readonly node: string;
   /**
-   * What was done: `disconnect`, `revoke`, `reauthorize`, `ban`, `unban`, `mute`, `unmute`, `slow`, `end_slow`, `erase`; `warn`, `throttle` and
+   * What was done: `disconnect`, `revoke`, `reauthorize`, `kick`, `ban`, `unban`, `mute`, `unmute`, `slow`, `end_slow`, `erase`; `warn`, `throttle` and
    * `abuse_close` for what the node did by itself; `authorize`, `connect` for what a client was refused, `refusals` for how many more
    * were; `lost` for entries that a sink did not take; `publish`, `read_history` and `read_audit` of the admin API; or a name of the
    * application's own.

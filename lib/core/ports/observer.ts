@@ -33,7 +33,13 @@ export interface ObservedCommand {
 }
 
 /** An act of the application against a user: a control record. */
-export type AdministrativeAct = Exclude<ControlMessage, { readonly kind: 'supersede' | 'abuse' }>;
+export type AdministrativeAct = Exclude<ControlMessage, { readonly kind: 'supersede' | 'abuse' }> & {
+  /** What the moderator calls it, where that is not its kind: a kick is a revoke, or for a time a ban. */
+  readonly as?: NamedAct;
+};
+
+/** An act that is made of another. */
+export type NamedAct = 'kick';
 
 /** What this node does by itself against a connection that keeps exceeding its rates (G16). */
 export interface AbuseAct {

@@ -34,10 +34,22 @@ export interface TracedNode {
   readonly logger: Pick<EngineLogger, 'warn'>;
 }
 
+/** What a tracing is like in this process, for the doctor. */
+export interface TracingFacts {
+  /** Whether anything makes spans. */
+  readonly hasProvider: boolean;
+  /** Whether spans of handlers are connected to those of what they call. */
+  readonly hasContexts: boolean;
+  /** Which share of the traces that begin here is sampled; `undefined` where the sampler does not say. */
+  readonly share: number | undefined;
+}
+
 /** Makes the tracer of each application that it is given to, e.g. `openTelemetry()` of `nestjs-realtime/tracing`. */
 export interface RealtimeTracing {
   /** @internal @returns `undefined` where nothing would be traced. */
   start(node: TracedNode): EngineTracer | undefined;
+  /** @internal Makes no span. */
+  inspect?(): TracingFacts;
 }
 
 /**

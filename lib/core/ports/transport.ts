@@ -37,8 +37,10 @@ export interface Transport {
    */
   close(): void;
   /**
-   * Resolves when the answers that were written to their ends have left the process; left out where the transport has none. Until then
-   * the HTTP server must not close, which would cut them.
+   * Resolves when what was ended has left the process: answers that were written to their ends, connections whose close the client has to
+   * answer; left out where the transport has none. Until then the HTTP server must not close, which would cut them.
    */
   whenLeft?(): Promise<void>;
+  /** Destroys what {@link whenLeft} waits for. @returns how many those were. */
+  cut?(): number;
 }

@@ -81,7 +81,7 @@ export class CommandFlow implements BacklogSession {
       if (isOver || isFull) return this.queue(received, now, isOver);
     }
     const command = this.admit(received, now);
-    if (command !== undefined) this.run(command, received, now);
+    if (command !== undefined) this.run(command, received, now, now);
   }
 
   /** Counts a command that is under way, and answers it with the error when it fails. @param held bytes that it gives back. */
@@ -119,7 +119,7 @@ export class CommandFlow implements BacklogSession {
   start({ received, receivedAt, isAdmitted }: WaitingCommand): void {
     const now = this.deps.clock.monotonic();
     const command = isAdmitted ? this.requirePaid(received, now) : this.admit(received, now);
-    if (command !== undefined) this.run(command, received, receivedAt, received.weight);
+    if (command !== undefined) this.run(command, received, now, receivedAt, received.weight);
     else this.giveBack(received.weight);
   }
 
@@ -163,8 +163,8 @@ export class CommandFlow implements BacklogSession {
     return undefined;
   }
 
-  /** @param holds bytes that it holds already. */
-  private run(command: ClientCommand, received: Received, receivedAt: number, holds = 0): void {
+  /** @param now monotonic time. @param holds bytes that it holds already. */
+  private run(command: ClientCommand, received: Received, now: number, receivedAt: number, holds = 0): void {
     const { session } = this;
     const ref = idOf(command);
     const { waiting, watch } = this.deps;
@@ -175,7 +175,7 @@ export class CommandFlow implements BacklogSession {
     }
     // A fraction would be an object of its own, which an idle session keeps.
     this.receivedAt = Math.floor(receivedAt);
-    const observed = watch?.start(session.view, command);
+    const observed = watch?.start(session.view, command, now);
     try {
       const work =
         watch === undefined

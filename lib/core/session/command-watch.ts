@@ -8,14 +8,15 @@ import type { EngineTracer } from '../ports/tracer.js';
 /** Finds the pattern of a channel's definition. */
 type PatternOf = (channel: string) => string | undefined;
 
+/** Commands of one connection that are under way, in the order of their starts. It is kept when there is none: most come one by one. */
 interface Running {
-  readonly command: ObservedCommand;
-  readonly startedAt: number;
+  first: Observed | undefined;
+  last: Observed | undefined;
 }
 
 /** Follows commands from their start to their answer. Made only where an observer, or a tracer, is to know of them. */
 export class CommandWatch {
-  private readonly running = new Map<RealtimeConnection, Running[]>();
+  private readonly running = new Map<RealtimeConnection, Running>();
 
   constructor(
     private readonly observer: Observer,
@@ -24,14 +25,19 @@ export class CommandWatch {
     private readonly tracer?: Pick<EngineTracer, 'within'>,
   ) {}
 
-  /** @returns the command for {@link within}. */
-  start(connection: RealtimeConnection, command: ClientCommand): ObservedCommand | undefined {
-    const observed = this.observedOf(command);
-    if (observed === undefined) return undefined;
-    const commands = this.running.get(connection);
-    const started = { command: observed, startedAt: this.clock.monotonic() };
-    if (commands === undefined) this.running.set(connection, [started]);
-    else commands.push(started);
+  /**
+   * @param now monotonic time, read for it.
+   * @returns the command for {@link within}.
+   */
+  start(connection: RealtimeConnection, command: ClientCommand, now: number): ObservedCommand | undefined {
+    if (command.type === 'ping' || command.type === 'pong' || command.type === 'bye') return undefined;
+    const observed = new Observed(command, command.type, this.patternOf, now);
+    let running = this.running.get(connection);
+    if (running === undefined)
+      this.running.set(connection, (running = { first: undefined, last: undefined }));
+    if (running.last === undefined) running.first = observed;
+    else running.last.next = observed;
+    running.last = observed;
     this.observer.onCommandStart?.(connection, observed);
     return observed;
   }
@@ -43,30 +49,34 @@ export class CommandWatch {
 
   /** The first of this id was answered. A client may send a command again while the first is under way. */
   end(connection: RealtimeConnection, ref: string, outcome: Outcome): void {
-    const commands = this.running.get(connection);
-    const index = commands?.findIndex(({ command }) => command.id === ref) ?? -1;
-    for (const ended of commands?.splice(index, index === -1 ? 0 : 1) ?? [])
-      this.notify(connection, ended, outcome);
+    const running = this.running.get(connection);
+    let before: Observed | undefined;
+    for (let command = running?.first; command !== undefined; command = command.next) {
+      if (command.id === ref) {
+        remove(running as Running, before, command);
+        return this.notify(connection, command, outcome);
+      }
+      before = command;
+    }
   }
 
   closed(connection: RealtimeConnection): void {
-    const commands = this.running.get(connection) ?? [];
+    const running = this.running.get(connection);
     this.running.delete(connection);
-    for (const ended of commands) this.notify(connection, ended, 'closed');
+    for (let command = running?.first; command !== undefined; command = command.next)
+      this.notify(connection, command, 'closed');
   }
 
-  private notify(
-    connection: RealtimeConnection,
-    { command, startedAt }: Running,
-    outcome: Outcome | 'closed',
-  ): void {
-    this.observer.onCommandEnd?.(connection, command, outcome, this.clock.monotonic() - startedAt);
+  private notify(connection: RealtimeConnection, command: Observed, outcome: Outcome | 'closed'): void {
+    this.observer.onCommandEnd?.(connection, command, outcome, this.clock.monotonic() - command.startedAt);
   }
+}
 
-  private observedOf(command: ClientCommand): ObservedCommand | undefined {
-    if (command.type === 'ping' || command.type === 'pong' || command.type === 'bye') return undefined;
-    return new Observed(command, command.type, this.patternOf);
-  }
+/** @param before the one that started before `command`, if any. */
+function remove(running: Running, before: Observed | undefined, command: Observed): void {
+  if (before === undefined) running.first = command.next;
+  else before.next = command.next;
+  if (running.last === command) running.last = before;
 }
 
 class Observed implements ObservedCommand {
@@ -74,18 +84,36 @@ class Observed implements ObservedCommand {
   readonly channel: string | undefined;
   readonly event: string | undefined;
   readonly trace: string | undefined;
+  // Not fields of what observers are given.
+  readonly #startedAt: number;
   readonly #patternOf: PatternOf;
+  #next: Observed | undefined;
 
   constructor(
     { id = '', channel, event, trace }: Envelope,
     readonly type: ObservedCommand['type'],
     patternOf: PatternOf,
+    startedAt: number,
   ) {
     this.id = id;
     this.channel = channel;
     this.event = event;
     this.trace = trace;
+    this.#startedAt = startedAt;
     this.#patternOf = patternOf;
+  }
+
+  get startedAt(): number {
+    return this.#startedAt;
+  }
+
+  /** The one of its connection that started after it, while both are under way. */
+  get next(): Observed | undefined {
+    return this.#next;
+  }
+
+  set next(command: Observed | undefined) {
+    this.#next = command;
   }
 
   // Looked up where somebody asks: most observers do not.

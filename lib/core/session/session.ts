@@ -483,7 +483,7 @@ export class Session
     const { turns, watch, commands } = this.deps;
     this.enter('authenticating');
     this.deps.frames.defer(this);
-    const observed = watch?.start(this.view, command);
+    const observed = watch?.start(this.view, command, this.deps.clock.monotonic());
     const greet = (): MaybePromise<void> => commands.greet(this, command);
     const onTurn = (): void => {
       if (!this.isClosed) this.flow.track(watch ? watch.within(observed, greet) : greet(), command.id);

@@ -1,4 +1,5 @@
 import type { ChannelDefinition } from '../../core/ports/channel-definition.js';
+import { namedChannels } from '../../nest/options/named-channels.js';
 import { check, type Check, type Verdict } from '../check.js';
 import type { ChannelFacts, Facts } from '../facts.js';
 import { list, size, time } from '../words.js';
@@ -205,4 +206,32 @@ function promisesOf({ policy, behaviour }: ChannelDefinition, { broker, config }
   return { keeps, survives, latency };
 }
 
-export const CHANNELS: readonly Check[] = [read, publish, requests, delivery];
+const named = check({
+  id: 'channels.named',
+  title: 'Channels in options',
+  asks: 'Do the channels exist that options name?',
+  see: 'guide.md#declare-a-channel',
+  outcomes: {
+    none: { level: 'ok', finding: 'No option names a channel.' },
+    exist: { level: 'ok', finding: 'Each of {names} has a class with @Channel().' },
+    unmatched: {
+      level: 'warning',
+      finding: '{path} is {name}, and no class with @Channel() has such a name: it does nothing.',
+      remedy: 'Write {path} as the pattern of a channel, or leave it out.',
+    },
+  },
+  judge: ({ config, channels }) => {
+    const all = namedChannels(
+      config,
+      channels.map(({ definition }) => definition),
+    );
+    const found = all.flatMap(({ path, text, exists }): Verdict<'unmatched'>[] =>
+      exists ? [] : [{ outcome: 'unmatched', subject: path, values: { path, name: JSON.stringify(text) } }],
+    );
+    if (found.length > 0) return found;
+    const names = [...new Set(all.map(({ text }) => text))];
+    return [names.length === 0 ? { outcome: 'none' } : { outcome: 'exist', values: { names: list(names) } }];
+  },
+});
+
+export const CHANNELS: readonly Check[] = [read, publish, requests, delivery, named];

@@ -1,5 +1,6 @@
 import type { Check } from '../check.js';
 import { ACCESS } from './access.js';
+import { ATTACHED } from './attached.js';
 import { BROKER } from './broker.js';
 import { CHANNELS } from './channels.js';
 import { LIMITS } from './limits.js';
@@ -16,4 +17,5 @@ export const CHECKS: readonly Check[] = [
   ...BROKER,
   ...LIMITS,
   ...OPERATIONS,
+  ...ATTACHED,
 ];

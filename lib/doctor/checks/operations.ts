@@ -1,8 +1,6 @@
+import { TAIL_MS } from '../../nest/lifecycle/shutdown.js';
 import { check, type Check, type Verdict } from '../check.js';
-import { list, time } from '../words.js';
-
-/** What closing takes beyond the two deadlines (docs/deployment.md). */
-const SLACK_MS = 5_000;
+import { list, size, time } from '../words.js';
 
 const health = check({
   id: 'operations.health',
@@ -62,12 +60,12 @@ const drain = check({
     paced: {
       level: 'ok',
       finding:
-        'Clients leave over {spread}, at most {deadline}; with the broker {need} of the {grace} of the orchestrator. main.ts has to call app.enableShutdownHooks().',
+        'Clients leave over {spread}, at most {deadline}; with hooks, broker and audit at most {need} of the {grace} of the orchestrator. main.ts has to call app.enableShutdownHooks().',
     },
     killed: {
       level: 'error',
       finding:
-        'Closing may take {need} (twice drain.deadline, and 5 s), and the orchestrator kills after {grace}: clients are cut, and what was accepted may be lost.',
+        'Closing may take {need} (drain.deadline, and 5 s), and the orchestrator kills after {grace}: clients are cut, and what was accepted may be lost.',
       remedy: 'Lower drain.deadline below {most}, or give the orchestrator more, and say so with --grace.',
     },
     cut: {
@@ -84,13 +82,13 @@ const drain = check({
   },
   judge: ({ attaches, config, graceMs }) => {
     const { drainDeadlineMs: deadlineMs, settings } = config;
-    const needMs = 2 * deadlineMs + SLACK_MS;
+    const needMs = deadlineMs + TAIL_MS;
     const values = {
       deadline: time(deadlineMs),
       spread: time(settings.drainSpreadMs),
       need: time(needMs),
       grace: time(graceMs),
-      most: time(Math.max(0, Math.floor((graceMs - SLACK_MS) / 2))),
+      most: time(Math.max(0, graceMs - TAIL_MS)),
     };
     const found: Verdict<'killed' | 'cut' | 'burst'>[] = [];
     if (needMs >= graceMs) found.push({ outcome: 'killed', values });
@@ -99,6 +97,124 @@ const drain = check({
     return found.length > 0 ? found : [{ outcome: 'paced', values }];
   },
 });
+
+/** Younger, connections resume so often that it costs as much as what they came for. */
+const LEAST_AGE_MS = 600_000;
+/** Share of the age by which a connection may leave earlier (docs/operations.md). */
+const EARLIER = 0.2;
+
+const rotation = check({
+  id: 'operations.rotation',
+  title: 'Rotation',
+  asks: 'Do connections that are old come to the nodes that are new?',
+  see: 'operations.md#let-old-connections-come-back',
+  outcomes: {
+    rotated: { level: 'ok', finding: 'Each connection comes back after {least} to {age}.' },
+    single: { level: 'ok', finding: 'There is one process, and no other node to come to.' },
+    never: {
+      level: 'advice',
+      finding:
+        'maxConnectionAge is 0: connections stay where they are, and a node that comes later gets fresh clients only.',
+      remedy: "Set maxConnectionAge: '1h'.",
+    },
+    hasty: {
+      level: 'warning',
+      finding:
+        'maxConnectionAge is {age}: each connection resumes that often, and each resume costs a connect.',
+      remedy: "Set maxConnectionAge: '1h', or 0 for none.",
+    },
+  },
+  judge: ({ broker, config: { settings } }) => {
+    const ageMs = settings.maxConnectionAgeMs;
+    const values = { age: time(ageMs), least: time(Math.round(ageMs * (1 - EARLIER))) };
+    if (ageMs > 0) return [{ outcome: ageMs < LEAST_AGE_MS ? 'hasty' : 'rotated', values }];
+    return [{ outcome: broker.capabilities.durability === 'process' ? 'single' : 'never' }];
+  },
+});
+
+/** Below it, what a node in order shows is taken for an overload. */
+const USUAL = { loopDelayMs: 100, memoryPercent: 60, queueAgeMs: 500, memoryBytes: 128 * 1024 * 1024 };
+
+const shedding = check({
+  id: 'operations.shedding',
+  title: 'Shedding',
+  asks: 'What does a node give up when it has too much to do?',
+  see: 'operations.md#what-an-overloaded-node-gives-up',
+  outcomes: {
+    sheds: {
+      level: 'ok',
+      finding:
+        'From {loopDelay} of delay, {memory} % of {of} or {queueAge} of waiting on for {raiseAfter}, one step after the other up to "{upTo}".',
+    },
+    off: {
+      level: 'warning',
+      finding:
+        'shedding is false: a node with too much to do answers nobody in time, and loses all clients at once.',
+      remedy: 'Leave shedding out.',
+    },
+    never: {
+      level: 'warning',
+      finding: '{path} is {value}, which is not reached while clients are there: {why}.',
+      remedy: 'Set {path} below {usual}, or leave it out.',
+    },
+    nervous: {
+      level: 'warning',
+      finding: '{path} is {value}: a node in order may have that, and would refuse clients for it.',
+      remedy: 'Set {path} to {usual} or more, or leave it out.',
+    },
+  },
+  judge: ({ config, machineBytes }) => {
+    if (config.shedding === undefined) return [{ outcome: 'off' }];
+    const { policy, memoryLimit } = config.shedding;
+    const { loopDelayMs, memoryPercent, queueAgeMs, raiseAfterMs, upTo } = policy;
+    const { intervalMs, timeoutMs } = config.settings.heartbeat;
+    const found: Verdict<'never' | 'nervous'>[] = [];
+    const note = (
+      outcome: 'never' | 'nervous',
+      name: string,
+      value: string,
+      usual: string,
+      why = '',
+    ): void => {
+      const path = `shedding.${name}`;
+      found.push({ outcome, subject: path, values: { path, value, usual, why } });
+    };
+    const late = 'heartbeats are missed first, and clients leave';
+    if (loopDelayMs >= timeoutMs) note('never', 'loopDelay', time(loopDelayMs), time(timeoutMs), late);
+    else if (loopDelayMs < USUAL.loopDelayMs)
+      note('nervous', 'loopDelay', time(loopDelayMs), time(USUAL.loopDelayMs));
+    if (queueAgeMs >= timeoutMs) note('never', 'queueAge', time(queueAgeMs), time(timeoutMs), late);
+    else if (queueAgeMs < USUAL.queueAgeMs)
+      note('nervous', 'queueAge', time(queueAgeMs), time(USUAL.queueAgeMs));
+    const silenceMs = intervalMs + timeoutMs;
+    if (raiseAfterMs >= silenceMs) note('never', 'raiseAfter', time(raiseAfterMs), time(silenceMs), late);
+    if (memoryPercent < USUAL.memoryPercent)
+      note('nervous', 'memory', `${memoryPercent} %`, `${USUAL.memoryPercent} %`);
+    if (memoryLimit !== undefined) {
+      const most = (memoryLimit * memoryPercent) / 100;
+      const machine = `the machine has ${size(machineBytes)}`;
+      if (most >= machineBytes) note('never', 'memoryLimit', size(memoryLimit), size(machineBytes), machine);
+      else if (most < USUAL.memoryBytes)
+        note('nervous', 'memoryLimit', size(memoryLimit), size(leastLimit(memoryPercent)));
+    }
+    if (found.length > 0) return found;
+    const values = {
+      loopDelay: time(loopDelayMs),
+      memory: memoryPercent,
+      of: memoryLimit === undefined ? 'the memory of the container, or of the heap' : size(memoryLimit),
+      queueAge: time(queueAgeMs),
+      raiseAfter: time(raiseAfterMs),
+      upTo,
+    };
+    return [{ outcome: 'sheds', values }];
+  },
+});
+
+/** A limit of the memory that leaves what a process in order holds, in whole MiB. */
+function leastLimit(percent: number): number {
+  const mib = 1024 * 1024;
+  return Math.ceil((USUAL.memoryBytes * 100) / percent / mib) * mib;
+}
 
 const audit = check({
   id: 'operations.audit',
@@ -135,4 +251,4 @@ const audit = check({
   },
 });
 
-export const OPERATIONS: readonly Check[] = [health, metrics, drain, audit];
+export const OPERATIONS: readonly Check[] = [health, metrics, drain, rotation, shedding, audit];

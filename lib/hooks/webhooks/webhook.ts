@@ -1,6 +1,8 @@
 import type { Clock } from '../../core/ports/clock.js';
 import { VERSION } from '../../core/ports/version.js';
 import { codeOf, retryAfterOf } from '../../nest/auth/bounded-request.js';
+import type { WebhookFacts } from '../../nest/hooks.js';
+import { urlProblem } from '../../nest/options/jwt-options.js';
 import { DeliveryFailure } from '../delivery-failure.js';
 import type { HookEvent } from '../hook-event.js';
 import type { DeliveryTarget } from '../target-queue.js';
@@ -34,6 +36,13 @@ export class Webhook implements DeliveryTarget {
     this.types = settings.types;
     this.timeoutMs = settings.timeoutMs;
     this.maxAgeMs = settings.maxAgeMs;
+  }
+
+  /** For the doctor. */
+  get facts(): WebhookFacts {
+    const { name, url, keys, timeoutMs, maxAgeMs } = this.settings;
+    // What needs no permission is on the host itself.
+    return { name, isPlain: urlProblem(url, false) !== undefined, keys, timeoutMs, maxAgeMs };
   }
 
   /** @throws DeliveryFailure where the answer is not of the kind 2xx, or none came. */

@@ -60,7 +60,7 @@ export const CHANNEL_METRICS = {
     labels: ['pattern'],
     buckets: SECONDS,
     meaning:
-      'From the append of a publish of this node until it was handed to the sockets of this node; one publish at a time is measured.',
+      'From the append of a publish of this node until it was handed to the sockets of this node; one publish at a time is measured, and one that takes longer than 10 s counts with what it took until another is measured. Not in it: publishes that failed, and those that subscribers get from the log.',
     advice:
       'Slow: `publish_duration_seconds` is the part of the broker, `delivery_wait_seconds` that of this node.',
   },

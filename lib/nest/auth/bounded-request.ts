@@ -37,14 +37,23 @@ export class RequestError extends Error {
   }
 }
 
+/** An answer with status 200. */
+export interface BoundedAnswer {
+  readonly text: string;
+  /** How long a cache on the way has kept it, in milliseconds; 0 where it says nothing of that. */
+  readonly ageMs: number;
+}
+
 /**
- * The text of an answer with status 200. Redirects are not followed: they would let the server that is asked choose another
+ * Asks another server. Redirects are not followed: they would let the server that is asked choose another
  * one, inside the network of this node too.
  *
  * @throws RequestError
  */
-export async function requestText(request: BoundedRequest, deps: RequestDeps): Promise<string> {
-  const { url, headers, body, timeoutMs } = request;
+export async function request(
+  { url, headers, body, timeoutMs, maxBytes }: BoundedRequest,
+  deps: RequestDeps,
+): Promise<BoundedAnswer> {
   const abort = new AbortController();
   const timer = deps.clock.schedule(timeoutMs, () => abort.abort());
   try {
@@ -55,7 +64,8 @@ export async function requestText(request: BoundedRequest, deps: RequestDeps): P
       redirect: 'manual',
       signal: abort.signal,
     });
-    if (response.status === 200) return await readText(response, request.maxBytes);
+    if (response.status === 200)
+      return { text: await readText(response, maxBytes), ageMs: ageOf(response.headers.get('age')) };
     await response.body?.cancel();
     const retryAfterMs = retryAfterOf(response.headers.get('retry-after'));
     throw new RequestError(`it answered with status ${response.status}`, response.status, retryAfterMs);
@@ -83,6 +93,11 @@ async function readText({ body }: Response, maxBytes: number): Promise<string> {
     }
     chunks.push(value);
   }
+}
+
+/** `Age` (RFC 9111 §5.1), as milliseconds. */
+function ageOf(header: string | null): number {
+  return header !== null && /^\d{1,9}$/.test(header) ? Number(header) * 1_000 : 0;
 }
 
 /** `Retry-After` in seconds, as milliseconds. As a date it would be measured with two wall clocks. */

@@ -6,7 +6,7 @@ import type { EngineLogger } from '../../core/ports/logger.js';
 import type { MaybePromise } from '../../core/ports/maybe-promise.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { isRecord } from '../../protocol/validation/checks.js';
-import { RequestError, requestText, type RequestDeps } from './bounded-request.js';
+import { request, RequestError, type RequestDeps } from './bounded-request.js';
 import { ClaimJudge, type Claims } from './claims.js';
 import { ExpiringTexts } from './expiring-texts.js';
 import type { IntrospectionSettings } from './introspection-options.js';
@@ -69,7 +69,7 @@ export class Introspection implements Authenticator {
     // As a form, so that no character of a token becomes a parameter of its own.
     const body = new URLSearchParams({ token, token_type_hint: 'access_token' }).toString();
     const headers = { authorization, 'content-type': 'application/x-www-form-urlencoded' };
-    const text = await requestText({ url, headers, body, timeoutMs, maxBytes }, this.deps).catch(
+    const { text } = await request({ url, headers, body, timeoutMs, maxBytes }, this.deps).catch(
       (error: unknown) => this.refuse(error),
     );
     const answer = parse(text);
@@ -99,12 +99,13 @@ export class Introspection implements Authenticator {
       retryAfterMs = RETRY_AFTER_MS,
     } = error instanceof RequestError ? error : new RequestError('the request failed');
     const isOurs = status === 401 || status === 403;
-    const { origin, pathname } = new URL(this.settings.url);
+    // Neither the path nor the query: both may hold a secret.
+    const { origin } = new URL(this.settings.url);
     const remedy = isOurs ? ' Are the client and its secret right?' : '';
     this.journal.warn(
       'failure',
       () =>
-        `Tokens could not be introspected at ${origin}${pathname}: ${message}. They are answered with unavailable.${remedy}`,
+        `Tokens could not be introspected at ${origin}: ${message}. They are answered with unavailable.${remedy}`,
     );
     throw new RealtimeError('unavailable', 'The token cannot be verified now', {
       retryAfterMs: Math.max(1, retryAfterMs),

@@ -3,10 +3,10 @@ import type { Clock } from '../../core/ports/clock.js';
 import type { EngineLogger } from '../../core/ports/logger.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { JwksAlgorithm } from '../realtime-options.js';
-import { RequestError, requestText, type RequestDeps } from './bounded-request.js';
+import { request, RequestError, type RequestDeps } from './bounded-request.js';
 import { KeySetError, readKeySet, type KeysById, type PinnedKey } from './key-set.js';
 
-/** Wait after the first failure of a key server, in milliseconds; doubled with each further one, up to the cooldown. */
+/** Wait after the first failure of a key server, or answer of a cache, in milliseconds; doubled with each further one, up to the cooldown. */
 const FIRST_RETRY_MS = 1_000;
 const MAX_DOUBLINGS = 16;
 
@@ -44,7 +44,9 @@ export class RemoteKeys {
   /** When the server may be asked again. */
   private mayAskAt = -Infinity;
   private failures = 0;
-  /** Requests that have begun, and the number of the one whose answer counts. */
+  /** Answers of a cache in a row. */
+  private cached = 0;
+  /** Requests that have begun, and the number of the newest that the key server answered, and no cache. */
   private begun = 0;
   private answered = 0;
   /** The request that is under way; it never fails. */
@@ -77,7 +79,7 @@ export class RemoteKeys {
     const now = this.deps.clock.monotonic();
     const found = this.lookUp(kid, now);
     if (found !== undefined) return found;
-    // An answer that was on its way before the token came may be older than its key: it proves nothing.
+    // An answer that was on its way before the token came, or is that of a cache, may be older than its key: it proves nothing.
     if (this.answered > begun) return undefined;
     throw this.unavailable(now);
   }
@@ -89,7 +91,9 @@ export class RemoteKeys {
   private askForUnknown(now: number): Promise<void> {
     if (now < this.mayAskAt) throw this.unavailable(now);
     // Without keys the server has to be asked in any case: an id that is unknown may then cause one more request.
-    if (now - this.askedAt < this.settings.keepMs) this.mayAskAt = now + this.settings.cooldownMs;
+    const { keepMs, cooldownMs } = this.settings;
+    if (now - this.mayAskAt >= cooldownMs) this.cached = 0;
+    if (now - this.askedAt < keepMs) this.mayAskAt = now + cooldownMs;
     return this.ask(now);
   }
 
@@ -103,22 +107,33 @@ export class RemoteKeys {
     const { timeoutMs, maxBytes, maxKeys, cooldownMs } = this.settings;
     const number = ++this.begun;
     try {
-      const text = await requestText({ url, headers: {}, timeoutMs, maxBytes }, this.deps);
+      // A cache on the way may not heed it: its answer says how old it is.
+      const headers = { 'cache-control': 'no-cache' };
+      const { text, ageMs } = await request({ url, headers, timeoutMs, maxBytes }, this.deps);
       const { keys, ignored } = readKeySet(text, maxKeys, algorithms);
       // Whoever rotates keys publishes the new one beside the old one: an empty set is a fault of the server, and takes nothing away.
       if (keys.size === 0 && this.keys !== undefined && this.keys.size > 0)
         throw new KeySetError('its set has no key that can verify a token');
       this.keys = keys;
       this.askedAt = startedAt;
-      this.answered = number;
       this.failures = 0;
+      if (ageMs > 0) this.askSooner();
+      else {
+        this.answered = number;
+        this.cached = 0;
+      }
       this.report(keys, ignored);
     } catch (error) {
-      const waitMs = FIRST_RETRY_MS * 2 ** Math.min(this.failures++, MAX_DOUBLINGS);
-      const retryAt = this.deps.clock.monotonic() + Math.min(waitMs, cooldownMs);
+      const retryAt = this.deps.clock.monotonic() + waitMs(this.failures++, cooldownMs);
       this.mayAskAt = Math.max(this.mayAskAt, retryAt);
       this.reportFailure(error);
     }
+  }
+
+  /** What a cache says may be older than a rotation: the next unknown id need not wait for the whole cooldown. */
+  private askSooner(): void {
+    const soon = this.deps.clock.monotonic() + waitMs(this.cached++, this.settings.cooldownMs);
+    this.mayAskAt = Math.min(this.mayAskAt, soon);
   }
 
   private report(keys: KeysById, ignored: ReadonlySet<string>): void {
@@ -151,9 +166,12 @@ export class RemoteKeys {
     });
   }
 
-  /** For the log: without the query, which may hold a secret. */
+  /** For the log: neither the path nor the query, as both may hold a secret. */
   private get name(): string {
-    const { origin, pathname } = new URL(this.source.url);
-    return `the issuer ${JSON.stringify(this.source.issuer)} (${origin}${pathname})`;
+    return `the issuer ${JSON.stringify(this.source.issuer)} (${new URL(this.source.url).origin})`;
   }
+}
+
+function waitMs(times: number, mostMs: number): number {
+  return Math.min(FIRST_RETRY_MS * 2 ** Math.min(times, MAX_DOUBLINGS), mostMs);
 }

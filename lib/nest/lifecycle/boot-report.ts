@@ -3,6 +3,7 @@ import type { Broker } from '../../core/ports/broker.js';
 import type { EngineLogger } from '../../core/ports/logger.js';
 import { jwksOf } from '../auth/jwks-authenticator.js';
 import { jwtKey } from '../auth/jwt-key.js';
+import { namedChannels } from '../options/named-channels.js';
 import type { AuthConfig } from '../options/auth-options.js';
 import type { RealtimeConfig } from '../options/resolve-options.js';
 
@@ -42,9 +43,25 @@ export function reportBoot(
   if (!attaches) return;
   warnOfSecrets(config.auth, logger);
   warnOfAudiences(config.auth, logger);
+  warnOfNames(config, channels, logger);
   if (config.randomTicketSecret && capabilities.durability !== 'process') {
     logger.warn(
       'ticketSecret is not set: a client that reconnects to another node counts as a new one. Set the same secret on every node.',
+    );
+  }
+}
+
+/** One line for each: what matches no channel does nothing. */
+function warnOfNames(
+  config: RealtimeConfig,
+  channels: readonly ChannelDefinition[],
+  logger: EngineLogger,
+): void {
+  for (const { path, text, exists } of namedChannels(config, channels)) {
+    if (exists) continue;
+    logger.warn(
+      `${path} is ${JSON.stringify(text)}, and no @Channel has such a name: it does nothing. Write it as the pattern of a @Channel, or ` +
+        'leave it out.',
     );
   }
 }

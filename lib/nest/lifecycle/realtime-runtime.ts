@@ -5,7 +5,6 @@ import {
   Injectable,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
-  type OnModuleDestroy,
   type OnModuleInit,
 } from '@nestjs/common';
 import {
@@ -15,6 +14,7 @@ import {
   HttpAdapterHost,
   ModuleRef,
 } from '@nestjs/core';
+import type { TimeLeft } from '../../core/async/time-left.js';
 import { OwnProcess } from '../../core/engine/overload/process-sampler.js';
 import { Audit } from '../../core/engine/audit/audit.js';
 import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
@@ -42,7 +42,7 @@ import { reportBoot } from './boot-report.js';
 import { compileConnect, ConnectGate } from './connect-gate.js';
 import { NestEngineLogger } from './engine-logger.js';
 import { openHooks } from './open-hooks.js';
-import { stayAlive } from './stay-alive.js';
+import { KEPT_FOR_AUDIT_MS, LEAST_MS, stayAlive, timeOfShutdown } from './shutdown.js';
 
 /** What the engine is made from, of the application's own: where its classes are too. */
 export interface Declared extends Pick<EngineOptions, 'authenticator' | 'broker' | 'channels' | 'onConnect'> {
@@ -56,18 +56,13 @@ export interface Declared extends Pick<EngineOptions, 'authenticator' | 'broker'
   readonly observers: readonly Observer[];
 }
 
-/** Least time that the broker has for closing, in milliseconds. */
-const LEAST_STOP_MS = 1_000;
-
 /**
  * Holds the engine of one application. Lives in the global module, so it starts before every other module's
  * `onModuleInit` and stops after every other module is destroyed: a class that injects `RealtimeService` can publish from
  * the first hook to the last.
  */
 @Injectable()
-export class RealtimeRuntime
-  implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown
-{
+export class RealtimeRuntime implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown {
   /** Whether clients connect to this application at all; a publisher has none. */
   attaches = false;
   /** Whether transports are attached now. */
@@ -81,6 +76,7 @@ export class RealtimeRuntime
   private running: RealtimeEngine | undefined;
   private declared: Declared | undefined;
   private stopped = false;
+  private shutdown: TimeLeft | undefined;
   private readonly observers: Observer[] = [];
   private readonly logger = new NestEngineLogger();
   private readonly mapper = new ErrorMapper(this.logger, systemEntropy);
@@ -223,29 +219,39 @@ export class RealtimeRuntime
     this.hooks?.start();
   }
 
-  /** While their providers can still be called. */
-  async onModuleDestroy(): Promise<void> {
+  /** @internal What is left of the one time that a shutdown has. It begins with the first question. */
+  get timeLeft(): TimeLeft {
+    return (this.shutdown ??= timeOfShutdown(this.config.drainDeadlineMs));
+  }
+
+  /** @internal Once the drain has ended, so that they are called for what it brings. Idempotent. */
+  async closeHooks(time: TimeLeft): Promise<void> {
     const { hooks } = this;
     this.hooks = undefined;
-    if (hooks !== undefined) await stayAlive(() => hooks.close());
+    await hooks?.close(time);
   }
 
   async onApplicationShutdown(): Promise<void> {
     const engine = this.running;
     if (this.stopped) return;
     this.stopped = true;
-    const deadlineMs = Math.max(LEAST_STOP_MS, this.config.drainDeadlineMs);
+    const { timeLeft } = this;
+    // Nothing delays a shutdown that the application wants to be short.
+    const bounds = { mostMs: Math.max(LEAST_MS, this.config.drainDeadlineMs), leastMs: LEAST_MS };
     await stayAlive(async () => {
-      if (engine !== undefined) await this.stopEngine(engine, deadlineMs);
+      if (engine !== undefined)
+        await this.stopEngine(engine, timeLeft.share({ ...bounds, keepMs: KEPT_FOR_AUDIT_MS }));
       // After the last act.
-      await this.audit.close(deadlineMs);
+      await this.audit.close(timeLeft.share(bounds));
     });
   }
 
-  private async stopEngine(engine: RealtimeEngine, deadlineMs: number): Promise<void> {
-    const closed = await endsWithin(deadlineMs, engine.stop());
-    if (!closed)
-      this.logger.warn(`The broker did not close within ${deadlineMs} ms; the shutdown continues without it`);
+  private async stopEngine(engine: RealtimeEngine, time: TimeLeft): Promise<void> {
+    const { ms } = time;
+    if (await time.wait(engine.stop(time))) return;
+    this.logger.warn(
+      `The broker did not close within ${Math.round(ms)} ms; the shutdown continues without it`,
+    );
   }
 
   /** A publisher has no clients whom it could refuse anything. */
@@ -360,21 +366,6 @@ export function httpServerOf(host: HttpAdapterHost): Server | undefined {
   const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | null | undefined;
   const server = adapter?.getHttpServer() as Server | null | undefined;
   return typeof server?.on === 'function' ? server : undefined;
-}
-
-/**
- * Waits for work, but not for ever: `app.close()` must end whatever a broker or a socket does.
- *
- * @returns `false` when the time was over first; a later failure of the work is ignored.
- */
-export function endsWithin(ms: number, work: Promise<void>): Promise<boolean> {
-  return stayAlive(
-    () =>
-      new Promise((resolve, reject) => {
-        const timer = systemClock.schedule(ms, () => resolve(false));
-        void work.then(() => resolve(true), reject).finally(() => timer.cancel());
-      }),
-  );
 }
 
 function nameOf({ metatype, name }: { readonly metatype: unknown; readonly name: unknown }): string {

@@ -6,6 +6,7 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import type { TimeLeft } from '../../core/async/time-left.js';
 import { systemClock } from '../../core/ports/clock.js';
 import type { Transport } from '../../core/ports/transport.js';
 import { HttpSessionTransport } from '../../transports/http-session/index.js';
@@ -15,7 +16,8 @@ import { NestEngineLogger } from './engine-logger.js';
 import { endHalfSentRequests } from './half-sent-requests.js';
 import { OpenConnections } from './open-connections.js';
 import { ProbeRoute } from './probe-route.js';
-import { endsWithin, httpServerOf, RealtimeRuntime } from './realtime-runtime.js';
+import { httpServerOf, RealtimeRuntime } from './realtime-runtime.js';
+import { KEPT_FOR_BROKER_MS, stayAlive } from './shutdown.js';
 
 /** How much longer than its deadline a drain may take before the shutdown continues without it, in milliseconds. */
 const DRAIN_SLACK_MS = 1_000;
@@ -23,10 +25,6 @@ const DRAIN_SLACK_MS = 1_000;
 /** Bounds of the time that a client has to answer a close frame, in milliseconds. */
 const LEAST_CLOSE_MS = 1_000;
 const MOST_CLOSE_MS = 5_000;
-
-async function whenLeft(transports: readonly Transport[]): Promise<void> {
-  await Promise.all(transports.map((transport) => transport.whenLeft?.() ?? Promise.resolve()));
-}
 
 /**
  * Attaches the transports to the application's HTTP server, and closes them. Not in the global module: that one is
@@ -92,21 +90,38 @@ export class TransportRuntime
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    const engine = this.runtime.engineIfAny;
-    const { drainDeadlineMs } = this.runtime.config;
-    // Until the transports are closed, upgrades are answered with 503, so clients go to another node at once.
-    if (engine !== undefined) {
-      await endsWithin(drainDeadlineMs + DRAIN_SLACK_MS, engine.drain(drainDeadlineMs));
-    }
+    const { runtime } = this;
+    const { drainDeadlineMs } = runtime.config;
+    const { engineIfAny: engine, timeLeft } = runtime;
+    await stayAlive(async () => {
+      // Until the transports are closed, upgrades are answered with 503, so clients go to another node at once.
+      if (engine !== undefined) {
+        const drain = engine.drain(drainDeadlineMs);
+        await timeLeft.share({ mostMs: drainDeadlineMs + DRAIN_SLACK_MS }).wait(drain);
+      }
+      // They hear of what the drain did. A sink that failed may need the time that the clients take.
+      runtime.audit.hurry();
+      const time = timeLeft.share({ keepMs: KEPT_FOR_BROKER_MS });
+      await Promise.all([runtime.closeHooks(time), this.closeTransports(time)]);
+    });
+    const server = httpServerOf(this.httpAdapterHost);
+    if (server !== undefined && this.transports.length > 0)
+      endHalfSentRequests(server, systemClock, this.connections);
+  }
+
+  private async closeTransports(time: TimeLeft): Promise<void> {
     this.runtime.attached = false;
     const transports: Transport[] = [...this.transports];
     const { feeds } = this.runtime;
     if (feeds !== undefined && !transports.includes(feeds)) transports.push(feeds);
     for (const transport of transports) transport.close();
     // Until then the server must not close, as Nest makes it do next.
-    await endsWithin(this.closeTimeoutMs, whenLeft(transports));
-    const server = httpServerOf(this.httpAdapterHost);
-    if (server !== undefined && this.transports.length > 0)
-      endHalfSentRequests(server, systemClock, this.connections);
+    const share = time.share({ mostMs: this.closeTimeoutMs });
+    const { ms } = share;
+    if (await share.wait(Promise.all(transports.map(async (transport) => transport.whenLeft?.())))) return;
+    const cut = transports.reduce((sum, transport) => sum + (transport.cut?.() ?? 0), 0);
+    this.logger.warn(
+      `${cut} connections did not answer their close, or read its reason, within ${Math.round(ms)} ms, and were cut`,
+    );
   }
 }

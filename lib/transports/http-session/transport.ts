@@ -176,6 +176,10 @@ export class HttpSessionTransport implements Transport {
     return this.outgoing.whenLeft();
   }
 
+  cut(): number {
+    return this.outgoing.cut();
+  }
+
   private pathOf(name: string): string {
     return `${this.settings.path.replace(/\/$/, '')}/${name}`;
   }

@@ -143,6 +143,10 @@ export class SseTransport implements Transport {
     return this.outgoing.whenLeft();
   }
 
+  cut(): number {
+    return this.outgoing.cut();
+  }
+
   private onRequest(req: IncomingMessage, res: ServerResponse, allow: string): void {
     const exchange: StreamExchange = { req, res, cors: { Vary: 'Origin' }, allow };
     void this.guard(exchange, () => this.answer(exchange));

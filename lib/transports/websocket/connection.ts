@@ -18,6 +18,7 @@ import {
   type DirectWriteEvents,
   type DirectWriter,
 } from '../http/direct-writer.js';
+import type { Leaving, Outgoing } from '../http/outgoing.js';
 import type { InboundMeter, Metered } from './inbound-meter.js';
 import type { WebSocketSettings } from './options.js';
 import type { WireSocket, WireSocketEvents } from './wire-socket.js';
@@ -47,6 +48,8 @@ export interface ConnectionSettings extends Pick<WebSocketSettings, 'clock' | 'c
   readonly writer: DirectWriter;
   readonly meter: InboundMeter;
   readonly unfinished: TransportHost['unfinished'];
+  /** Those whose client has not answered the close frame. */
+  readonly outgoing: Outgoing;
 }
 
 /** A listener of ws on a socket. */
@@ -61,7 +64,7 @@ interface WrappedListener extends SocketListener {
  * pongs and the closing handshake. The listeners are shared functions: a connection costs no closures.
  */
 export class WebSocketConnection
-  implements Connection, WireSocketEvents, DirectWriteEvents, UnfinishedSender, Metered
+  implements Connection, WireSocketEvents, DirectWriteEvents, UnfinishedSender, Metered, Leaving
 {
   /** Whether frames may be written: the state of ws, kept here because every write reads it. */
   private open = true;
@@ -263,6 +266,11 @@ export class WebSocketConnection
     this.closeTimer = this.settings.clock.schedule(lingerMs, () => this.ws.terminate());
   }
 
+  /** @internal Cuts one that was closed and is not answered. */
+  destroy(): void {
+    this.ws.terminate();
+  }
+
   /** @internal */
   shed(): void {
     this.close(CLOSE_CODES.overloaded.code, closeReason('overloaded'));
@@ -320,13 +328,15 @@ export class WebSocketConnection
    */
   onClosing(): void {
     this.open = false;
-    const { clock, closeTimeoutMs } = this.settings;
+    const { clock, closeTimeoutMs, outgoing } = this.settings;
+    outgoing.leaves(this);
     this.closeTimer ??= clock.schedule(closeTimeoutMs, () => this.ws.terminate());
   }
 
   /** @internal */
   onClosed(): void {
     this.open = false;
+    this.settings.outgoing.left(this);
     this.noteUnfinished(0);
     this.closeTimer?.cancel();
     try {

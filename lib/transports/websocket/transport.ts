@@ -18,6 +18,7 @@ import {
   type AcceptedUpgrade,
   type Purpose,
 } from '../http/handshake-policy.js';
+import { Outgoing } from '../http/outgoing.js';
 import { bytesOf, Reception } from '../http/reception.js';
 import { TRY_LATER, writeRefusal } from '../http/refusal.js';
 import { UpgradeRouter } from '../http/upgrade-router.js';
@@ -69,6 +70,7 @@ export class WebSocketTransport implements Transport {
       writer: new DirectWriter(),
       meter: new InboundMeter(host.frames, this.settings.clock),
       unfinished: host.unfinished,
+      outgoing: new Outgoing(),
     };
     this.policy = new HandshakePolicy(host, this.settings);
     this.check = new EntryCheck(host, this.settings);
@@ -115,7 +117,8 @@ export class WebSocketTransport implements Transport {
 
   /** Warns once of a proxy that makes plain requests of upgrades, as nginx does by default: no WebSocket is ever opened then. */
   private lookForLostUpgrade({ headers }: IncomingMessage): void {
-    if (this.hasLostUpgrade || headers['sec-websocket-key'] === undefined) return;
+    // Of one that is closed, Node makes requests of upgrades.
+    if (this.closed || this.hasLostUpgrade || headers['sec-websocket-key'] === undefined) return;
     this.hasLostUpgrade = true;
     this.settings.onWarning(
       'A request came with Sec-WebSocket-Key and without Upgrade: a proxy in front of this server drops it, so that no WebSocket can ' +
@@ -129,6 +132,14 @@ export class WebSocketTransport implements Transport {
     for (const release of this.releases.splice(0)) release();
     this.check.close();
     this.wss.close();
+  }
+
+  whenLeft(): Promise<void> {
+    return this.connections.outgoing.whenLeft();
+  }
+
+  cut(): number {
+    return this.connections.outgoing.cut();
   }
 
   private readonly onUpgrade: UpgradeHandler = (req, socket, head) =>

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { repeatsAndBursts } from '../../../lib/moderation/index.js';
+import { realtimeHooks } from '../../../lib/hooks/index.js';
 import { Authorize, Channel, PublicChannel, type ChannelPolicyGuard } from '../../../lib/nest/index.js';
 import { PLATFORMS, startApp, type AppOptions, type TestApp } from './support/nest-app.js';
 
@@ -47,6 +49,27 @@ describe('what the log says to a newcomer', () => {
         code: 'forbidden',
       });
     expect(warnings(line)).toHaveLength(1);
+  });
+
+  it('channels in options that no class has are named once each, with what to do, and others are not', async () => {
+    const hooks = realtimeHooks({ channels: ['rooms.:id', 'room.:room', 'open', '$user.:id'] });
+    const spam = { detector: repeatsAndBursts(), channels: ['opne', 'rooms.1', 'rooms.:room.log'] };
+    const realtime = { hooks, moderation: { spam } };
+    await start({ providers: [Rooms, Open], realtime });
+    expect(warnings('no @Channel has such a name')).toEqual(
+      [
+        'hooks.channels[1] is "room.:room"',
+        'moderation.spam.channels[0] is "opne"',
+        'moderation.spam.channels[2] is "rooms.:room.log"',
+      ].map(
+        (found) =>
+          `${found}, and no @Channel has such a name: it does nothing. Write it as the pattern of a @Channel, or leave it out. | RealtimeModule`,
+      ),
+    );
+    await server?.close();
+    // What only publishes may name the channels of the other nodes.
+    await start({ realtime: { ...realtime, publisherOnly: true } });
+    expect(warnings('no @Channel has such a name')).toEqual([]);
   });
 
   it('an application that takes clients and has no channel is warned, and one with a channel is not', async () => {

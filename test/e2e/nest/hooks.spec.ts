@@ -1,4 +1,9 @@
-import { Injectable, Scope, type OnApplicationBootstrap } from '@nestjs/common';
+import {
+  Injectable,
+  Scope,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker, MemoryStore } from '../../../lib/brokers/memory/index.js';
 import {
@@ -9,7 +14,7 @@ import {
   type MemberHookEvent,
   type RealtimeHooksOptions,
 } from '../../../lib/hooks/index.js';
-import { Authorize, Channel, type RealtimeBootError } from '../../../lib/nest/index.js';
+import { Authorize, Channel, RealtimeService, type RealtimeBootError } from '../../../lib/nest/index.js';
 import type { RealtimeModuleOptions } from '../../../lib/nest/realtime-options.js';
 import { alteredBroker } from '../../support/engine/altered-broker.js';
 import { stretched } from '../../support/patience.js';
@@ -123,6 +128,39 @@ describe('hooks of a Nest application (G32)', () => {
     ending.abort();
     await until('the channel to be vacated', () => seen.length === 2);
     expect(seen).toEqual(['channel.occupied rooms.1', 'channel.vacated rooms.1']);
+  });
+
+  it('are called for what the end of this node’s clients brings, and for notices that its hooks publish (G18)', async () => {
+    @Channel('halls.:hall', { presence: { grace: 0 } })
+    class Halls {
+      @Authorize('subscribe')
+      mayRead() {
+        return true;
+      }
+    }
+    let pushed = 0;
+    let told = 0;
+    @Injectable()
+    class Goodbye implements BeforeApplicationShutdown {
+      constructor(private readonly realtime: RealtimeService) {}
+      async beforeApplicationShutdown(): Promise<void> {
+        pushed++;
+        await this.realtime.user('bob').publish('closing', {});
+      }
+    }
+    const offline = { provide: 'offline', useValue: { onOffline: () => void told++ } };
+    const app = await start(
+      PLATFORMS[0],
+      {
+        hooks: realtimeHooks({ channels: ['halls.:hall'], providers: [LEAVERS, 'offline'], vacatedAfter: 0 }),
+      },
+      { providers: [Halls, Goodbye, leavers, offline] },
+    );
+    const client = await app.connect('alice');
+    await client.call({ type: 'subscribe', channel: 'halls.1', payload: { presence: {} } });
+    await app.close();
+    expect(seen).toEqual(['member.left halls.1 alice']);
+    expect([pushed, told]).toEqual([1, 1]);
   });
 
   it('hand over to another node when the application closes, and lose nothing', async () => {

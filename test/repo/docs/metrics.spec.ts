@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { METRICS, type MetricDefinition } from '../../../lib/metrics/table/index.js';
 import { renderMetrics } from '../../../scripts/docs/metrics.mjs';
 import { sameMarkdown } from '../../support/markdown.js';
+import { faultsOf, isLabelOf, seriesOf } from '../../support/prometheus/metric-names.js';
 import { promtool } from '../../support/prometheus/promtool.js';
 
 const folder = new URL('../../../docs/', import.meta.url);
@@ -21,51 +22,11 @@ interface Panel {
 const { panels } = JSON.parse(read('monitoring/grafana-dashboard.json')) as { panels: readonly Panel[] };
 const panelQueries = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
 
-/** The series that a scrape has of a metric. */
-function seriesOf(name: string, { type }: MetricDefinition): readonly string[] {
-  const full = `realtime_${name}`;
-  return type === 'histogram' ? [`${full}_bucket`, `${full}_sum`, `${full}_count`] : [full];
-}
-const REAL = new Map(
-  Object.entries(definitions).flatMap(([name, definition]) =>
-    seriesOf(name, definition).map((series) => [series, definition] as const),
-  ),
-);
-
-/** What is wrong with the names and labels of a query. */
-function faultsOf(expr: string): readonly string[] {
-  const faults = [...expr.matchAll(/\brealtime_\w+/g)].flatMap(([name]) =>
-    REAL.has(name) ? [] : [`${name} does not exist`],
-  );
-  for (const [, name = '', matchers = ''] of expr.matchAll(/\b(realtime_\w+)\{([^}]*)\}/g))
-    for (const [, label = ''] of matchers.matchAll(/(\w+)\s*[=!]/g))
-      if (!isLabelOf(name, label)) faults.push(`${name} has no label ${label}`);
-  const known = [...expr.matchAll(/\brealtime_\w+/g)].map(([name]) => name);
-  for (const [, labels = ''] of expr.matchAll(/\bby \(([^)]*)\)/g))
-    for (const label of labels.split(',').map((text) => text.trim()))
-      if (!known.some((name) => isLabelOf(name, label))) faults.push(`nothing has a label ${label}: ${expr}`);
-  return faults;
-}
-
-function isLabelOf(name: string, label: string): boolean {
-  const isBucket = name.endsWith('_bucket') && label === 'le';
-  return (
-    label === 'instance' || label === 'job' || isBucket || REAL.get(name)?.labels.includes(label) === true
-  );
-}
-
 describe('docs/metrics.md', () => {
   it('has the table of lib/metrics/table: npm run docs writes it', () => {
     const document = read('metrics.md');
     expect(sameMarkdown(renderMetrics(document, METRICS), document)).toBe(true);
     expect(() => renderMetrics('# Metrics', METRICS)).toThrow('no place');
-  });
-
-  it('says what each alert means, and no other', () => {
-    const documented = [...read('metrics.md').matchAll(/^\| `(Realtime\w+)`/gm)].map(([, name]) => name);
-    const alerts = [...read('monitoring/alerts.yml').matchAll(/alert: (\w+)/g)].map(([, name]) => name);
-    expect(documented).toEqual(alerts);
-    expect(alerts.length).toBeGreaterThan(10);
   });
 
   it.each(Object.entries(definitions))(

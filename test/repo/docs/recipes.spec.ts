@@ -5,9 +5,10 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const read = (file: string) => readFileSync(root + file, 'utf8');
 
-const PAGES = ['docs/authentication.md', 'docs/hooks.md'];
+const PAGES = ['docs/authentication.md', 'docs/hooks.md', 'docs/tracing.md'];
 /** A block of a page, and the comment before it that says where it comes from. */
-const BLOCK = /<!-- (test\/e2e\/nest\/recipes\/[\w-]+\.ts): ([^\n]+) -->\n\n```ts\n([\s\S]*?)\n```/g;
+const BLOCK =
+  /<!-- (test\/e2e\/nest\/recipes\/[\w-]+\.(?:ts|mjs)): ([^\n]+) -->\n\n```(?:ts|js)\n([\s\S]*?)\n```/g;
 const blocks = PAGES.flatMap((page) =>
   [...read(page).matchAll(BLOCK)].map(([, file = '', name = '', code = '']) => ({ file, name, code })),
 );

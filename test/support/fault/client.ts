@@ -8,6 +8,8 @@ export interface FaultClientOptions {
   /** Address of a node that lives, as a balancer would choose it. */
   readonly pick: () => string;
   readonly onEvent?: (client: FaultClient, channel: string, id: string) => void;
+  /** Makes the library's client. Default {@link libraryClient}. */
+  readonly connect?: (name: string) => RealtimeClient;
 }
 
 /** A client that records what it is told. */
@@ -38,14 +40,14 @@ export class FaultLibraryClient implements FaultClient {
   disconnects = 0;
   readonly positions = new Map<string, Position>();
   readonly live = new Set<string>();
-  private readonly client: RealtimeClient;
+  readonly client: RealtimeClient;
 
   constructor(
     readonly name: string,
     readonly channels: readonly string[],
     private readonly options: FaultClientOptions,
   ) {
-    this.client = libraryClient(name, options.pick);
+    this.client = options.connect?.(name) ?? libraryClient(name, options.pick);
   }
 
   start(): void {

@@ -49,20 +49,11 @@ export class FaultPublisher {
 
   publish(channel: string): void {
     const { history } = this.options;
-    const id = `${this.name}-${++this.count}`;
-    history.invoke(this.name, channel, id);
-    const done = this.client
-      .channel(channel)
-      .publish('said', { by: this.name, count: this.count }, { id })
-      .then(
-        (position) => history.acknowledged(id, position),
-        (error: unknown) => {
-          const code = error instanceof RealtimeError ? error.code : String(error);
-          if (code === 'outcome_unknown' || code === 'unavailable') history.unknown(id, code);
-          else history.refused(id, code);
-        },
-      )
-      .finally(() => this.underWay.delete(done));
+    const done = publishRecorded(this.client, history, {
+      publisher: this.name,
+      channel,
+      id: `${this.name}-${++this.count}`,
+    }).finally(() => this.underWay.delete(done));
     this.underWay.add(done);
   }
 
@@ -76,5 +67,21 @@ export class FaultPublisher {
   async stop(): Promise<void> {
     clearInterval(this.timer);
     await this.client.close();
+  }
+}
+
+/** Publishes through the library's client. Resolves when the outcome is recorded. */
+export async function publishRecorded(
+  client: RealtimeClient,
+  history: HistoryRecorder,
+  { publisher, channel, id }: { readonly publisher: string; readonly channel: string; readonly id: string },
+): Promise<void> {
+  history.invoke(publisher, channel, id);
+  try {
+    history.acknowledged(id, await client.channel(channel).publish('said', { id }, { id }));
+  } catch (error) {
+    const code = error instanceof RealtimeError ? error.code : String(error);
+    if (code === 'outcome_unknown' || code === 'unavailable') history.unknown(id, code);
+    else history.refused(id, code);
   }
 }

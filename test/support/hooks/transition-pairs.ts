@@ -1,6 +1,7 @@
 // Channels get and lose subscribers and members on several nodes, some of which are killed. TRANSITIONS says how many of these
 // steps are taken, SEED which.
 import { expect } from '@jest/globals';
+import { TimeLeft } from '../../../lib/core/async/time-left.js';
 import { ThrottledLog } from '../../../lib/core/async/throttled-log.js';
 import type { Broker } from '../../../lib/core/ports/broker.js';
 import type { Clock } from '../../../lib/core/ports/clock.js';
@@ -190,7 +191,7 @@ export async function runPairs(site: PairsSite): Promise<PairsReport> {
     }
     return { steps, events: seen.size, pairs, repeated, looks };
   } finally {
-    await Promise.all(nodes.map(({ consumer }) => consumer.stop()));
+    await Promise.all(nodes.map(({ consumer }) => consumer.stop(new TimeLeft(site.clock, 60_000))));
     await Promise.all([...nodes, ...killed].map(({ harness }) => harness.stop()));
   }
 }

@@ -1,14 +1,20 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { checkCosts, readCosts } from '../../../bench/capacity/costs.mjs';
+import { checkCosts, readCosts, saveCosts } from '../../../bench/capacity/costs.mjs';
 import { readFlags } from '../../../bench/capacity/flags.mjs';
 import { flushing, flushShare } from '../../../bench/capacity/flush.model.mjs';
+import { mostEvents } from '../../../bench/capacity/most.mjs';
 import { leastSquares } from '../../../bench/capacity/least-squares.mjs';
 import { nodeLoad } from '../../../bench/capacity/node.load.mjs';
 import { nodesFor } from '../../../bench/capacity/nodes.mjs';
+import { tableOf } from '../../../bench/capacity/table.mjs';
 import { planOf } from '../../../bench/capacity/plan.mjs';
 import type { Costs, Plan } from '../../../bench/capacity/capacity.types.mjs';
 
 const COSTS: Costs = {
+  transport: 'websocket',
   micros: {
     connection: 500,
     heartbeat: 25,
@@ -28,6 +34,7 @@ const COSTS: Costs = {
     subscription: 300,
     channel: 2_000,
     keptEvent: 1_000,
+    write: 0,
     envelope: 150,
     clientEnvelope: 200,
     payload: 128,
@@ -67,6 +74,84 @@ describe('the load of a node', () => {
     const lonely = plan({ subscribers: 1 });
     expect(nodeLoad(lonely, COSTS, 4).parts.received).toBeCloseTo((100 * 9e-6) / 4, 10);
     expect(nodeLoad(plan({ subscribers: 10_000 }), COSTS, 4).parts.received).toBeCloseTo(100 * 9e-6, 10);
+  });
+});
+
+describe('the load of a node of a transport', () => {
+  const polling: Costs = { ...COSTS, transport: 'polling' };
+  const beats = (costs: Costs, more: Partial<Plan> = {}) =>
+    nodeLoad(plan(more), costs, 1).parts.heartbeats as number;
+
+  it.each(['websocket', 'sse'])(
+    'has one heartbeat per interval over %s, whatever is written',
+    (transport) => {
+      const costs = { ...COSTS, transport };
+      expect(beats(costs, { rate: 0 })).toBeCloseTo((10_000 / 25) * 25e-6, 10);
+      expect(beats(costs, { rate: 1_000 })).toBe(beats(costs, { rate: 0 }));
+    },
+  );
+
+  it('has an empty answer for each poll to which nothing came, a tenth earlier than the interval', () => {
+    expect(beats(polling, { rate: 0 })).toBeCloseTo((10_000 / 22.5) * 25e-6, 10);
+    // One event in the mean wait of a poll: 1 / (e − 1) of the waits end without one.
+    const once = beats(polling, { rate: 100 / 22.5 });
+    expect(once / beats(polling, { rate: 0 })).toBeCloseTo(1 / (Math.E - 1), 3);
+    expect(beats(polling, { rate: 10_000 })).toBeCloseTo(0, 6);
+  });
+
+  it('has empty answers for connections without a subscription, also while others are written to', () => {
+    const half = { subscribers: 50, rate: 10_000 };
+    expect(beats(polling, half)).toBeCloseTo((5_000 / 22.5) * 25e-6, 6);
+  });
+
+  it('sends what each write takes, once for the events in it', () => {
+    const headed = { ...COSTS, bytes: { ...COSTS.bytes, write: 200 } };
+    const alone = plan({ source: 'application' });
+    expect(nodeLoad(alone, headed, 1).bits - nodeLoad(alone, COSTS, 1).bits).toBeCloseTo(8 * 10_000 * 200, 3);
+    const shared = plan({ source: 'application', rate: 2_000 });
+    const { bits, writes, deliveries } = nodeLoad(shared, headed, 1);
+    expect(writes).toBeLessThan(deliveries / 2);
+    expect(bits).toBeGreaterThan(8 * (deliveries * 278 + writes * 200));
+    expect(bits).toBeLessThan(
+      8 * (deliveries * 278 + writes * (200 + 2 * 52)) + 8 * (deliveries * 278) * 0.04,
+    );
+  });
+});
+
+describe('the most that a node carries', () => {
+  it.each([
+    ['CPU', {}],
+    ['memory', { memory: 60e6 + 80e6 + 10_000 * 7_000 + 100 * 2_000, history: 1 }],
+    ['bandwidth', { bandwidth: 1e6 }],
+  ])('is bound by %s, and one hundredth more is too much', (binding, more) => {
+    const found = mostEvents(plan(more), COSTS);
+    expect(found.binding).toBe(binding);
+    if (found.rate > 0) {
+      expect(nodes({ ...more, rate: found.rate })).toBe(1);
+      expect(nodes({ ...more, rate: found.rate * 1.01 })).toBeGreaterThan(1);
+    }
+  });
+
+  it('is nothing where the connections alone are too many', () => {
+    expect(mostEvents(plan({ maxConnections: 9_999 }), COSTS)).toEqual({
+      rate: 0,
+      binding: 'connections (limits.maxConnections)',
+    });
+  });
+
+  it('does not depend on the rate of the plan', () => {
+    expect(mostEvents(plan({ rate: 5 }), COSTS)).toEqual(mostEvents(plan({ rate: 5_000 }), COSTS));
+  });
+
+  it('falls with connections in one channel, and in a table has a cell for each number of subscribers', () => {
+    const rows = tableOf(COSTS, { history: 0 });
+    expect(rows.map(([connections]) => connections)).toEqual(['1,000', '5,000', '20,000', '50,000']);
+    const events = rows.map((row) =>
+      row.slice(1).map((cell) => Number(cell.split(' ')[0]!.replaceAll(',', ''))),
+    );
+    for (const row of events) expect(row).toEqual([...row].sort((a, b) => b - a));
+    expect(events[0]![0]).toBeGreaterThan(3 * events[0]![3]!);
+    expect(rows[0]![1]).toMatch(/^[\d,]+ \(CPU\)$/);
   });
 });
 
@@ -219,6 +304,10 @@ describe('the command-line flags', () => {
     [['--memory', '2XB'], /--memory wants a size such as 2GB/],
     [['--heartbeat', '25'], /--heartbeat wants a duration such as 25s/],
     [['--connections', '0'], /--connections must be more than 0/],
+    [
+      ['--transport', 'carrier-pigeon'],
+      /--transport wants websocket or sse or polling, not "carrier-pigeon"/,
+    ],
     [['--source', 'nobody'], /--source wants clients or application/],
   ])('%j are refused with the remedy', (args, message) => {
     expect(() => readFlags(args)).toThrow(message);
@@ -240,7 +329,10 @@ describe('the command-line flags', () => {
 
 describe('the costs', () => {
   it.each([
-    [undefined, /micros\.connection of the costs must be a number/],
+    [undefined, /transport of the costs must be websocket or sse or polling/],
+    [{ ...COSTS, transport: 'pigeon' }, /transport of the costs must be/],
+    [{ ...COSTS, micros: {} }, /micros\.connection of the costs must be a number/],
+    [{ ...COSTS, bytes: { ...COSTS.bytes, write: undefined } }, /bytes\.write/],
     [{ ...COSTS, micros: { ...COSTS.micros, write: -1 } }, /micros\.write/],
     [{ ...COSTS, bytes: { ...COSTS.bytes, channel: '3' } }, /bytes\.channel/],
   ])('%j are refused with the remedy', (costs, message) => {
@@ -250,6 +342,21 @@ describe('the costs', () => {
 
   it('costs that are in no file are refused with the remedy', () => {
     expect(() => readCosts('no-such-costs.json')).toThrow(/cannot be read \(ENOENT\).*--save/);
+  });
+
+  it('costs of another transport than the one that was asked for are refused with the remedy', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'capacity-'));
+    const file = join(folder, 'costs.json');
+    saveCosts(file, COSTS);
+    try {
+      expect(readCosts(file)).toEqual(COSTS);
+      expect(readCosts(file, 'websocket')).toEqual(COSTS);
+      expect(() => readCosts(file, 'polling')).toThrow(
+        /has the costs of websocket, not of polling.*--transport polling --save/,
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('costs are recovered by least squares from the values that they produced', () => {

@@ -23,6 +23,8 @@ export function factsOf(options: Partial<RealtimeModuleOptions> = {}, more: Part
     health: ['HealthController'],
     metrics: ['Recorder'],
     admin: undefined,
+    tracing: undefined,
+    machineBytes: 16 * 1024 ** 3,
     graceMs: 30_000,
     ...more,
   };

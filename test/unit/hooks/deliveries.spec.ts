@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ThrottledLog } from '../../../lib/core/async/throttled-log.js';
+import { TimeLeft } from '../../../lib/core/async/time-left.js';
 import { Deliveries } from '../../../lib/hooks/deliveries.js';
 import { DeliveryFailure } from '../../../lib/hooks/delivery-failure.js';
 import type { DeliveryTarget, TargetLimits } from '../../../lib/hooks/target-queue.js';
@@ -52,7 +53,7 @@ describe('the deliveries of hook events', () => {
     expect(ends).toEqual({ b1: true, a1: true, a2: true });
     expect(target.taken).toEqual(['b1', 'a1', 'a2']);
     expect(clock.pending).toBe(1);
-    await deliveries.close();
+    await deliveries.close(new TimeLeft(clock, 60_000));
     expect(clock.pending).toBe(0);
   });
 
@@ -175,7 +176,7 @@ describe('the deliveries of hook events', () => {
     await clock.advanceAsync(60_000);
     expect(target.open).toHaveLength(32);
     expect(target.attempts).toHaveLength(33);
-    await deliveries.close();
+    await deliveries.close(new TimeLeft(clock, 60_000));
   });
 
   it('give an event up that is too old, also behind one that fails and while nothing is called, and say so once', async () => {
@@ -467,7 +468,7 @@ describe('the deliveries of hook events', () => {
     const deliveries = make([target]);
     accept(deliveries, occupied('a1', 'a'), occupied('a2', 'a'), occupied('b1', 'b'), occupied('c1', 'c'));
     await settle();
-    const closing = deliveries.close();
+    const closing = deliveries.close(new TimeLeft(clock, 60_000));
     expect(target.open.map(({ signal }) => signal.aborted)).toEqual([true, true, true]);
     await settle();
     expect(ends).toEqual({ a2: false });
@@ -481,7 +482,24 @@ describe('the deliveries of hook events', () => {
     expect(ends).toEqual({ a2: false, b1: true, a1: false, c1: false, d1: false });
     expect(target.attempts).toEqual(['a1', 'b1', 'c1']);
     expect(deliveries.status[0]).toMatchObject({ waiting: 0, bytes: 0, givenUp: 0 });
-    expect(logger.records).toEqual([]);
+    expect(logger.records.map(({ message }) => message)).toEqual([
+      'The hook target fake did not end 1 calls within 5000 ms, and this node stops without it: another one delivers these events again',
+    ]);
+  });
+
+  it('wait no longer than there is time for attempts that are under way', async () => {
+    const target = new FakeTarget();
+    const deliveries = make([target]);
+    accept(deliveries, occupied('a'));
+    await settle();
+    let isClosed = false;
+    const closing = deliveries.close(new TimeLeft(clock, 800)).then(() => (isClosed = true));
+    await clock.advanceAsync(799);
+    expect(isClosed).toBe(false);
+    await clock.advanceAsync(1);
+    await closing;
+    expect(ends).toEqual({ a: false });
+    expect(lines('did not end 1 calls within 800 ms')).toHaveLength(1);
   });
 
   it('say that an event is not settled when one of several targets has not taken it', async () => {
@@ -490,7 +508,7 @@ describe('the deliveries of hook events', () => {
     const deliveries = make([fast, slow]);
     accept(deliveries, occupied('a'));
     await settle();
-    const closing = deliveries.close();
+    const closing = deliveries.close(new TimeLeft(clock, 60_000));
     slow.of('a').fail(new Error('aborted'));
     await closing;
     await settle();
@@ -506,7 +524,7 @@ describe('the deliveries of hook events', () => {
     target.of('a').fail(new DeliveryFailure('it is busy', { retryAfterMs: 30_000 }));
     await settle();
     accept(deliveries, occupied('b', 'b'));
-    await deliveries.close();
+    await deliveries.close(new TimeLeft(clock, 60_000));
     await settle();
     expect(ends).toEqual({ a: false, b: false });
     expect(clock.pending).toBe(0);

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { TimeLeft } from '../../../lib/core/async/time-left.js';
 import type { Transition } from '../../../lib/core/ports/transitions.js';
 import { HookConsumer } from '../../../lib/hooks/hook-consumer.js';
 import type { HookEvent } from '../../../lib/hooks/hook-event.js';
@@ -140,16 +141,53 @@ describe('the consumer of transitions (G32)', () => {
     waiting = [transition('1'), transition('2')];
     consumer.start();
     await settle();
-    await consumer.stop();
+    await consumer.stop(new TimeLeft(clock, 60_000));
     waiting = [transition('3')];
     await clock.advanceAsync(10 * POLL_MS);
-    expect(limits).toEqual([500]);
+    expect(limits).toEqual([500, 500]);
     accepted[0]?.end(true);
     accepted[1]?.end(false);
     await settle();
     await consumer.tell();
     expect(done).toEqual(['1']);
     expect(clock.pending).toBe(0);
+  });
+
+  it('looks once more when it ends, and waits until what it found then was dealt with', async () => {
+    waiting = [transition('1')];
+    consumer.start();
+    await settle();
+    waiting = [transition('2', { member: 'u1', held: false })];
+    let isEnded = false;
+    const ending = consumer.stop(new TimeLeft(clock, 60_000)).then(() => (isEnded = true));
+    await settle();
+    expect(accepted.map(({ event }) => event.id)).toEqual(['1', '2']);
+    expect(isEnded).toBe(false);
+    accepted[1]?.end(true);
+    await ending;
+    await consumer.tell();
+    expect(done).toEqual(['2']);
+    expect(clock.pending).toBe(0);
+  });
+
+  it.each([
+    ['three seconds', 60_000, 3_000],
+    ['as there is time', 900, 900],
+  ])('waits no longer than %s for what its last look found', async (_, givenMs, waitedMs) => {
+    consumer.start();
+    await settle();
+    waiting = [transition('1')];
+    let isEnded = false;
+    void consumer.stop(new TimeLeft(clock, givenMs)).then(() => (isEnded = true));
+    await clock.advanceAsync(waitedMs - 1);
+    expect(isEnded).toBe(false);
+    await clock.advanceAsync(1);
+    expect(isEnded).toBe(true);
+  });
+
+  it('takes nothing at its end where it never began, or where the broker is away', async () => {
+    await consumer.stop(new TimeLeft(clock, 60_000));
+    expect(limits).toEqual([]);
   });
 
   it('ends without an error where the broker is away', async () => {
@@ -159,7 +197,7 @@ describe('the consumer of transitions (G32)', () => {
     accepted[0]?.end(true);
     fails = true;
     await clock.advanceAsync(POLL_MS);
-    await consumer.stop();
+    await consumer.stop(new TimeLeft(clock, 60_000));
     await expect(consumer.tell()).resolves.toBeUndefined();
   });
 });

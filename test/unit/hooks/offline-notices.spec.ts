@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ThrottledLog } from '../../../lib/core/async/throttled-log.js';
+import { TimeLeft } from '../../../lib/core/async/time-left.js';
 import { Deliveries } from '../../../lib/hooks/deliveries.js';
 import type { OfflineHookEvent } from '../../../lib/hooks/hook-event.js';
 import { OfflineNotices, type OfflineLimits } from '../../../lib/hooks/offline-notices.js';
@@ -252,7 +253,7 @@ describe('notices to users', () => {
     const { notices } = make();
     notices.published('ada', notice('n1'));
     let isClosed = false;
-    const closing = notices.close().then(() => (isClosed = true));
+    const closing = notices.close(new TimeLeft(clock, 60_000)).then(() => (isClosed = true));
     notices.published('ada', notice('late'));
     await settle();
     expect(isClosed).toBe(false);
@@ -268,7 +269,7 @@ describe('notices to users', () => {
     const { notices } = make({ delivery: { maxEvents: 4 } });
     for (let index = 0; index < 5; index++) notices.published(`u${index}`, notice('n'));
     await settle();
-    const closing = notices.close();
+    const closing = notices.close(new TimeLeft(clock, 60_000));
     await clock.advanceAsync(3_000);
     await closing;
     expect(lines('5 notices to users who may be offline were not taken')).toHaveLength(1);
@@ -276,12 +277,26 @@ describe('notices to users', () => {
     expect(target.open).toHaveLength(2);
   });
 
+  it('are waited for no longer than there is time', async () => {
+    target.answer = undefined;
+    const { notices } = make();
+    notices.published('ada', notice('n1'));
+    await settle();
+    let isClosed = false;
+    const closing = notices.close(new TimeLeft(clock, 700)).then(() => (isClosed = true));
+    await clock.advanceAsync(699);
+    expect(isClosed).toBe(false);
+    await clock.advanceAsync(1);
+    await closing;
+    expect(lines('1 notices to users who may be offline were not taken')).toHaveLength(1);
+  });
+
   it('do not delay a node that stops while none waits', async () => {
     const { notices, deliveries } = make();
     notices.published('ada', notice('n1'));
     await settle();
-    await notices.close();
-    await deliveries.close();
+    await notices.close(new TimeLeft(clock, 60_000));
+    await deliveries.close(new TimeLeft(clock, 60_000));
     expect(clock.pending).toBe(0);
     expect(logger.records).toEqual([]);
   });

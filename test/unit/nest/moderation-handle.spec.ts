@@ -49,9 +49,9 @@ describe('realtime.moderation', () => {
     [
       'a kick for a time',
       () => moderation.kick('ada', 'rooms.:room', { for: '5m', ...why }),
-      ['restrict', { act: 'ban', whom: user, channel: 'rooms.:room', forMs: 300_000, ...why }],
+      ['restrict', { act: 'ban', whom: user, channel: 'rooms.:room', forMs: 300_000, ...why }, 'kick'],
     ],
-    ['a kick', () => moderation.kick('ada', 'rooms.1', why), ['revoke', 'ada', 'rooms.1', why]],
+    ['a kick', () => moderation.kick('ada', 'rooms.1', why), ['revoke', 'ada', 'rooms.1', why, 'kick']],
     [
       'slow mode',
       () => moderation.slow('rooms.1', { every: '30s', for: '1d', ...why }),

@@ -150,8 +150,9 @@ for section = 1, tonumber(ARGV[3]) do
         begin(log)
         if lost then redis.call('DEL', log.stream) end
         beginning(KEYS[key + 6], headMs)
-      elseif not retain and (memory or log.kept) then
-        -- Refused, when the server is full, before what cannot be refused is dropped.
+      elseif not retain and (memory or log.kept or now + headMs > log.x) then
+        -- Refused, when the server is full, before what cannot be refused is dropped, or is renewed: such a renewal would be the
+        -- first write, and a server lets a script that has written do all the rest.
         redis.call('HSET', log.head, 's', int(log.s))
       end
       if log.moved then

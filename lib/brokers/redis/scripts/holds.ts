@@ -5,7 +5,7 @@ import { NOW, RedisScript } from './script.js';
  *
  * A thing is a hash (holder → `generation end`), and has a place in `due` (thing by the latest end of its holders) from its first
  * holder until the record of its end is written: so of each thing the records alternate. Where one of both keys was lost, the other
- * one counts.
+ * one counts. A holder that renews late has held all the time, unless the end was recorded before.
  *
  * KEYS 1…2: due, record (stream); then a hash for each step. ARGV 1…3: most records, headMs, steps; then for each step: kind (`h`old,
  * `r`elease, or `s`: only what ran out), thing, holder, generation, milliseconds. Answers how many records were written, and how
@@ -59,7 +59,9 @@ for step = 1, steps do
   local generation, ends = tonumber(ARGV[at + 4]), now + tonumber(ARGV[at + 5])
   local hash = KEYS[step + 2]
   local due = tonumber(redis.call('ZSCORE', DUE, thing) or nil)
-  if (due and due <= now) or (not due and redis.call('EXISTS', hash) == 1) then due = settle(hash, thing) end
+  -- Nobody has found that it ended, and its holder is still there: while Redis was away nobody could renew.
+  local late = kind == 'h' and due and due <= now and redis.call('HGET', hash, holder)
+  if not late and ((due and due <= now) or (not due and redis.call('EXISTS', hash) == 1)) then due = settle(hash, thing) end
   if kind ~= 's' then
     local known = redis.call('HGET', hash, holder)
     local newest, before

@@ -12,7 +12,8 @@ export function draftOfAct(
   receipt: ControlReceipt | undefined,
   error: unknown,
 ): AuditDraft {
-  return { ...subjectOf(act), ...whyOf(act), ...outcomeOf(receipt, error) };
+  const named = act.as === undefined ? {} : { act: act.as };
+  return { ...subjectOf(act), ...named, ...whyOf(act), ...outcomeOf(receipt, error) };
 }
 
 /** The code of an error. Its message may be about anything, and is in the log. */

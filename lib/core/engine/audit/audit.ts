@@ -1,5 +1,6 @@
 import { RealtimeError } from '../../../protocol/realtime-error.js';
 import { ThrottledLog } from '../../async/throttled-log.js';
+import type { TimeLeft } from '../../async/time-left.js';
 import { BY_SPAM } from '../../commands/spam-guard.js';
 import type {
   AuditDraft,
@@ -110,18 +111,23 @@ export class Audit {
     }
   }
 
+  /** The application ends: sinks that failed are tried again now. What comes until {@link close} is taken as ever. */
+  hurry(): void {
+    for (const queue of this.queues) queue.hurry();
+  }
+
   /** Hands the sinks what waits, and closes them. What they do not take in time is counted in the log. Idempotent. */
-  close(deadlineMs: number): Promise<void> {
-    this.closing ??= this.end(deadlineMs);
+  close(time: TimeLeft): Promise<void> {
+    this.closing ??= this.end(time);
     return this.closing;
   }
 
-  private async end(deadlineMs: number): Promise<void> {
+  private async end(time: TimeLeft): Promise<void> {
     this.refusals.end();
     const { logger } = this.deps;
     await Promise.all(
       this.queues.map(async (queue) => {
-        const left = await queue.close(deadlineMs);
+        const left = await queue.close(time);
         if (left > 0)
           logger.error(`The audit sink ${queue.name} did not take ${left} entries before the end`);
       }),

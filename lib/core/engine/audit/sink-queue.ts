@@ -1,4 +1,5 @@
 import type { ThrottledLog } from '../../async/throttled-log.js';
+import type { TimeLeft } from '../../async/time-left.js';
 import type { AuditEntry, AuditSink } from '../../ports/audit.js';
 import type { Clock, Scheduled } from '../../ports/clock.js';
 import { isPromise } from '../../ports/maybe-promise.js';
@@ -12,6 +13,8 @@ const FAILURES_OF_ONE = 8;
 const MAX_UNANSWERED = 8;
 /** Entries that a sink takes at once before others have their turn. */
 const AT_ONCE = 256;
+/** Share of the time for closing that entries leave to the sink's own `close`. */
+const CLOSE_SHARE = 0.25;
 
 /** Bounds of what waits for one sink. */
 export interface SinkQueueLimits {
@@ -100,26 +103,33 @@ export class SinkQueue {
     this.run();
   }
 
-  /**
-   * Writes what waits now, without pauses, and then takes nothing more.
-   *
-   * @returns a promise of how many entries the sink did not take within `deadlineMs`.
-   */
-  async close(deadlineMs: number): Promise<number> {
-    const { clock, sink } = this.deps;
+  /** Ends the pause of a sink that failed: the application ends, and what waits has to be written soon. */
+  hurry(): void {
     this.stopPause();
     this.failures = 0;
-    if (this.lostCount > 0) this.markLost(0, false);
     this.run();
-    await within(clock, deadlineMs, (done) => {
-      if (this.waiting.length === 0) done();
-      else this.onEmpty.push(done);
-    });
+  }
+
+  /**
+   * Writes what waits now, and then takes nothing more.
+   *
+   * @returns a promise of how many entries the sink did not take within the time.
+   */
+  async close(time: TimeLeft): Promise<number> {
+    const { sink, name, journal } = this.deps;
+    if (this.lostCount > 0) this.markLost(0, false);
+    this.hurry();
+    if (this.waiting.length > 0) {
+      const emptied = new Promise<void>((resolve) => this.onEmpty.push(resolve));
+      const keepMs = sink.close === undefined ? 0 : time.ms * CLOSE_SHARE;
+      await time.share({ keepMs }).wait(emptied);
+    }
     this.isClosed = true;
     this.stopPause();
     const left = this.waiting.length + this.lostCount;
     const closing = attempt(() => sink.close?.());
-    if (isPromise(closing)) await within(clock, deadlineMs, (done) => void closing.then(done, done));
+    if (isPromise(closing) && !(await time.wait(closing.then(ignore, ignore))))
+      journal.warn(`audit_close ${name}`, () => `The audit sink ${name} did not close in time`);
     return left;
   }
 
@@ -259,15 +269,8 @@ export class SinkQueue {
   }
 }
 
-/** Waits for `done`, and not longer than `ms`. */
-function within(clock: Clock, ms: number, start: (done: () => void) => void): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = clock.schedule(ms, resolve);
-    start(() => {
-      timer.cancel();
-      resolve();
-    });
-  });
+function ignore(): void {
+  // Nothing depends on it.
 }
 
 /** What a sink throws while it is closed changes nothing. */

@@ -245,7 +245,7 @@ describe.each(PLATFORMS)('the admin API, on %s', (_name, platform) => {
     ]);
     expect(acts.filter(([, by]: string[]) => by !== undefined)).toEqual([
       ['authorize', 'staff:read', 'refused'],
-      ['ban', 'staff:administer', 'applied'],
+      ['kick', 'staff:administer', 'applied'],
       ['unban', 'staff:administer', 'applied'],
       ['ban', 'staff:administer', 'applied'],
       ['read_history', 'staff:administer', 'applied'],
@@ -258,8 +258,10 @@ describe.each(PLATFORMS)('the admin API, on %s', (_name, platform) => {
     ]);
     const refused = (await app.get('audit?result=refused&by=staff:read')).body.entries;
     expect(refused).toMatchObject([{ error: 'forbidden', data: { route: 'kick', authority: 'moderate' } }]);
-    const page = (await app.get('audit?act=ban&limit=1')).body;
-    expect(page.entries).toMatchObject([{ act: 'ban', whom: { id: 'ada' }, reason: 'enough' }]);
+    const page = (await app.get('audit?act=kick&limit=1')).body;
+    expect(page.entries).toMatchObject([
+      { act: 'kick', whom: { id: 'ada' }, channel: 'rooms.1', reason: 'enough', data: { forMs: 300_000 } },
+    ]);
     const next = (await app.get(`audit?act=ban&limit=1&cursor=${page.more}`)).body.entries;
     expect(next).toMatchObject([{ act: 'ban', whom: { of: 'address', id: '127.0.0.1' } }]);
   });

@@ -19,9 +19,17 @@ import {
   Snapshot,
   type RealtimeModuleOptions,
 } from '../../../../lib/index.js';
+import {
+  AlwaysOnSampler,
+  ParentBasedSampler,
+  TraceIdRatioBasedSampler,
+  NodeTracerProvider,
+} from '@opentelemetry/sdk-trace-node';
 import { logSink, memorySink } from '../../../../lib/audit/index.js';
 import { RealtimeAdminModule } from '../../../../lib/admin/index.js';
 import { RealtimeHealthIndicator, RealtimeHealthModule } from '../../../../lib/health/index.js';
+import { realtimeHooks, webhookTarget } from '../../../../lib/hooks/index.js';
+import { openTelemetry } from '../../../../lib/tracing/index.js';
 import { repeatsAndBursts } from '../../../../lib/moderation/index.js';
 
 const RANDOM = 'Zk3v0Qy7wXn1Lr9Tb5Hs2Jd8Gf4Mc6Pa';
@@ -133,6 +141,44 @@ export const WEAKNESS: StorageWeakness = {
   remedy: 'Tell it not to.',
 };
 
+/** Events of a channel that is called otherwise, for an address that everybody on the way can read. */
+function hooksOf(fixes: Fixes) {
+  const fixed = (fix: string): boolean => fixes.has(`operations.hooks/${fix}`);
+  const key = Buffer.from(fixed('guessable') ? RANDOM : 'the-secret-of-the-webhooks').toString('base64');
+  return realtimeHooks({
+    channels: [fixes.has('channels.named/unmatched') ? 'rooms.:room' : 'room.:room'],
+    webhooks: [
+      webhookTarget({
+        secret: `whsec_${key}`,
+        ...(fixed('plain')
+          ? { url: 'https://hooks.example.com' }
+          : { url: 'http://hooks.example.com', allowHttp: true }),
+        ...(fixed('brief') ? {} : { maxAge: '10s' as const }),
+        ...(fixed('slow') ? {} : { timeout: '1m' as const }),
+      }),
+    ],
+  });
+}
+
+/** Without an SDK, or with one that samples all: one cannot be both. */
+function tracingOf(fixes: Fixes, hasSdk: boolean) {
+  const fixed = (fix: string): boolean => fixes.has(`operations.tracing/${fix}`);
+  if (!hasSdk && !fixed('absent')) return openTelemetry();
+  const sampler =
+    hasSdk && !fixed('all')
+      ? new AlwaysOnSampler()
+      : new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(0.01) });
+  return openTelemetry({ tracerProvider: new NodeTracerProvider({ sampler }) });
+}
+
+/** What is never reached, or always; only one of both, or nothing. */
+function sheddingOf(fixes: Fixes, { away = false, shared = false }: Variant): RealtimeModuleOptions {
+  const fixed = (fix: string): boolean => fixes.has(`operations.shedding/${fix}`);
+  if (away) return fixed('never') ? {} : { shedding: { loopDelay: '30s', memoryLimit: 2 ** 50 } };
+  if (shared) return fixed('nervous') ? {} : { shedding: { queueAge: '100ms' } };
+  return fixed('off') ? {} : { shedding: false };
+}
+
 /** How an application is careless where one cannot be so in both ways. */
 export interface Variant {
   /** Whether the storage does not answer, instead of being weak. */
@@ -183,6 +229,12 @@ function optionsOf(
       ...(fixed('operations.drain/killed') ? {} : { deadline: '1m' }),
       ...(fixed('operations.drain/burst') ? {} : { spread: 0 }),
     },
+    ...(fixed('operations.rotation/hasty')
+      ? { maxConnectionAge: fixed('operations.rotation/never') ? '1h' : 0 }
+      : { maxConnectionAge: '1m' }),
+    ...sheddingOf(fixes, { away, shared }),
+    hooks: hooksOf(fixes),
+    tracing: tracingOf(fixes, shared),
     ...(fixed('operations.audit/forgotten') ? { audit: { sinks: [logSink(), memorySink()] } } : {}),
     ...more,
   };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
+import { TimeLeft } from '../../../../lib/core/async/time-left.js';
 import { alteredBroker } from '../../../support/engine/altered-broker.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
@@ -243,7 +244,7 @@ describe('drain and admission', () => {
   });
 
   describe('members of a node that ends (G18, G19)', () => {
-    async function start(answers: boolean) {
+    async function start(answers: boolean, ms?: number) {
       const order: string[] = [];
       const clock = new ManualClock();
       const inner = memoryBroker({ clock });
@@ -257,14 +258,15 @@ describe('drain and admission', () => {
         close: async () => void order.push('closed'),
       });
       const channels = [channel('rooms.:room', { policy: { presence: {} } })];
-      const harness = await EngineHarness.start(channels, { broker, clock });
+      const warnings: string[] = [];
+      const harness = await EngineHarness.start(channels, { broker, clock, warnings });
       const member = await harness.greet('user:ada');
       member.send({ type: 'subscribe', id: 's', channel: 'rooms.1', payload: { presence: {} } });
       await quiet();
-      const stopped = harness.engine.stop();
+      const stopped = harness.engine.stop(...(ms === undefined ? [] : [new TimeLeft(clock, ms)]));
       await quiet();
       expect(member.closed?.code).toBe(4001);
-      return { harness, order, stopped, answer: () => answer() };
+      return { harness, order, stopped, warnings, answer: () => answer() };
     }
 
     it('the broker has them before it is closed', async () => {
@@ -275,13 +277,20 @@ describe('drain and admission', () => {
       expect(order).toEqual(['left', 'closed']);
     });
 
-    it('are waited for two seconds', async () => {
-      const { order, harness } = await start(false);
-      await harness.clock.advanceAsync(1_999);
+    it.each([
+      ['for two seconds', undefined, 2_000],
+      ['for two seconds, however much time there is', 60_000, 2_000],
+      ['for half of the time that there is', 1_200, 600],
+    ])('are waited for %s, and the log says that they were given up', async (_, ms, waitedMs) => {
+      const { order, harness, warnings } = await start(false, ms);
+      await harness.clock.advanceAsync(waitedMs - 1);
       expect(order).toEqual([]);
       await harness.clock.advanceAsync(1);
       await quiet();
       expect(order).toEqual(['closed']);
+      expect(warnings).toEqual([
+        `The broker did not take the last leaves of members within ${waitedMs} ms: these members leave with their leases`,
+      ]);
     });
   });
 

@@ -1,8 +1,13 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
+import { NodeCounts } from '../../../../lib/core/engine/node-counts.js';
 import { PublishSample } from '../../../../lib/core/log/publish-sample.js';
 import { BlockedOutboxes } from '../../../../lib/core/outbox/blocked-outboxes.js';
 import { ChannelEvent } from '../../../../lib/core/ports/channel-event.js';
+import { alteredBroker } from '../../../support/engine/altered-broker.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
+import { ManualClock } from '../../../support/engine/manual-clock.js';
+import { SeededEntropy } from '../../../support/engine/seeded-entropy.js';
 
 let harness: EngineHarness | undefined;
 afterEach(async () => {
@@ -90,7 +95,7 @@ describe('the sample of publishes', () => {
   const event = (id: string): ChannelEvent =>
     new ChannelEvent({ channel: 'a', seq: 1, epoch: 'e', ts: 0, expiresAt: Infinity, id, event: 'said' });
 
-  it('times one at a time, by its channel and id, and another after it or once it is lost', () => {
+  it('times one at a time, by its channel and id, and another after it', () => {
     const sample = new PublishSample();
     sample.begin('a', 'one', 100);
     sample.begin('b', 'two', 110);
@@ -98,10 +103,129 @@ describe('the sample of publishes', () => {
     expect(sample.end([event('other')], 120)).toBeUndefined();
     expect(sample.end([event('other'), event('one')], 130)).toBe(30);
     expect(sample.isOf('a')).toBe(false);
-    sample.begin('b', 'three', 200);
-    sample.begin('a', 'four', 10_199);
+  });
+
+  it('counts one that is not handed over within ten seconds with its time so far, and times another then', () => {
+    const sample = new PublishSample();
+    expect(sample.begin('b', 'three', 200)).toBeUndefined();
+    expect(sample.begin('a', 'four', 10_199)).toBeUndefined();
     expect(sample.isOf('b')).toBe(true);
-    sample.begin('a', 'four', 10_200);
+    expect(sample.begin('a', 'four', 10_200)).toEqual({ channel: 'b', durationMs: 10_000 });
     expect(sample.end([event('four')], 10_201)).toBe(1);
+    expect(sample.begin('a', 'five', 90_000)).toBeUndefined();
+  });
+
+  it('times another at once where one will not be handed over', () => {
+    const sample = new PublishSample();
+    sample.begin('a', 'one', 0);
+    sample.abandon('b');
+    sample.abandon('b', 'one');
+    sample.abandon('a', 'other');
+    expect(sample.isOf('a')).toBe(true);
+    sample.abandon('a', 'one');
+    expect(sample.begin('b', 'two', 20_000)).toBeUndefined();
+    sample.abandon('b');
+    expect(sample.isOf('b')).toBe(false);
   });
 });
+
+describe('the time until a publish is handed to sockets', () => {
+  const timed: [string, number][] = [];
+  const start = async (): Promise<EngineHarness> => {
+    timed.length = 0;
+    const clock = new ManualClock();
+    const broker = alteredBroker(memoryBroker({ clock, entropy: new SeededEntropy(2) }), { log: {} });
+    harness = await EngineHarness.start([channel('rooms.:room'), channel('halls.:hall')], {
+      clock,
+      broker,
+      observers: [{ onPublishDelivered: (pattern, ms) => void timed.push([pattern, ms]) }],
+    });
+    return harness;
+  };
+  const publish = async ({ engine }: EngineHarness, name: string, id?: string): Promise<unknown> =>
+    engine.application
+      .publish(name, 'said', 1, id === undefined ? {} : { id })
+      .catch((error: unknown) => error)
+      .finally(quiet);
+
+  it('is measured of the next one at once where one failed or was a retry', async () => {
+    let fails = true;
+    const at = await start();
+    const { appendMany } = at.broker.log;
+    at.broker.log.appendMany = (requests) =>
+      fails ? Promise.reject(new Error('away')) : appendMany.call(at.broker.log, requests);
+    await at.subscriber('rooms.1');
+    await at.subscriber('halls.1');
+    expect(await publish(at, 'rooms.1')).toBeInstanceOf(Error);
+    fails = false;
+    await publish(at, 'halls.1', 'e1');
+    await publish(at, 'halls.1', 'e1');
+    await publish(at, 'rooms.1');
+    expect(timed.map(([pattern]) => pattern)).toEqual(['halls.:hall', 'rooms.:room']);
+  });
+
+  it('is measured of another at once where the last subscriber left before', async () => {
+    const at = await start();
+    const ada = await at.subscriber('rooms.1');
+    await at.subscriber('halls.1');
+    const held = holdAppends(at);
+    const first = publish(at, 'rooms.1');
+    await quiet();
+    ada.send({ type: 'unsubscribe', id: 'u', channel: 'rooms.1', payload: {} });
+    await quiet();
+    held.release();
+    await first;
+    await publish(at, 'halls.1');
+    expect(timed.map(([pattern]) => pattern)).toEqual(['halls.:hall']);
+  });
+
+  it('is what it took so far of one that is still on its way when another begins ten seconds later', () => {
+    timed.length = 0;
+    let now = 0;
+    const served = new Map(['rooms.1', 'halls.1'].map((name) => [name, `${name.slice(0, 5)}.:id`]));
+    const counts = new NodeCounts(
+      { onPublishDelivered: (pattern, ms) => void timed.push([pattern, ms]) },
+      { monotonic: () => now },
+      () => ({
+        find: (name) => {
+          const pattern = served.get(name);
+          return pattern === undefined ? undefined : { isHeard: true, definition: { pattern } };
+        },
+      }),
+      { hold: () => undefined, release: () => undefined },
+    );
+    counts.appends?.begin('rooms.1', 'a');
+    now = 9_999;
+    counts.appends?.begin('halls.1', 'b');
+    expect(timed).toEqual([]);
+    now = 10_500;
+    counts.appends?.begin('elsewhere.1', 'c');
+    expect(timed).toEqual([]);
+    counts.appends?.begin('halls.1', 'd');
+    expect(timed).toEqual([['rooms.:id', 10_500]]);
+    served.delete('halls.1');
+    now = 30_000;
+    counts.appends?.begin('rooms.1', 'e');
+    expect(timed).toHaveLength(1);
+    expect(counts.sample.isOf('rooms.1')).toBe(true);
+  });
+});
+
+/** Holds up what is appended from now on. */
+function holdAppends({ broker }: EngineHarness): { release(): void } {
+  const { appendMany } = broker.log;
+  const waiting: (() => void)[] = [];
+  broker.log.appendMany = async (requests) => {
+    // Not what the node proves its freshness with.
+    if (!requests.some((request) => request.channel.endsWith('.1')))
+      return appendMany.call(broker.log, requests);
+    await new Promise<void>((resolve) => waiting.push(resolve));
+    return appendMany.call(broker.log, requests);
+  };
+  return {
+    release: () => {
+      broker.log.appendMany = appendMany;
+      for (const resolve of waiting.splice(0)) resolve();
+    },
+  };
+}

@@ -1,6 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { MemoryStore, memoryBroker } from '../../../../lib/brokers/memory/index.js';
+import { draftOfAct } from '../../../../lib/core/engine/audit/act-draft.js';
+import type { AuditDraft } from '../../../../lib/core/ports/audit.js';
 import type { ControlMessage } from '../../../../lib/core/ports/control.js';
+import type { AdministrativeAct } from '../../../../lib/core/ports/observer.js';
 import type { Restriction } from '../../../../lib/core/ports/moderation.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import { alteredBroker } from '../../../support/engine/altered-broker.js';
@@ -523,10 +526,68 @@ describe('restrictions of live sessions (G30)', () => {
       'unban',
     ];
     expect(acts).toMatchObject(kinds.map((kind) => [{ kind, ...why }, ['node-1']]));
+    expect(acts.every((given) => (given as { as?: string }[])[0]?.as === undefined)).toBe(true);
+  });
+
+  it('have the name that the moderator chose, which no other node learns of (G26)', async () => {
+    const [acts, entries, records]: [unknown[], AuditDraft[], unknown[]] = [[], [], []];
+    harness = await EngineHarness.start([channel('rooms.:room')], {
+      observers: [
+        {
+          onAct: (act, receipt, error) => {
+            acts.push(act);
+            entries.push(draftOfAct(act as AdministrativeAct, receipt, error));
+          },
+        },
+      ],
+    });
+    const { control } = harness.broker.bus;
+    harness.broker.bus.control = (record) => {
+      records.push(record);
+      return control.call(harness?.broker.bus, record);
+    };
+    const why = { reason: 'enough', by: 'mod' };
+    const { engine } = harness;
+    await engine.revoke('ada', 'rooms.1', why, 'kick');
+    await engine.revoke('ada', 'rooms.:room', why, 'kick');
+    await engine.restrict({ act: 'ban', whom: ADA, channel: 'rooms.1', forMs: 9_000, ...why }, 'kick');
+    await quiet();
+    expect(acts).toMatchObject([{ kind: 'revoke' }, { kind: 'revoke_pattern' }, { kind: 'restrict' }]);
+    expect(acts).toMatchObject([{ as: 'kick' }, { as: 'kick' }, { as: 'kick' }]);
+    const entry = { act: 'kick', whom: ADA, ...why, result: 'applied' };
+    expect(entries).toMatchObject([
+      { ...entry, channel: 'rooms.1' },
+      { ...entry, channel: 'rooms.:room' },
+      { ...entry, channel: 'rooms.1', data: { forMs: 9_000 } },
+    ]);
+    expect(records.every((record) => !('as' in (record as object)))).toBe(true);
+    expect(harness.logs.slice(-3).every((line) => line.startsWith('kick: '))).toBe(true);
   });
 });
 
 describe('patterns of restrictions (G30)', () => {
+  it('are a thousand also where all are asked for at once, and one that was refused by the broker leaves its place', async () => {
+    harness = await EngineHarness.start([channel('orgs.:org.rooms.:room')]);
+    const { engine, broker } = harness;
+    const whom = { of: 'everybody', id: '' } as const;
+    const slow = (org: number): Promise<string> =>
+      engine.restrict({ act: 'slow', whom, channel: `orgs.o${org}.rooms.:room`, everyMs: 1_000 }).then(
+        () => 'put',
+        ({ code }: { code: string }) => code,
+      );
+    const { control } = broker.bus;
+    broker.bus.control = () => Promise.reject(new RealtimeError('unavailable'));
+    expect(await Promise.all([slow(2_000), slow(2_000), slow(2_001)])).toEqual(Array(3).fill('unavailable'));
+    broker.bus.control = (record) => control.call(broker.bus, record);
+    const first = await Promise.all(Array.from({ length: 1_200 }, (_, org) => slow(org)));
+    expect(first.filter((how) => how === 'put')).toHaveLength(1_000);
+    expect(first.filter((how) => how === 'bad_request')).toHaveLength(200);
+    // The same one twice at once takes one place.
+    await engine.lift({ act: 'slow', whom, channel: 'orgs.o7.rooms.:room' });
+    expect(await Promise.all([slow(7), slow(7), slow(1_500)])).toEqual(['put', 'put', 'bad_request']);
+    expect(engine.restrictions({ act: 'slow' }, 0, 1_000).restrictions).toHaveLength(1_000);
+  });
+
   it('are a thousand of an act and subject, and a further one is refused before it is sent', async () => {
     harness = await EngineHarness.start([channel('orgs.:org.rooms.:room')]);
     const acts = harness.logs.length;

@@ -3,6 +3,7 @@ import { Webhook as Verifier } from 'standardwebhooks';
 import { ThrottledLog } from '../../../../lib/core/async/throttled-log.js';
 import { systemClock } from '../../../../lib/core/ports/clock.js';
 import { VERSION } from '../../../../lib/core/ports/version.js';
+import { TimeLeft } from '../../../../lib/core/async/time-left.js';
 import { Deliveries } from '../../../../lib/hooks/deliveries.js';
 import type { HookEvent } from '../../../../lib/hooks/hook-event.js';
 import { verifyWebhook } from '../../../../lib/hooks/webhooks/verify-webhook.js';
@@ -32,7 +33,7 @@ beforeEach(async () => {
   all = [];
 });
 afterEach(async () => {
-  for (const deliveries of all) await deliveries.close();
+  for (const deliveries of all) await deliveries.close(new TimeLeft(clock, 60_000));
   await receiver.stop();
 });
 
@@ -376,7 +377,7 @@ describe('the delivery of webhooks', () => {
     receiver.answer = (res) => void res.once('close', () => closed++);
     const accepted = deliveries.accept(occupied('a'));
     await requests(1);
-    await deliveries.close();
+    await deliveries.close(new TimeLeft(clock, 60_000));
     await expect(accepted).resolves.toBe(false);
     await until('the end of its connection', () => closed === 1);
     expect(clock.pending).toBe(0);

@@ -90,4 +90,60 @@ describe('keys that rotate under load', () => {
     expect(outcomes.indexOf('admitted')).toBeLessThanOrEqual(30);
     expect(server.requests).toBe(3);
   });
+
+  it('refuse no valid token for good where a cache still has the set of before, and look it up soon again (G12)', async () => {
+    const first = await signingKey('first');
+    const second = await signingKey('second');
+    const [old, fresh] = await Promise.all(
+      [first, second].map((key) => signed(key, { iss: server.issuer }, clock.now())),
+    );
+    server.keys = [first.jwk];
+    await verify(String(old));
+    const asked: (string | undefined)[] = [];
+    let ageS = 17;
+    server.answer = ({ headers }, res) => {
+      asked.push(headers['cache-control']);
+      const keys = ageS > 0 ? [first.jwk] : [first.jwk, second.jwk];
+      res.setHeader('age', String(ageS)).end(JSON.stringify({ keys }));
+    };
+    const waits: (number | undefined)[] = [];
+    const find = async (): Promise<string> => {
+      try {
+        await authenticator.authenticate({ token: String(fresh), via: 'hello', handshake: handshakeOf() });
+        return 'admitted';
+      } catch (error) {
+        const { code, retryAfterMs } = error as { code: string; retryAfterMs?: number };
+        waits.push(retryAfterMs);
+        return code;
+      }
+    };
+    for (let n = 0; n < 7; n++) {
+      expect(await find()).toBe('unavailable');
+      // What comes in between causes no request.
+      expect(await find()).toBe('unavailable');
+      clock.sleep(waits.pop() ?? 0);
+    }
+    expect(asked).toEqual(Array.from({ length: 7 }, () => 'no-cache'));
+    expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+    // The set of the key server itself proves that an id is unknown.
+    const forged = await signed(await signingKey('forged'), { iss: server.issuer }, clock.now());
+    ageS = 0;
+    expect(await verify(forged)).toBe('unauthorized');
+    expect(await find()).toBe('admitted');
+    clock.sleep(30_000);
+    ageS = 1;
+    expect(await verify(forged)).toBe('unavailable');
+    clock.sleep(999);
+    expect(await verify(forged)).toBe('unavailable');
+    expect(asked).toHaveLength(9);
+    clock.sleep(1);
+    await verify(forged);
+    expect(asked).toHaveLength(10);
+    // A minute without unknown ids: the waits begin again.
+    clock.sleep(60_000);
+    await verify(forged);
+    clock.sleep(1_000);
+    await verify(forged);
+    expect(asked).toHaveLength(12);
+  });
 });

@@ -28,6 +28,24 @@ async function isLeft(outgoing: Outgoing): Promise<boolean> {
 }
 
 describe('answers that have ended', () => {
+  it('are cut where there is no time for them, and each is counted once (G18)', async () => {
+    const outgoing = new Outgoing();
+    const destroyed: string[] = [];
+    const res = Object.assign(response(), { destroy: () => void destroyed.push('answer') });
+    const connection = { destroy: () => void destroyed.push('connection') };
+    outgoing.add(res);
+    outgoing.leaves(connection);
+    outgoing.leaves(connection);
+    expect(outgoing.cut()).toBe(2);
+    expect(destroyed).toEqual(['answer', 'connection']);
+    res.emit('close');
+    expect(await isLeft(outgoing)).toBe(false);
+    outgoing.left(connection);
+    outgoing.left(connection);
+    expect(await isLeft(outgoing)).toBe(true);
+    expect(outgoing.cut()).toBe(0);
+  });
+
   it('are waited for until the last of them has left, however often (G18)', async () => {
     const outgoing = new Outgoing();
     expect(await isLeft(outgoing)).toBe(true);

@@ -191,6 +191,23 @@ describe('the end of a connection (protocol §7)', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('cuts a client that has not answered its close, and no other, where there is no time (G18)', async () => {
+    const { client, session, transport, clock } = await pair();
+    expect(transport.cut()).toBe(0);
+    let hasLeft = false;
+    await transport.whenLeft();
+    session.connection.close(4001, '');
+    await client.close();
+    void transport.whenLeft().then(() => (hasLeft = true));
+    await turn();
+    expect([session.closes, hasLeft]).toEqual([[], false]);
+    expect(transport.cut()).toBe(1);
+    await closed(session);
+    expect([session.closes, hasLeft]).toEqual([[4001], true]);
+    expect(transport.cut()).toBe(0);
+    expect(clock.pending).toBe(0);
+  });
+
   it('destroys the socket of a client that answers but keeps its side open', async () => {
     const { client, session, clock, serverSocket } = await pair();
     session.connection.close(4002, '');

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { TimeLeft } from '../../../../../lib/core/async/time-left.js';
 import { Audit, type AuditDeps } from '../../../../../lib/core/engine/audit/audit.js';
 import { KeptEntries } from '../../../../../lib/core/engine/audit/kept-entries.js';
 import type { AuditEntry, AuditSink } from '../../../../../lib/core/ports/audit.js';
@@ -343,8 +344,8 @@ describe('the end of the audit', () => {
       ],
     });
     audit.record({ act: 'x' });
-    const closing = audit.close(1_000);
-    expect(audit.close(1_000)).toBe(closing);
+    const closing = audit.close(new TimeLeft(clock, 1_000));
+    expect(audit.close(new TimeLeft(clock, 1_000))).toBe(closing);
     await clock.advanceAsync(1_000);
     await closing;
     expect(logger.at('error').at(-1)?.message).toContain('audit.sinks[0] did not take 1 entries');
@@ -352,7 +353,7 @@ describe('the end of the audit', () => {
     const counting = auditOf({ refusalsPerMinute: 1 });
     counting.observer.onRefusal?.('upgrade', 401, '203.0.113.1');
     counting.observer.onRefusal?.('upgrade', 401, '203.0.113.2');
-    await counting.close(1_000);
+    await counting.close(new TimeLeft(clock, 1_000));
     expect(entries.at(-1)?.act).toBe('refusals');
     expect(clock.pending).toBe(0);
   });

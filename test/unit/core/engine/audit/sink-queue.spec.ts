@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { TimeLeft } from '../../../../../lib/core/async/time-left.js';
 import { SinkQueue, type SinkQueueLimits } from '../../../../../lib/core/engine/audit/sink-queue.js';
 import { ThrottledLog } from '../../../../../lib/core/async/throttled-log.js';
 import type { AuditEntry, AuditSink } from '../../../../../lib/core/ports/audit.js';
@@ -261,7 +262,7 @@ describe('the queue of an audit sink', () => {
     const closed: string[] = [];
     const queue = queueOf({ write, close: () => void closed.push(taken.join()) });
     push(queue, ['a', 'b']);
-    const closing = queue.close(5_000);
+    const closing = queue.close(new TimeLeft(clock, 5_000));
     open[0]?.take();
     await settle();
     open[1]?.take();
@@ -279,9 +280,47 @@ describe('the queue of an audit sink', () => {
       { writeTimeoutMs: 60_000 },
     );
     push(queue, ['a', 'b']);
-    const closing = queue.close(5_000);
-    await clock.advanceAsync(5_000);
-    await clock.advanceAsync(5_000);
+    let isClosed = false;
+    const closing = queue.close(new TimeLeft(clock, 5_000)).finally(() => (isClosed = true));
+    await clock.advanceAsync(4_999);
+    expect(isClosed).toBe(false);
+    await clock.advanceAsync(1);
+    expect(isClosed).toBe(true);
     expect(await closing).toBe(2);
+    expect(logger.at('warn').map(({ message }) => message)).toEqual([
+      'The audit sink test did not close in time',
+    ]);
+  });
+
+  it('closes a sink that never takes what waits, within the time', async () => {
+    let isClosed = false;
+    const { write } = slowSink();
+    const queue = queueOf({ write, close: () => void (isClosed = true) }, { writeTimeoutMs: 60_000 });
+    push(queue, ['a']);
+    const closing = queue.close(new TimeLeft(clock, 4_000));
+    await clock.advanceAsync(2_999);
+    expect(isClosed).toBe(false);
+    await clock.advanceAsync(1);
+    expect(isClosed).toBe(true);
+    expect(await closing).toBe(1);
+    expect(clock.pending).toBe(1);
+  });
+
+  it('tries a sink that failed at once where the application ends soon, and takes entries after that', async () => {
+    let isDown = true;
+    const queue = queueOf({
+      write: (entry) => {
+        if (isDown) throw new Error('down');
+        taken.push(entry.id);
+      },
+    });
+    push(queue, ['a']);
+    await clock.advanceAsync(120_000);
+    isDown = false;
+    queue.hurry();
+    expect(taken).toEqual(['a']);
+    push(queue, ['b']);
+    expect(taken).toEqual(['a', 'b']);
+    expect(clock.pending).toBe(0);
   });
 });

@@ -1,0 +1,93 @@
+// What is held, and what is renewed late because Redis was away or refused writes.
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { BrokerTransitions, Hold } from '../../lib/core/ports/transitions.js';
+import { elapse, stretched } from '../support/patience.js';
+import { until } from '../support/until.js';
+import { RedisKit } from './kit.js';
+
+const LEASE_MS = stretched(600);
+const CHANNEL = 'rooms.1';
+
+function hold(holder: string, generation = 1): Hold {
+  return { channel: CHANNEL, holder, generation };
+}
+
+describe('holders that renew late on Redis (G32)', () => {
+  let kit: RedisKit;
+
+  beforeAll(async () => {
+    kit = await RedisKit.open();
+  });
+  afterEach(async () => {
+    await kit.admin.config('SET', 'maxmemory', '0');
+    await kit.reset();
+  });
+  afterAll(() => kit.dispose());
+
+  async function node(): Promise<BrokerTransitions> {
+    return (await kit.node()).broker.transitions;
+  }
+
+  async function consume(transitions: BrokerTransitions): Promise<readonly boolean[]> {
+    const taken = await transitions.take(10);
+    await transitions.done(taken.map(({ id }) => id));
+    return taken.map(({ held }) => held);
+  }
+
+  it('have held all the time where nobody found that their leases ended', async () => {
+    const transitions = await node();
+    await transitions.hold([hold('a'), hold('b')], LEASE_MS);
+    expect(await consume(transitions)).toEqual([true]);
+    await elapse(LEASE_MS + 1);
+    await transitions.hold([hold('a'), hold('b')], 10 * LEASE_MS);
+    expect(await consume(transitions)).toEqual([]);
+    await transitions.release(hold('a'), 0);
+    expect(await consume(transitions)).toEqual([]);
+    await transitions.release(hold('b'), 0);
+    expect(await consume(transitions)).toEqual([false]);
+  });
+
+  it('do not bring back another holder, whose lease ended too', async () => {
+    const transitions = await node();
+    await transitions.hold([hold('a'), hold('b')], LEASE_MS);
+    await elapse(LEASE_MS + 1);
+    await transitions.hold([hold('a')], 10 * LEASE_MS);
+    await transitions.release(hold('a'), 0);
+    expect(await consume(transitions)).toEqual([true, false]);
+  });
+
+  it('another holder that comes after the end begins again', async () => {
+    const transitions = await node();
+    await transitions.hold([hold('a')], LEASE_MS);
+    await elapse(LEASE_MS + 1);
+    await transitions.hold([hold('b')], 10 * LEASE_MS);
+    expect(await consume(transitions)).toEqual([true, false, true]);
+  });
+
+  it('begin again where their end was recorded', async () => {
+    const transitions = await node();
+    await transitions.hold([hold('a')], LEASE_MS);
+    expect(await consume(transitions)).toEqual([true]);
+    const found: boolean[] = [];
+    await until('the end', async () => (found.push(...(await consume(transitions))), found.length > 0));
+    await transitions.hold([hold('a')], 10 * LEASE_MS);
+    expect([...found, ...(await consume(transitions))]).toEqual([false, true]);
+  });
+
+  it('are not ended by the first looks after a server that was full for longer than a lease', async () => {
+    const transitions = await node();
+    await transitions.hold([hold('a')], LEASE_MS);
+    expect(await consume(transitions)).toEqual([true]);
+    await kit.admin.config('SET', 'maxmemory', '1');
+    await elapse(LEASE_MS + 1);
+    await expect(transitions.hold([hold('a')], LEASE_MS)).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(transitions.take(10)).rejects.toMatchObject({ code: 'unavailable' });
+    await kit.admin.config('SET', 'maxmemory', '0');
+    expect(await consume(transitions)).toEqual([]);
+    await transitions.hold([hold('a')], LEASE_MS);
+    expect(await consume(transitions)).toEqual([]);
+    const found: boolean[] = [];
+    await until('the end', async () => (found.push(...(await consume(transitions))), found.length > 0));
+    expect(found).toEqual([false]);
+  });
+});

@@ -124,6 +124,21 @@ describe('session', () => {
     expect(much(first, 64 * 1024, 'late')).toBe(false);
   });
 
+  it('a client that finds no room to wait with what came at once is ended, and may come back (G16)', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour: busy() })]);
+    const ada = await harness.greet('user:ada');
+    const worker = await harness.subscriber('rooms.1', 'user:eve');
+    worker.send({ type: 'request', id: 'r', channel: 'rooms.1', event: 'work', payload: {} });
+    let reads = 0;
+    const much = (): boolean => ada.handler.onMuch(2 * 1024, () => reads++);
+    expect(Array.from({ length: 8_192 }, much)).not.toContain(false);
+    expect(ada.closed).toBeUndefined();
+    expect(much()).toBe(false);
+    expect(ada.closed).toEqual({ code: 4006, reason: 'overloaded|1000' });
+    await quiet();
+    expect(reads).toBe(8_192);
+  });
+
   it.each([
     ['a small answer leaves in the order of the commands', 1_000, ['ada', 'bob']],
     ['a large answer leaves behind what is small', 70 * 1_024, ['bob', 'ada']],

@@ -821,10 +821,10 @@ export const CLIENT = {
 
 /** Bounds without an option: `file#constant`, and after a colon in `then` why it is fixed. */
 export const FIXED = {
-  'lib/core/log/publish-sample.ts#LOST_AFTER_MS': time(
+  'lib/core/log/publish-sample.ts#OVERDUE_AFTER_MS': time(
     'a publish whose delivery is timed and does not come',
     'the node',
-    'another one is timed in its place',
+    'counts it with its time so far, and times another one in its place',
   ),
   'lib/metrics/series.ts#MAX_SERIES': count(
     'series of one metric',
@@ -2112,13 +2112,41 @@ export const FIXED = {
     'none: a tip is a name and a number',
   ),
   'lib/core/hub/hold-keeper.ts#BATCH': count(
-    'channels and members that a node renews in one call',
+    'channels and members with hooks that a node writes once more in one call, as the broker did not take them',
     'the node',
     'the rest waits for the answer',
     '`lib/core/hub/hold-keeper.ts#BATCH_BYTES`',
   ),
   'lib/core/hub/hold-keeper.ts#BATCH_BYTES': bytes(
-    'names of channels and members that a node renews in one call',
+    'names of channels and members in such a call',
+    'the node',
+    'the rest waits for the answer',
+  ),
+  'lib/core/hub/renewals.ts#RENEWALS': count(
+    'times that a node renews a lease within its time',
+    'the node',
+    'members and holders end that were not renewed in time',
+    'none: a part of a time',
+  ),
+  'lib/core/hub/renewals.ts#STEP_MS': time(
+    'between two parts of a round of renewals',
+    'the node',
+    'renews the next part',
+  ),
+  'lib/core/hub/renewals.ts#FEW': count(
+    'members, or channels with hooks, that are not divided into parts',
+    'the node',
+    'more are spread over a third of their lease',
+    '`lib/core/hub/renewals.ts#BATCH_BYTES`',
+  ),
+  'lib/core/hub/renewals.ts#BATCH': count(
+    'members, or channels with hooks, that a node renews in one call',
+    'the node',
+    'the rest waits for the answer; logged once where a round takes longer than a third of the lease',
+    '`lib/core/hub/renewals.ts#BATCH_BYTES`',
+  ),
+  'lib/core/hub/renewals.ts#BATCH_BYTES': bytes(
+    'their names in such a call',
     'the node',
     'the rest waits for the answer',
   ),
@@ -2291,7 +2319,7 @@ export const FIXED = {
     'none: only names',
   ),
   'lib/brokers/redis/transitions.ts#RENEWAL_MS': time(
-    'how long a node that holds nothing ends no lease after a look that failed; others wait for a third of a lease',
+    'how long a node that holds nothing ends no lease after a look that failed; others wait for half a lease',
     'the node',
     'ends what nobody has renewed',
   ),
@@ -2305,11 +2333,17 @@ export const FIXED = {
     'the holder',
     'is shortened: scores of sorted sets are exact so far',
   ),
-  'lib/brokers/redis/batch.ts#BATCH': count(
-    'changes of members, or of holders, in one script call',
+  'lib/brokers/redis/step-queue.ts#BATCH': count(
+    'changes of members, or of holders, or renewals, in one script call',
     'the node',
     'the rest waits for the next: Redis must not stand still',
     '`maxBatchBytes`',
+  ),
+  'lib/brokers/redis/step-queue.ts#UNDER_WAY': count(
+    'scripts that renew members under way at once, and as many that change holders',
+    'the node',
+    'the others wait for an answer: what is published finds its turn between them',
+    '`maxBatchBytes` each',
   ),
   'lib/brokers/redis/presence.ts#MAX_PAGE': count(
     'members of one page',
@@ -2321,6 +2355,17 @@ export const FIXED = {
     'a lease of a member',
     'the member',
     'is shortened: scores of sorted sets are exact so far',
+  ),
+  'lib/brokers/redis/presence.ts#SWEEPERS': count(
+    'nodes that look for ended leases, by their names; the first each `sweepMs`, each further one half as often',
+    'the broker',
+    'the others look when nodes before them are gone',
+    'none: only names',
+  ),
+  'lib/brokers/redis/presence.ts#RENEWAL_MS': time(
+    'how long a node without members ends no lease after Redis was away; others wait for half a lease',
+    'the node',
+    'ends what nobody has renewed',
   ),
   'lib/brokers/redis/presence.ts#DUE_CHANNELS': count(
     'channels of one look for ended leases',

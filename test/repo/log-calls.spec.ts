@@ -103,6 +103,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ['core/engine/unwritable-log.ts', 'a place in a log', 'seq', 'type', 'place', 'codec'],
   ['core/engine/unwritable-log.ts', 'a pattern', 'channel && patternOf(channel)'],
   ['core/hub/hold-keeper.ts', 'an error of the broker', 'String(error)'],
+  ['core/hub/renewals.ts', 'numbers and a constant', 'all.size', 'what', 'leaseMs'],
   ['core/log/erasures.ts', 'constants', 'this.maxEvents', 'this.maxBytes', 'KEEP_MS / 60_000'],
   ['core/outbox/outbox-budget.ts', 'limits', 'total', 'limits.maxBytesPerNode'],
   [

@@ -2122,22 +2122,10 @@ export const FIXED = {
     'the node',
     'the rest waits for the answer',
   ),
-  'lib/core/hub/renewals.ts#RENEWALS': count(
-    'times that a node renews a lease within its time',
-    'the node',
-    'members and holders end that were not renewed in time',
-    'none: a part of a time',
-  ),
   'lib/core/hub/renewals.ts#STEP_MS': time(
     'between two parts of a round of renewals',
     'the node',
     'renews the next part',
-  ),
-  'lib/core/hub/renewals.ts#FEW': count(
-    'members, or channels with hooks, that are not divided into parts',
-    'the node',
-    'more are spread over a third of their lease',
-    '`lib/core/hub/renewals.ts#BATCH_BYTES`',
   ),
   'lib/core/hub/renewals.ts#BATCH': count(
     'members, or channels with hooks, that a node renews in one call',
@@ -2339,12 +2327,6 @@ export const FIXED = {
     'the rest waits for the next: Redis must not stand still',
     '`maxBatchBytes`',
   ),
-  'lib/brokers/redis/step-queue.ts#UNDER_WAY': count(
-    'scripts that renew members under way at once, and as many that change holders',
-    'the node',
-    'the others wait for an answer: what is published finds its turn between them',
-    '`maxBatchBytes` each',
-  ),
   'lib/brokers/redis/presence.ts#MAX_PAGE': count(
     'members of one page',
     'the read',
@@ -2355,12 +2337,6 @@ export const FIXED = {
     'a lease of a member',
     'the member',
     'is shortened: scores of sorted sets are exact so far',
-  ),
-  'lib/brokers/redis/presence.ts#SWEEPERS': count(
-    'nodes that look for ended leases, by their names; the first each `sweepMs`, each further one half as often',
-    'the broker',
-    'the others look when nodes before them are gone',
-    'none: only names',
   ),
   'lib/brokers/redis/presence.ts#RENEWAL_MS': time(
     'how long a node without members ends no lease after Redis was away; others wait for half a lease',
@@ -2658,6 +2634,7 @@ export const OTHER_NUMBERS = {
     'module:retry.stable',
     'module:drain.spread',
     'lib/core/access/overload-switch.ts#RETRY_AFTER_MS',
+    'lib/core/engine/drain.ts#SPREAD_MS',
     'lib/core/engine/rotation.ts#SPREAD_MS',
     'lib/core/engine/admission.ts#RETRY_AFTER_MS',
     'lib/core/commands/hello.ts#USER_FULL_MS',
@@ -2732,6 +2709,7 @@ export const OTHER_NUMBERS = {
     'redis:sweepMs',
     'redis:heartbeatMs',
     'lib/core/engine/drain.ts#STEP_MS',
+    'lib/core/engine/drain.ts#SPREAD_MS',
     'lib/core/engine/drain.ts#PROGRESS_MS',
     'lib/core/engine/rotation.ts#STEP_MS',
     'lib/core/engine/overload/overload-watch.ts#EVERY_MS',

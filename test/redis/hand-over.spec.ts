@@ -57,7 +57,7 @@ describe('members of a node that drains and ends (G18, G19)', () => {
     // Who came back has not joined a second time either: nobody who watches sees more of the deploy than one who left.
     const joined = watcher.received
       .filter(({ type }) => type === 'presence')
-      .flatMap(({ payload }) => (payload as PresenceDiff).join.map(({ id }) => id));
+      .flatMap(({ payload }) => (payload as unknown as PresenceDiff).join.map(({ id }) => id));
     expect(joined.sort()).toEqual(['back', 'gone']);
   });
 });

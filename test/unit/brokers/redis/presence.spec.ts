@@ -82,7 +82,7 @@ describe('members of Redis, as their node renews and ends them (G19)', () => {
     expect(await looks(10)).toBe(0);
   });
 
-  it('do not end for half of their lease after Redis was away, whoever asks', async () => {
+  it('do not end for half of their lease after Redis was away, by whichever node', async () => {
     presence.start();
     const channel = 'rooms.0';
     await presence.renew(entries(1), LEASE_MS);

@@ -1977,6 +1977,16 @@ export const FIXED = {
     'the message',
     'reads the rest in turns of its client, where the turn of the event loop has taken long',
   ),
+  'lib/transports/websocket/connection.ts#SMALL_CHUNK_BYTES': bytes(
+    'what comes of a client at once and is parsed at once, whatever others do',
+    'the connection',
+    'waits in the socket for the turn of its client, where the turn of the event loop has taken long or others wait',
+  ),
+  'lib/transports/websocket/connection.ts#PIECE_BYTES': bytes(
+    'what is parsed in one turn of what came at once',
+    'the connection',
+    'leaves the rest in the socket until the next turn: the client is read from no further, and can send no more',
+  ),
   'lib/transports/websocket/connection.ts#MAX_BYTES_BEHIND_CLOSE': bytes(
     'what is read behind a close frame',
     'the connection',

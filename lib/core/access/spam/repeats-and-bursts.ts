@@ -173,8 +173,9 @@ class RepeatsAndBursts implements SpamDetector {
 }
 
 /**
- * Asks about a client, and about the address that it shares with others: both count the publish, whatever the first one says. What is
- * too much of the address alone is refused without a strike, as it may be the first word of who comes next.
+ * Asks about a client, and about the address that it shares with others. What is too much of the client does not count at the address:
+ * it is not published, and one session must not use up what is for all of them. What is too much of the address alone is refused
+ * without a strike, as it may be the first word of who comes next.
  *
  * @param exceeds whether it is too much of so many people.
  */
@@ -183,10 +184,8 @@ function verdictOf(
   shared: string | undefined,
   exceeds: (key: string, people: number) => boolean,
 ): SpamVerdict {
-  const isOver = exceeds(own, 1);
-  const isOverTogether = shared !== undefined && exceeds(shared, PEOPLE_OF_ADDRESS);
-  if (isOver) return 'escalate';
-  return isOverTogether ? 'refuse' : 'allow';
+  if (exceeds(own, 1)) return 'escalate';
+  return shared !== undefined && exceeds(shared, PEOPLE_OF_ADDRESS) ? 'refuse' : 'allow';
 }
 
 function kindOf({ text, hosts }: PlainText): Kind {

@@ -84,6 +84,17 @@ describe('limits of the detector', () => {
     expect(say('bystander', 'good morning to all of you', 60_000)).toBe('allow');
   });
 
+  it('are not used up for others behind an address by what is too much of one session', () => {
+    const rates = judgeWith();
+    for (let index = 0; index < 500; index++)
+      rates.judge(`${index} ${'x'.repeat(index % 40)}`, index, { user: undefined, session: 'flood' });
+    expect(rates.judge('good morning', 500, { user: undefined, session: 'bystander' })).toBe('allow');
+    const repeats = judgeWith(CALM);
+    for (let index = 0; index < 500; index++)
+      repeats.judge(TEXT, index, { user: undefined, session: 'flood' });
+    expect(repeats.judge(TEXT, 500, { user: undefined, session: 'bystander' })).toBe('allow');
+  });
+
   it('do not have the text read of what comes above a rate', () => {
     const read: unknown[] = [];
     const { judge } = judgeWith({
@@ -158,8 +169,8 @@ describe('whom the detector counts', () => {
       'escalate',
     ]);
     // Fifteen of the address in all; each of these sessions says it once.
-    const others = Array.from({ length: 12 }, (_, index) => say(`b${index}`));
-    expect(others).toEqual([...Array<string>(11).fill('allow'), 'refuse']);
+    const others = Array.from({ length: 13 }, (_, index) => say(`b${index}`));
+    expect(others).toEqual([...Array<string>(12).fill('allow'), 'refuse']);
     expect(say('c', '203.0.113.8')).toBe('allow');
   });
 

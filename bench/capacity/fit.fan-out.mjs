@@ -23,7 +23,7 @@ const TURNS = [
   { name: 'small', events: 100, repeat: 10 },
   { name: 'large', events: 1, repeat: 1 },
   { name: 'large', events: 10, repeat: 1 },
-  { name: 'large', events: 30, repeat: 1 },
+  { name: 'large', events: 100, repeat: 1 },
 ];
 /** Turns of the same subscribers with one event, and with many that share a write. */
 const ONE = 3;

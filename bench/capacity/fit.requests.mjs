@@ -41,7 +41,9 @@ export async function fitRequests(transport) {
 }
 
 async function overWebSocket() {
-  const askers = await openAskers({ script, join: joinOf('websocket', 'asker', ['requests']) }, CLIENTS);
+  // Users of their own: what is remembered of the publishes of one is bounded.
+  const join = (index) => joinOf('websocket', `asker-${index}`, ['requests']);
+  const askers = await openAskers({ script, join }, CLIENTS);
   for (const row of Object.values(rows)) await check(askers, row);
   return { ask: (row) => round(askers, row, ROUND_MS), stop: () => askers.stop() };
 }

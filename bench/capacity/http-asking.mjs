@@ -13,7 +13,7 @@ export async function openHttpAskers(transport, count) {
   const waiting = Array.from({ length: count }, () => ({ text: '', heard: () => undefined }));
   const load = await openSubscribers(
     server.port,
-    () => joinOf(transport, 'asker', ['requests']),
+    (index) => joinOf(transport, `asker-${index}`, ['requests']),
     count,
     (index) => (length, chunk) => {
       const own = waiting[index];

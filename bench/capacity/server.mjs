@@ -33,7 +33,13 @@ decorate(CapacityChannel, {
   },
 });
 
-const limits = { ratePerSecond: 1e6, burst: 1e6, bytesPerSecond: 1e9, userRatePerSecond: 1e6 };
+const limits = {
+  ratePerSecond: 1e6,
+  burst: 1e6,
+  bytesPerSecond: 1e9,
+  userRatePerSecond: 1e6,
+  maxConnectionsPerUser: 1e6,
+};
 const { app, realtime } = await libraryApp({
   providers: [CapacityChannel],
   options: {

@@ -6,14 +6,15 @@ import { openSubscriber } from '../support/subscribers.mjs';
 
 let checks = 0;
 
-/** Starts a server and connects those who will ask it. */
+/** Starts a server and connects those who will ask it. @param contender `join`: of all, or a function that says how each comes in. */
 export async function openAskers({ script, settings = {}, join }, connections) {
   const server = await startServer(script, settings);
   const askers = { server, clients: [], onReply: () => undefined, stop };
   const buffer = Buffer.alloc(1024 * 1024);
   for (let index = 0; index < connections; index++) {
     const reader = new FrameReader();
-    const client = await openSubscriber(server.port, join, {
+    const own = typeof join === 'function' ? join(index) : join;
+    const client = await openSubscriber(server.port, own, {
       buffer,
       onBytes(length, chunk, self) {
         askers.onBytes?.(Buffer.from(chunk.buffer, chunk.byteOffset, length).toString('latin1'));

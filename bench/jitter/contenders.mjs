@@ -8,6 +8,8 @@ const library = (transport, more = {}) => ({
   join: libraryClient(transport),
   settings: {},
   nodes: 1,
+  // A session by polls outlives its connections: the client makes the request again, and no attempt begins.
+  isBackWith: transport === 'polling' ? 'connection' : 'attempt',
   ...more,
 });
 const socketIo = (recovery, more = {}) => ({
@@ -15,6 +17,7 @@ const socketIo = (recovery, more = {}) => ({
   join: socketIoClient({ retries: recovery }),
   settings: { recovery },
   nodes: 1,
+  isBackWith: 'attempt',
   ...more,
 });
 

@@ -40,10 +40,11 @@ export function figuresOf(turns) {
         sum.cuts++;
         if (cut.backAt === undefined) continue;
         noticed.push(cut.backAt - cut.at);
-        const caughtUpAt = caughtUp(cut, from, received, times);
+        const { isWhole, caughtUpAt } = missedBy(cut, from, received, times);
         from = cut.backAt;
-        if (caughtUpAt === undefined) continue;
+        if (!isWhole) continue;
         sum.whole++;
+        if (caughtUpAt === undefined) continue;
         replays.push(caughtUpAt - cut.backAt);
         sinceCut.push(caughtUpAt - cut.at);
       }
@@ -54,21 +55,21 @@ export function figuresOf(turns) {
 }
 
 /**
- * When a client had all that was published until it came back; `undefined` where some of that never came. What was published before
- * `from` concerns an earlier cut.
+ * What was published before a client came back, and had not come when it was cut: whether all of that came, and when the last of it did;
+ * `undefined` where there was nothing. What was published before `from` concerns an earlier cut.
  */
-function caughtUp({ backAt }, from, { feeds }, times) {
-  let last = backAt;
+function missedBy({ at: cutAt, backAt }, from, { feeds }, times) {
+  let caughtUpAt;
   for (const [feed, published] of times.entries()) {
     for (const [n, at] of published.entries()) {
       if (at < from) continue;
       if (at >= backAt) break;
       const seenAt = feeds[feed][n];
-      if (seenAt === undefined) return undefined;
-      if (seenAt > last) last = seenAt;
+      if (seenAt === undefined) return { isWhole: false };
+      if (seenAt > cutAt && seenAt > (caughtUpAt ?? 0)) caughtUpAt = seenAt;
     }
   }
-  return last;
+  return { isWhole: true, caughtUpAt };
 }
 
 /** What became of the publishes of clients: what was acknowledged must be with every member of the room, once. */

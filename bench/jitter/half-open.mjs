@@ -5,7 +5,7 @@ import { pinLoadGenerator } from '../support/pinning.mjs';
 import { Report } from '../support/report.mjs';
 
 const clients = Number(process.env.CLIENTS ?? 100);
-const perSecond = Number(process.env.PER_SECOND ?? 4);
+const perSecond = Number(process.env.PER_SECOND ?? 1);
 const seed = Number(process.env.SEED ?? 1);
 /** Within this time each client loses its connection once. */
 const WITHIN_MS = 15_000;
@@ -19,7 +19,7 @@ const { tellNoticed, tellPublishes, targetsOf } = await import('./tell.mjs');
 pinLoadGenerator();
 const report = new Report(
   'half-open',
-  `${clients} clients of each server at the same time, three channels with ${perSecond} events a second each and rooms of ten in which each client publishes every 2 s; each client’s connection goes silent once, seed ${seed}`,
+  `${clients} clients of each server at the same time, three channels with ${perSecond} event a second each and rooms of ten in which each client publishes every 2 s; each client’s connection goes silent once, seed ${seed}`,
 );
 
 /** How long each takes at most to notice it, and then to come back. */

@@ -5,11 +5,11 @@ import { pinLoadGenerator } from '../support/pinning.mjs';
 import { startRedis } from '../support/redis-server.mjs';
 import { Report } from '../support/report.mjs';
 
-const clients = Number(process.env.CLIENTS ?? 300);
+const clients = Number(process.env.CLIENTS ?? 200);
 const everyMs = Number(process.env.EVERY_MS ?? 15_000);
-const turnMs = Number(process.env.TURN_MS ?? 28_000);
+const turnMs = Number(process.env.TURN_MS ?? 26_000);
 const rounds = Number(process.env.ROUNDS ?? 2);
-const perSecond = Number(process.env.PER_SECOND ?? 4);
+const perSecond = Number(process.env.PER_SECOND ?? 1);
 const seed = Number(process.env.SEED ?? 1);
 
 const missing = missingPeer('@socket.io/redis-streams-adapter');
@@ -21,7 +21,7 @@ const { tellDeliveries, tellLoad, tellPublishes, targetsOf } = await import('./t
 pinLoadGenerator();
 const report = new Report(
   'jitter',
-  `${clients} clients, three channels with ${perSecond} events a second each and rooms of ten in which each client publishes every 2 s; every client is cut every ${everyMs / 1_000} s, ${rounds} alternating rounds of ${turnMs / 1_000} s, seed ${seed}`,
+  `${clients} clients, three channels with ${perSecond} event a second each and rooms of ten in which each client publishes every 10 s; every client is cut every ${everyMs / 1_000} s, ${rounds} alternating rounds of ${turnMs / 1_000} s, seed ${seed}`,
 );
 const redis = await startRedis({ core: 0 });
 const running = [];
@@ -34,7 +34,7 @@ for (let round = 0; round < rounds; round++) {
     const load = {
       clients,
       perSecond,
-      publishMs: 2_000,
+      publishMs: 10_000,
       turnMs,
       everyMs,
       cuts: Infinity,

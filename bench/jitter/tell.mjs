@@ -36,7 +36,7 @@ export function tellDeliveries(report, running, title) {
         share(late, delivered),
       ];
     }),
-    note: 'Delivered: events of the server that came to the clients, of those that were published. Replay: from the first TCP connection behind a cut until the client has everything that was published before it. Since the cut: the same, with the wait before it: both clients spread themselves, the library’s over 0 to 2 s, that of Socket.IO over 0.5 to 1.5 s.',
+    note: 'Delivered: events of the server that came to the clients, of those that were published. Replay, of cuts in which a client missed anything: from its attempt to come back until it has everything that was published before that; of sessions by polls, which outlive a cut, from the next connection. Since the cut: the same with the wait before the attempt: both clients spread themselves, the library’s over 0 to 2 s, that of Socket.IO over 0.5 to 1.5 s.',
   });
 }
 
@@ -67,7 +67,7 @@ export function tellNoticed(report, running, title) {
         whole > cuts / 2 ? spread(sinceCut) : '–',
       ];
     }),
-    note: 'Noticed: from the moment at which nothing passes any more, in both ways for half of the clients and from the server only for the others, until the next TCP connection of the client, its wait before that included; over HTTP that is often a publish that got no answer, and the stream follows later. Complete: until the client has everything that was published before that connection.',
+    note: 'Noticed: from the moment at which nothing passes any more, in both ways for half of the clients and from the server only for the others, until the client’s attempt to come back, its wait before that included; of sessions by polls, until their next connection. Complete: until it has everything that was published before that.',
   });
 }
 

@@ -70,23 +70,25 @@ export async function playTurn(contender, load, random) {
   return { players, times, failures, said, loadShare, serverShare: cpuMicros / 1e6 / seconds };
 }
 
-async function enter({ servers, join }, count) {
+async function enter({ servers, join, isBackWith }, count) {
   const players = [];
   for (let from = 0; from < count; from += AT_ONCE) {
     const some = Array.from({ length: Math.min(AT_ONCE, count - from) }, async (_, index) => {
       const number = from + index;
       const player = { number, received: new Received(), cuts: [], publishes: [], home: number };
       player.line = await Line.open(() => servers[player.home % servers.length].port);
+      const begin = (what) => () => {
+        const cut = player.cuts.at(-1);
+        if (cut !== undefined && what === isBackWith) cut.backAt ??= now();
+      };
+      player.line.onConnect = begin('connection');
       player.client = await join({
         port: player.line.port,
         token: sign(`user-${number}`),
         room: roomOf(number),
         received: player.received,
+        onAttempt: begin('attempt'),
       });
-      player.line.onConnect = () => {
-        const cut = player.cuts.at(-1);
-        if (cut !== undefined) cut.backAt ??= now();
-      };
       return player;
     });
     players.push(...(await Promise.all(some)));

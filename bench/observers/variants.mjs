@@ -12,10 +12,8 @@ export const variants = {
   [AGAIN]: {},
 };
 
-const names = Object.keys(variants);
-
-/** Names in an order that is another one each round, so that none is always behind the same one. */
-export function turn(round) {
+/** The names in an order that is another one each round, so that none is always behind the same one. */
+export function turn(names, round) {
   const start = ((round % names.length) + names.length) % names.length;
   return [...names.slice(start), ...names.slice(0, start)];
 }

@@ -19,10 +19,12 @@ export class Report {
   tables = [];
   targets = [];
 
-  constructor(bench, setting) {
+  /** @param {string} [where] How the processes are placed, where the bench does not do as the others. */
+  constructor(bench, setting, where = placement) {
     this.bench = bench;
     this.setting = setting;
-    console.log(`${bench}: ${setting}, Node ${process.version}, ${placement}`);
+    this.where = where;
+    console.log(`${bench}: ${setting}, Node ${process.version}, ${where}`);
   }
 
   table({ title, columns, rows, note }) {
@@ -58,7 +60,7 @@ export class Report {
     if (this.targets.some(({ ok }) => ok === false)) process.exitCode = 1;
     // Under a profiler the figures are of no use.
     if (process.env.PROFILE) return;
-    const { bench, setting, tables, targets } = this;
+    const { bench, setting, where, tables, targets } = this;
     const result = {
       bench,
       setting,
@@ -66,7 +68,7 @@ export class Report {
       node: process.version,
       cpu: cpus()[0]?.model ?? 'unknown',
       cores: cpus().length,
-      placement,
+      placement: where,
       tables,
       targets,
     };

@@ -47,6 +47,7 @@ export const READINGS = {
   abuse_bans: ({ abuseBans }) => entries({ user: abuseBans.users, address: abuseBans.addresses }),
   restrictions: (stats) => entries(stats.restrictions),
   draining: ({ draining }) => [[Number(draining)]],
+  drain_connections: ({ leaving }) => [[leaving]],
   withholding: ({ withholding }) => [[Number(withholding)]],
   shedding: ({ shedding }) => {
     const last = SHEDDING_STEPS.findIndex((step) => step === shedding);

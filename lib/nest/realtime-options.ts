@@ -572,7 +572,10 @@ export interface RealtimeModuleOptions {
   readonly drain?: {
     /** How long to wait for clients to leave. Default `'10s'`. */
     readonly deadline?: Duration;
-    /** Over how much of that time clients are asked to reconnect elsewhere; never more than `deadline`. Default `'5s'`. */
+    /**
+     * Over how much of that time clients are asked to reconnect elsewhere, a few at a time; never more than `deadline`, of which 0.8 are used
+     * at most. Until its turn a client is sent events. Default `'5s'`.
+     */
     readonly spread?: Duration;
   };
 

@@ -37,7 +37,8 @@ export class OpenTelemetryTracer implements EngineTracer {
   readonly observer: Observer;
   readonly clock: Clock;
   private readonly connects: Connects;
-  private readonly commands = new WeakMap<ObservedCommand, Span>();
+  /** Of commands until their answer, which each has. A weak map would make each collection look at all of them. */
+  private readonly commands = new Map<ObservedCommand, Span>();
   private readonly firsts = new Set<FirstEvent>();
 
   constructor(
@@ -192,29 +193,22 @@ export class OpenTelemetryTracer implements EngineTracer {
     }
     const { parent, links } = this.connects.placeOf(connection, command.trace);
     const { user } = connection.about;
-    const span = this.tracer.startSpan(
-      nameOf(type, pattern),
-      {
-        // It is the parent of deliveries, which are its consumers.
-        kind: type === 'publish' ? SpanKind.PRODUCER : SpanKind.SERVER,
-        links,
-        attributes: {
-          ...messaging(type, { pattern, channel }, this.settings),
-          'realtime.connection.id': connection.id,
-          ...(this.settings.userIds && user !== undefined ? { 'user.id': user } : {}),
-        },
-      },
-      parent,
-    );
+    const attributes = messaging(type, { pattern, channel }, this.settings);
+    attributes['realtime.connection.id'] = connection.id;
+    if (this.settings.userIds && user !== undefined) attributes['user.id'] = user;
+    // A publish is the parent of deliveries, which are its consumers.
+    const kind = type === 'publish' ? SpanKind.PRODUCER : SpanKind.SERVER;
+    const span = this.tracer.startSpan(nameOf(type, pattern), { kind, links, attributes }, parent);
     this.commands.set(command, span);
     if (type === 'auth') this.connects.beginAuth(connection, span);
   }
 
   private end(connection: RealtimeConnection, command: ObservedCommand, outcome: string): void {
     const failure = outcome === 'ok' ? undefined : outcome;
+    const span = this.commands.get(command);
+    this.commands.delete(command);
     if (command.type === 'hello') return this.connects.end(connection, failure);
     if (command.type === 'auth') this.connects.beginAuth(connection, undefined);
-    const span = this.commands.get(command);
     if (span !== undefined) endSpan(span, failure);
   }
 }

@@ -29,13 +29,12 @@ export function messaging(
   { channelNames }: Pick<TracingSettings, 'channelNames'>,
 ): Attributes {
   const type = TYPES[operation];
-  return {
-    'messaging.system': SYSTEM,
-    'messaging.operation.name': operation,
-    ...(type === undefined ? {} : { 'messaging.operation.type': type }),
-    ...(pattern === undefined ? {} : { 'messaging.destination.template': pattern }),
-    ...(channelNames && channel !== undefined ? { 'messaging.destination.name': channel } : {}),
-  };
+  // By assignments: this is done for each command, also of those that are not sampled.
+  const attributes: Attributes = { 'messaging.system': SYSTEM, 'messaging.operation.name': operation };
+  if (type !== undefined) attributes['messaging.operation.type'] = type;
+  if (pattern !== undefined) attributes['messaging.destination.template'] = pattern;
+  if (channelNames && channel !== undefined) attributes['messaging.destination.name'] = channel;
+  return attributes;
 }
 
 /** The name of a span: few there are, as a pattern is the application's. */
@@ -43,8 +42,12 @@ export function nameOf(operation: string, pattern: string | undefined): string {
   return pattern === undefined || pattern === '' ? operation : `${operation} ${pattern}`;
 }
 
-export function linksTo(...spans: readonly (SpanContext | undefined)[]): Link[] {
-  return spans.flatMap((context) => (context === undefined ? [] : [{ context }]));
+/** Links to those of two spans that are there. */
+export function linksTo(first: SpanContext | undefined, second?: SpanContext): Link[] {
+  const links: Link[] = [];
+  if (first !== undefined) links.push({ context: first });
+  if (second !== undefined) links.push({ context: second });
+  return links;
 }
 
 /** @param failure the code of what went wrong; no text of an error, which may hold what is secret. */

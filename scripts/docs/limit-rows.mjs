@@ -824,7 +824,7 @@ export const FIXED = {
   'lib/core/log/publish-sample.ts#OVERDUE_AFTER_MS': time(
     'a publish whose delivery is timed and does not come',
     'the node',
-    'another one is timed in its place',
+    'counts it with its time so far, and times another one in its place',
   ),
   'lib/metrics/series.ts#MAX_SERIES': count(
     'series of one metric',
@@ -2119,13 +2119,29 @@ export const FIXED = {
     'none: a tip is a name and a number',
   ),
   'lib/core/hub/hold-keeper.ts#BATCH': count(
-    'channels and members that a node renews in one call',
+    'channels and members with hooks that a node writes once more in one call, as the broker did not take them',
     'the node',
     'the rest waits for the answer',
     '`lib/core/hub/hold-keeper.ts#BATCH_BYTES`',
   ),
   'lib/core/hub/hold-keeper.ts#BATCH_BYTES': bytes(
-    'names of channels and members that a node renews in one call',
+    'names of channels and members in such a call',
+    'the node',
+    'the rest waits for the answer',
+  ),
+  'lib/core/hub/renewals.ts#STEP_MS': time(
+    'between two parts of a round of renewals',
+    'the node',
+    'renews the next part',
+  ),
+  'lib/core/hub/renewals.ts#BATCH': count(
+    'members, or channels with hooks, that a node renews in one call',
+    'the node',
+    'the rest waits for the answer; logged once where a round takes longer than a third of the lease',
+    '`lib/core/hub/renewals.ts#BATCH_BYTES`',
+  ),
+  'lib/core/hub/renewals.ts#BATCH_BYTES': bytes(
+    'their names in such a call',
     'the node',
     'the rest waits for the answer',
   ),
@@ -2298,7 +2314,7 @@ export const FIXED = {
     'none: only names',
   ),
   'lib/brokers/redis/transitions.ts#RENEWAL_MS': time(
-    'how long a node that holds nothing ends no lease after a look that failed; others wait for a third of a lease',
+    'how long a node that holds nothing ends no lease after a look that failed; others wait for half a lease',
     'the node',
     'ends what nobody has renewed',
   ),
@@ -2312,8 +2328,8 @@ export const FIXED = {
     'the holder',
     'is shortened: scores of sorted sets are exact so far',
   ),
-  'lib/brokers/redis/batch.ts#BATCH': count(
-    'changes of members, or of holders, in one script call',
+  'lib/brokers/redis/step-queue.ts#BATCH': count(
+    'changes of members, or of holders, or renewals, in one script call',
     'the node',
     'the rest waits for the next: Redis must not stand still',
     '`maxBatchBytes`',
@@ -2328,6 +2344,11 @@ export const FIXED = {
     'a lease of a member',
     'the member',
     'is shortened: scores of sorted sets are exact so far',
+  ),
+  'lib/brokers/redis/presence.ts#RENEWAL_MS': time(
+    'how long a node without members ends no lease after Redis was away; others wait for half a lease',
+    'the node',
+    'ends what nobody has renewed',
   ),
   'lib/brokers/redis/presence.ts#DUE_CHANNELS': count(
     'channels of one look for ended leases',
@@ -2620,6 +2641,7 @@ export const OTHER_NUMBERS = {
     'module:retry.stable',
     'module:drain.spread',
     'lib/core/access/overload-switch.ts#RETRY_AFTER_MS',
+    'lib/core/engine/drain.ts#SPREAD_MS',
     'lib/core/engine/rotation.ts#SPREAD_MS',
     'lib/core/engine/admission.ts#RETRY_AFTER_MS',
     'lib/core/commands/hello.ts#USER_FULL_MS',
@@ -2694,6 +2716,7 @@ export const OTHER_NUMBERS = {
     'redis:sweepMs',
     'redis:heartbeatMs',
     'lib/core/engine/drain.ts#STEP_MS',
+    'lib/core/engine/drain.ts#SPREAD_MS',
     'lib/core/engine/drain.ts#PROGRESS_MS',
     'lib/core/engine/rotation.ts#STEP_MS',
     'lib/core/engine/overload/overload-watch.ts#EVERY_MS',

@@ -27,8 +27,8 @@ describe('clients whose connections are cut again and again', () => {
       print(`jitter, ${transport}, seed ${SEED}`, { cuts, published, delivered, violations });
       expect(describeViolations(violations)).toBe(describeViolations([]));
       expect(report).toMatchObject({ gaps: 0, losses: 0, truncations: 0, resets: 0, unknown: 0, refused: 0 });
-      // Most of them found something to cut.
-      expect(cuts).toBeGreaterThan((CLIENTS * CUTS.length) / 2);
+      // The others found a client that had not come back yet.
+      expect(cuts).toBeGreaterThan(2 * CLIENTS);
     },
     patience(60_000),
   );

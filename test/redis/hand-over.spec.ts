@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { PresenceDiff } from '../../lib/protocol/messages.js';
 import { elapse, patience, stretched } from '../support/patience.js';
 import { until } from '../support/until.js';
 import { wireChannel } from '../support/wire/channel.js';
@@ -53,5 +54,10 @@ describe('members of a node that drains and ends (G18, G19)', () => {
     await until('the one who is gone to leave', () => left().includes('gone'));
     await elapse(GRACE_MS);
     expect(left()).toEqual(['gone']);
+    // Who came back has not joined a second time either: nobody who watches sees more of the deploy than one who left.
+    const joined = watcher.received
+      .filter(({ type }) => type === 'presence')
+      .flatMap(({ payload }) => (payload as unknown as PresenceDiff).join.map(({ id }) => id));
+    expect(joined.sort()).toEqual(['back', 'gone']);
   });
 });

@@ -20,6 +20,7 @@ describe('holders that renew late on Redis (G32)', () => {
   });
   afterEach(async () => {
     await kit.admin.config('SET', 'maxmemory', '0');
+    await kit.admin.config('SET', 'min-replicas-to-write', '0');
     await kit.reset();
   });
   afterAll(() => kit.dispose());
@@ -74,20 +75,55 @@ describe('holders that renew late on Redis (G32)', () => {
     expect([...found, ...(await consume(transitions))]).toEqual([false, true]);
   });
 
-  it('are not ended by the first looks after a server that was full for longer than a lease', async () => {
+  it('are renewed on a server that is full, which takes no new ones', async () => {
     const transitions = await node();
     await transitions.hold([hold('a')], LEASE_MS);
     expect(await consume(transitions)).toEqual([true]);
     await kit.admin.config('SET', 'maxmemory', '1');
+    const [renewed, began, again] = await Promise.allSettled([
+      transitions.hold([hold('a')], 10 * LEASE_MS),
+      transitions.hold([{ ...hold('a'), channel: 'rooms.2' }], LEASE_MS),
+      transitions.hold([hold('a')], 10 * LEASE_MS),
+    ]);
+    expect([renewed, again]).toEqual([{ status: 'fulfilled' }, { status: 'fulfilled' }]);
+    expect(began).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
+    expect(String((began as PromiseRejectedResult).reason)).toContain('OOM');
+    await elapse(LEASE_MS + 1);
+    await kit.admin.config('SET', 'maxmemory', '0');
+    expect(await consume(transitions)).toEqual([]);
+    await transitions.release(hold('a'), 0);
+    expect(await consume(transitions)).toEqual([false]);
+  });
+
+  it('are not ended by the first looks after a server that refused everything for longer than a lease', async () => {
+    const transitions = await node();
+    await transitions.hold([hold('a')], LEASE_MS);
+    expect(await consume(transitions)).toEqual([true]);
+    await kit.admin.config('SET', 'min-replicas-to-write', '1');
     await elapse(LEASE_MS + 1);
     await expect(transitions.hold([hold('a')], LEASE_MS)).rejects.toMatchObject({ code: 'unavailable' });
     await expect(transitions.take(10)).rejects.toMatchObject({ code: 'unavailable' });
-    await kit.admin.config('SET', 'maxmemory', '0');
+    await kit.admin.config('SET', 'min-replicas-to-write', '0');
     expect(await consume(transitions)).toEqual([]);
     await transitions.hold([hold('a')], LEASE_MS);
     expect(await consume(transitions)).toEqual([]);
     const found: boolean[] = [];
     await until('the end', async () => (found.push(...(await consume(transitions))), found.length > 0));
     expect(found).toEqual([false]);
+  });
+
+  it('keep the key of their thing for longer than their leases, which not every renewal renews', async () => {
+    const headMs = 100_000;
+    const { transitions } = (await kit.node({ headMs })).broker;
+    const key = kit.keys.holders(CHANNEL, CHANNEL);
+    for (const lease of [200_000, 400_000]) {
+      await transitions.hold([hold('a')], lease);
+      expect(await kit.admin.pttl(key)).toBeGreaterThan(lease + 0.85 * headMs);
+    }
+    await kit.admin.persist(key);
+    await transitions.hold([hold('a')], 400_001);
+    expect(await kit.admin.pttl(key)).toBe(-1);
+    await transitions.hold([hold('a')], 420_000);
+    expect(await kit.admin.pttl(key)).toBeGreaterThan(500_000);
   });
 });

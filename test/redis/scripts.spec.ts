@@ -110,7 +110,7 @@ describe('the Lua scripts on a real server', () => {
       ms,
     ];
     const presence = (name: string, steps: readonly Argument[][]) =>
-      run(PRESENCE, kit.keys.room(name), ['tok', 90_000, name, steps.length, ...steps.flat()]);
+      run(PRESENCE, kit.keys.room(name), ['tok', 90_000, name, 1, steps.length, ...steps.flat()]);
 
     it('many steps in one call are one version; a leave and a return are two (G19)', async () => {
       const name = channel();
@@ -161,7 +161,7 @@ describe('the Lua scripts on a real server', () => {
           await presence(name, [step('e', 'new', 90_000)]);
           await presence(name, [step('r', 'u1', 90_000)]);
           await presence(name, [step('l', 'u2', 0)]);
-          await run(MEMBERS, kit.keys.room(name), ['tok', 90_000, name, 0, 100, 1_000_000]);
+          await run(MEMBERS, kit.keys.room(name), ['tok', 90_000, name, 1, 0, 100, 1_000_000]);
         });
       const few = await cost(small);
       expect(few).toMatchObject({ spublish: 2, eval: 4 });
@@ -341,10 +341,20 @@ describe('the Lua scripts on a real server', () => {
     await kit.admin.flushall();
     const control = log('$rt.control');
     const tell = () => run(HEARTBEAT, beatKeys(), beat('one', '4'));
-    expect(await tell()).toEqual(['1', '4', 'tok', 0]);
+    expect(await tell()).toEqual(['1', '4', 'tok', 0, 0]);
     await run(CONTROL, [...control, keys.bans, keys.nodes], ['x', 90_000, '[]', 100, 60_000, '', '', '']);
-    expect(await tell()).toEqual(['1', '4', 'tok', 1]);
+    expect(await tell()).toEqual(['1', '4', 'tok', 1, 0]);
     expect(await run(TIPS, tipKeys('$rt.control'), ['y', 90_000])).toEqual(['tok', 1]);
+  });
+
+  it('the heartbeat returns how many of the nodes that live have names before its own', async () => {
+    await kit.admin.flushall();
+    const rank = async (node: string) => (await run(HEARTBEAT, beatKeys(), beat(node, '4')))[4];
+    expect([await rank('b'), await rank('d'), await rank('a'), await rank('c'), await rank('b')]).toEqual([
+      0, 1, 0, 2, 1,
+    ]);
+    await kit.admin.zadd(kit.keys.nodes, 1, 'a');
+    expect(await rank('c')).toBe(1);
   });
 
   it('every script declares the keys that it writes, all in one slot', () => {

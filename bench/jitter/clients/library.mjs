@@ -6,11 +6,14 @@ import { FEEDS } from '../names.mjs';
 /** A client of the library, with its defaults, on one transport. */
 export const libraryClient =
   (transport) =>
-  async ({ port, token, room, received }) => {
+  async ({ port, token, room, received, onAttempt }) => {
     const client = new RealtimeClient(`ws://127.0.0.1:${port}/realtime`, {
       token: () => token,
       webSocket: WebSocket,
       ...(transport === 'websocket' ? {} : { fallback: httpFallback({ transports: [transport] }) }),
+    });
+    client.on('state', ({ state }) => {
+      if (state === 'connecting') onAttempt();
     });
     client.on('error', (error) => received.trouble(error));
     const rooms = [];

@@ -10,13 +10,14 @@ const ACK_MS = 10_000;
  */
 export const socketIoClient =
   ({ retries }) =>
-  async ({ port, room, received }) => {
+  async ({ port, room, received, onAttempt }) => {
     const socket = io(`http://127.0.0.1:${port}`, {
       transports: ['websocket'],
       forceNew: true,
       auth: { room },
       ...(retries && { retries: 3, ackTimeout: ACK_MS }),
     });
+    socket.io.on('reconnect_attempt', onAttempt);
     socket.on('tick', (payload) => received.tick(payload));
     socket.on('said', (payload) => received.said(payload));
     if (!socket.connected) await new Promise((resolve) => socket.once('connect', resolve));

@@ -129,7 +129,8 @@ export class RedisBroker implements Broker {
       erasures,
     );
     this.log = this.events = log;
-    this.presence = this.members = new RedisPresence(commands, keys, settings);
+    const presence = new RedisPresence(commands, keys, settings);
+    this.presence = this.members = presence;
     this.transitions = new RedisTransitions(commands, keys, settings);
     this.control = new RedisControl(commands, keys, log, settings);
     this.messages = new NodeMessages(commands, keys, settings);
@@ -137,6 +138,8 @@ export class RedisBroker implements Broker {
     this.heartbeat = new NodeHeartbeat(commands, keys, settings, {
       onChange,
       onControlTip: (tip, askedAt) => this.control.onTip(tip, askedAt),
+      onRank: (rank) => presence.noteRank(rank),
+      onFailed: () => presence.noteAway(),
     });
     this.bus = new RedisBus(this.control, this.messages, this.heartbeat);
   }

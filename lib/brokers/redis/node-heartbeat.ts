@@ -13,6 +13,10 @@ export interface HeartbeatEvents {
   onChange(): void;
   /** The log of control records ended at `tip`, at the monotonic time `askedAt` or later. */
   onControlTip(tip: Position, askedAt: number): void;
+  /** So many of the nodes that live have names before this one's. */
+  onRank(rank: number): void;
+  /** A heartbeat failed: Redis is away, or refuses writes. */
+  onFailed(): void;
 }
 
 /** Why this node cannot work beside the others of its deployment. */
@@ -86,7 +90,7 @@ export class NodeHeartbeat {
         if (mismatch !== undefined) this.settings.onWarning(`redisBroker: ${mismatch.text}`);
         this.events.onChange();
       })
-      .catch(() => undefined)
+      .catch(() => this.events.onFailed())
       .finally(() => this.schedule());
   }
 
@@ -94,13 +98,13 @@ export class NodeHeartbeat {
     const { clock, epochs, headMs, keyPrefix, nodeTtlMs } = this.settings;
     const { keys } = this;
     const askedAt = clock.monotonic();
-    const [layout, partitions, epoch, seq] = (await this.commands.run(
+    const [layout, partitions, epoch, seq, rank] = (await this.commands.run(
       HEARTBEAT,
       this.partition,
       [keys.layout, keys.nodes, keys.meta, keys.head(CONTROL_CHANNEL), keys.stream(CONTROL_CHANNEL)],
       [LAYOUT, this.node, nodeTtlMs, keys.partitions, epochs.next(), headMs],
       true,
-    )) as readonly [string, string?, string?, number?];
+    )) as readonly [string, string?, string?, number?, number?];
     if (partitions === undefined) {
       const problem = `the data under \`keyPrefix\` "${keyPrefix}" has layout ${layout}, and this version of nestjs-realtime knows layout ${LAYOUT}`;
       const remedy = `run a version that knows layout ${layout}, or give this one another \`keyPrefix\`.`;
@@ -112,6 +116,7 @@ export class NodeHeartbeat {
         'Give every node of a deployment the same `partitions`; to change it, use another `keyPrefix` or remove the keys of this one.';
       return { problem, text: `${problem}. ${remedy}` };
     }
+    this.events.onRank(Number(rank));
     this.events.onControlTip({ epoch, seq: Number(seq) }, askedAt);
     return undefined;
   }

@@ -2,14 +2,14 @@ import type { BrokerPresence, PresenceEntry } from '../../core/ports/broker.js';
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { PresencePage } from '../../protocol/messages.js';
 import { placeOf } from '../common/member-cursor.js';
-import { fitting } from './batch.js';
-import { bytesOf, type RedisArgument, type RedisCommands, type ScriptCall } from './connection/commands.js';
-import { unavailable } from './errors.js';
+import type { RedisArgument, RedisCommands, ScriptCall } from './connection/commands.js';
 import type { RedisKeys } from './keys.js';
+import { deviceName, PresenceRenewals } from './presence-renewals.js';
 import { DUE } from './scripts/due.js';
 import { MEMBERS } from './scripts/members.js';
 import { PRESENCE } from './scripts/presence.js';
 import type { RedisSettings } from './settings.js';
+import { StepQueue } from './step-queue.js';
 import { decodeMember, encodeData } from './wire.js';
 
 const MAX_PAGE = 1_000;
@@ -18,31 +18,46 @@ const DUE_CHANNELS = 50;
 /** Most milliseconds of a lease: scores of sorted sets are exact well beyond it. */
 const MAX_LEASE_MS = 10 * 365 * 24 * 60 * 60_000;
 
-interface PresenceStep {
-  readonly args: readonly RedisArgument[];
-  readonly bytes: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
+/**
+ * How many nodes look for ended leases. The first by name does so each time, each further one half as often as the one before it:
+ * when one is killed, the next finds what it left soon, long before its heartbeats count as ended.
+ */
+const SWEEPERS = 4;
+/** Nothing ends for that part of a lease after Redis was away: longer than the other nodes take to renew all. */
+const RENEWAL_PART = 1 / 2;
+/** The same where this node has no members, in milliseconds. */
+const RENEWAL_MS = 15_000;
 
 /** Membership (G19), kept by scripts; leases and graces run on the server's time. */
 export class RedisPresence implements BrokerPresence {
-  /** Steps that wait, by channel: one call at a time, and what waits travels together and becomes one diff. */
-  private readonly waiting = new Map<string, PresenceStep[]>();
-  private queued = 0;
-  private queuedBytes = 0;
+  /** By channel: what waits travels together and becomes one diff. */
+  private readonly steps: StepQueue<string>;
+  private readonly renewals: PresenceRenewals;
   private timer: Scheduled | undefined;
   private closed = false;
+  private looks = 0;
+  private renewalMs = RENEWAL_MS;
+  /** When Redis was last found to be away, or to refuse writes. */
+  private awayAt = Number.NEGATIVE_INFINITY;
+  /** How many of the nodes that live have names before this one's. */
+  private rank = 0;
 
   constructor(
     private readonly commands: RedisCommands,
     private readonly keys: RedisKeys,
     private readonly settings: RedisSettings,
-  ) {}
+  ) {
+    this.steps = new StepQueue('members', settings, async (channel, batch) => {
+      await this.change(channel, [batch.length, ...batch.flatMap(({ args }) => args)]);
+    });
+    this.renewals = new PresenceRenewals(commands, keys, settings, (entry, leaseMs) =>
+      this.step('r', entry, leaseMs),
+    );
+  }
 
   /**
-   * Begins to end the leases of nodes that died, and graces that ran out. Every node looks for them; the script that ends a
-   * lease removes it, so each ends once.
+   * Begins to end the leases of nodes that died, and graces that ran out, as one of few nodes. The script that ends a lease removes
+   * it, so each ends once.
    */
   start(): void {
     const { clock, sweepMs, entropy } = this.settings;
@@ -57,7 +72,18 @@ export class RedisPresence implements BrokerPresence {
     this.timer?.cancel();
   }
 
+  /** @param rank how many of the nodes that live have names before this one's. */
+  noteRank(rank: number): void {
+    this.rank = rank;
+  }
+
+  /** Redis is away, or refuses writes: nobody can renew. */
+  noteAway(): void {
+    this.awayAt = this.settings.clock.monotonic();
+  }
+
   enter(entry: PresenceEntry, leaseMs: number): Promise<void> {
+    this.renewals.entered(entry);
     return this.step('e', entry, leaseMs);
   }
 
@@ -66,11 +92,13 @@ export class RedisPresence implements BrokerPresence {
   }
 
   leave(entry: PresenceEntry, graceMs: number): Promise<void> {
+    this.renewals.leaves(entry);
     return this.step('l', entry, graceMs);
   }
 
-  async renew(entries: readonly PresenceEntry[], leaseMs: number): Promise<void> {
-    await Promise.all(entries.map((entry) => this.step('r', entry, leaseMs)));
+  renew(entries: readonly PresenceEntry[], leaseMs: number): Promise<void> {
+    this.renewalMs = leaseMs * RENEWAL_PART;
+    return this.renewals.renew(entries, lease(leaseMs));
   }
 
   async members(
@@ -96,57 +124,29 @@ export class RedisPresence implements BrokerPresence {
     };
   }
 
-  /** Adds one step as the script takes it. A device's name is made unique by its member's; the length keeps pairs apart. */
-  private step(
-    kind: 'e' | 'r' | 'u' | 'l',
-    { channel, member, device, generation, data }: PresenceEntry,
-    ms: number,
-  ): Promise<void> {
-    const args = [
+  /** Adds one step as the script takes it. */
+  private step(kind: 'e' | 'r' | 'u' | 'l', entry: PresenceEntry, ms: number): Promise<void> {
+    const { channel, member, generation, data } = entry;
+    return this.steps.add(channel, '', [
       kind,
       member,
-      `${member.length}:${member}${device}`,
+      deviceName(entry),
       generation,
       // `update` replaces the data whatever it is; the others only when there is some.
       kind === 'u' || data !== undefined ? 1 : 0,
       encodeData(data),
-      Math.round(Math.min(Math.max(ms, 0), MAX_LEASE_MS)),
-    ];
-    const bytes = bytesOf(args);
-    const { maxQueued, maxQueuedBytes } = this.settings;
-    if (this.queued >= maxQueued || (this.queued > 0 && this.queuedBytes + bytes > maxQueuedBytes))
-      return Promise.reject(unavailable(`${this.queued} changes of members wait for Redis already`));
-    this.queued += 1;
-    this.queuedBytes += bytes;
-    return new Promise((resolve, reject) => {
-      const step = { args, bytes, resolve, reject };
-      const waiting = this.waiting.get(channel);
-      if (waiting !== undefined) {
-        waiting.push(step);
-        return;
-      }
-      const steps = [step];
-      this.waiting.set(channel, steps);
-      setImmediate(() => void this.work(channel, steps));
-    });
+      lease(ms),
+    ]);
   }
 
-  private async work(channel: string, steps: PresenceStep[]): Promise<void> {
-    while (steps.length > 0) {
-      const batch = steps.splice(0, fitting(steps, this.settings.maxBatchBytes));
-      this.queued -= batch.length;
-      for (const { bytes } of batch) this.queuedBytes -= bytes;
-      try {
-        await this.change(channel, [batch.length, ...batch.flatMap(({ args }) => args)]);
-        for (const { resolve } of batch) resolve();
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      }
-    }
-    this.waiting.delete(channel);
+  /** Not soon after Redis was away: all would end whom nobody could renew. */
+  private get mayEnd(): boolean {
+    return this.settings.clock.monotonic() - this.awayAt >= this.renewalMs;
   }
 
   private async sweep(): Promise<void> {
+    this.looks += 1;
+    if (!this.mayEnd || this.rank >= SWEEPERS || this.looks % 2 ** this.rank !== 0) return;
     const all = Array.from({ length: this.keys.partitions }, (_, partition) => partition);
     const groups = this.commands.clustered ? all.map((partition) => [partition]) : [all];
     await Promise.allSettled(groups.map((group) => this.endDue(group)));
@@ -166,7 +166,11 @@ export class RedisPresence implements BrokerPresence {
 
   private callOf(script: typeof PRESENCE, channel: string, args: readonly RedisArgument[]): ScriptCall {
     const { epochs, headMs } = this.settings;
-    const all = [epochs.next(), headMs, channel, ...args];
+    const all = [epochs.next(), headMs, channel, this.mayEnd ? 1 : 0, ...args];
     return [script, this.keys.partitionOf(channel), this.keys.room(channel), all];
   }
+}
+
+function lease(ms: number): number {
+  return Math.round(Math.min(Math.max(ms, 0), MAX_LEASE_MS));
 }

@@ -1,31 +1,23 @@
 import type { BrokerTransitions, Hold, Transition } from '../../core/ports/transitions.js';
 import { readThing, thingName } from '../common/thing-name.js';
-import { fitting } from './batch.js';
-import { bytesOf, type RedisArgument, type RedisCommands } from './connection/commands.js';
-import { unavailable } from './errors.js';
+import type { RedisCommands } from './connection/commands.js';
+import { commandError } from './errors.js';
 import type { RedisKeys } from './keys.js';
 import { HOLDS, RESIGN, TAKE } from './scripts/holds.js';
 import type { RedisSettings } from './settings.js';
+import { ScriptWindow, StepQueue, type Step } from './step-queue.js';
 
 /** Most records of a partition that wait for a consumer; beyond it the oldest are dropped. */
 const MAX_RECORDS = 20_000;
 /** Most things of a partition whose end one look finds; the next look finds the rest. */
 const DUE_THINGS = 200;
-/** After a look that failed, the holders have that part of a lease to renew before anything is ended. */
-const RENEWALS = 3;
+/** After a look that failed, the holders have that part of a lease to renew before anything is ended: longer than a round of theirs. */
+const RENEWAL_PART = 1 / 2;
 /** The same where this node holds nothing itself, in milliseconds. */
-const RENEWAL_MS = 5_000;
+const RENEWAL_MS = 15_000;
 /** How long a node is a consumer after it last asked. */
 const CONSUMER_MS = 5_000;
 const MAX_LEASE_MS = 10 * 365 * 24 * 60 * 60_000;
-
-interface Step {
-  readonly key: string;
-  readonly args: readonly RedisArgument[];
-  readonly bytes: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
 
 /** What this node consumes of a partition. */
 interface Consumed {
@@ -37,13 +29,9 @@ interface Consumed {
 
 /** Transitions of all channels (G19): leases and graces run on the server's time, and the scripts that end them record that. */
 export class RedisTransitions implements BrokerTransitions {
-  /** Steps that wait, by partition: one call at a time, so that they take effect in the order of the calls. */
-  private readonly waiting = new Map<number, Step[]>();
-  /** Settles when a partition has no more steps. */
-  private readonly lanes = new Map<number, Promise<void>>();
+  /** By partition: many channels travel together. */
+  private readonly steps: StepQueue<number>;
   private readonly consumed = new Map<number, Consumed>();
-  private queued = 0;
-  private queuedBytes = 0;
   private readonly node: string;
   private takes = false;
   /** The partition with which the next look begins: those that are behind a full one are not left without room. */
@@ -60,10 +48,14 @@ export class RedisTransitions implements BrokerTransitions {
   ) {
     // Not the name of the node: one that was restarted is another consumer.
     this.node = settings.entropy.token();
+    const window = new ScriptWindow();
+    this.steps = new StepQueue('holders', settings, (partition, batch) =>
+      window.run(() => this.write(partition, batch)),
+    );
   }
 
   async hold(holds: readonly Hold[], leaseMs: number): Promise<void> {
-    this.renewalMs = leaseMs / RENEWALS;
+    this.renewalMs = leaseMs * RENEWAL_PART;
     await Promise.all(holds.map((hold) => this.step('h', hold, leaseMs)));
   }
 
@@ -90,7 +82,7 @@ export class RedisTransitions implements BrokerTransitions {
   /** Lets what waits be written, and another node consume at once. Never rejects. */
   async close(): Promise<void> {
     await this.working;
-    await Promise.allSettled(this.lanes.values());
+    await this.steps.settled();
     if (!this.takes) return;
     await Promise.allSettled(
       this.groups().map((group) =>
@@ -193,54 +185,18 @@ export class RedisTransitions implements BrokerTransitions {
     const key = this.keys.holders(hold.channel, thing);
     const time = Math.round(Math.min(Math.max(ms, 0), MAX_LEASE_MS));
     const args = [kind, thing, hold.holder, hold.generation, time];
-    const bytes = bytesOf([key, ...args]);
-    const { maxQueued, maxQueuedBytes } = this.settings;
-    if (this.queued >= maxQueued || (this.queued > 0 && this.queuedBytes + bytes > maxQueuedBytes))
-      return Promise.reject(unavailable(`${this.queued} changes of holders wait for Redis already`));
-    this.queued += 1;
-    this.queuedBytes += bytes;
-    const partition = this.keys.partitionOf(hold.channel);
-    return new Promise((resolve, reject) => {
-      const step = { key, args, bytes, resolve, reject };
-      const waiting = this.waiting.get(partition);
-      if (waiting !== undefined) {
-        waiting.push(step);
-        return;
-      }
-      const steps = [step];
-      this.waiting.set(partition, steps);
-      const turn = new Promise<void>((begin) => setImmediate(begin));
-      this.lanes.set(
-        partition,
-        turn.then(() => this.work(partition, steps)),
-      );
-    });
-  }
-
-  private async work(partition: number, steps: Step[]): Promise<void> {
-    while (steps.length > 0) {
-      const batch = steps.splice(0, fitting(steps, this.settings.maxBatchBytes));
-      this.queued -= batch.length;
-      for (const { bytes } of batch) this.queuedBytes -= bytes;
-      try {
-        await this.write(partition, batch);
-        for (const { resolve } of batch) resolve();
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      }
-    }
-    this.waiting.delete(partition);
-    this.lanes.delete(partition);
+    return this.steps.add(this.keys.partitionOf(hold.channel), key, args);
   }
 
   private async write(partition: number, batch: readonly Step[]): Promise<void> {
     const [due, record] = this.keys.transitions(partition);
-    const [, dropped] = (await this.commands.run(
+    const [, dropped, error, ...refused] = (await this.commands.run(
       HOLDS,
       partition,
       [due, record, ...batch.map(({ key }) => key)],
       [MAX_RECORDS, this.settings.headMs, batch.length, ...batch.flatMap(({ args }) => args)],
-    )) as [number, number];
+    )) as [number, number, string?, ...number[]];
+    for (const index of refused) batch[Number(index) - 1]?.reject(commandError(new Error(error)));
     if (Number(dropped) > 0)
       this.settings.onWarning(
         `${dropped} transitions were dropped: ${MAX_RECORDS} of a partition wait for a consumer already. ` +

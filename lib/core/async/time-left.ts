@@ -36,19 +36,10 @@ export class TimeLeft {
    *
    * @returns `false` when the time was over first; a later failure of the work is ignored.
    */
-  wait(work: PromiseLike<unknown>): Promise<boolean> {
+  wait(work: Promise<unknown>): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const timer = this.clock.schedule(this.ms, () => resolve(false));
-      work.then(
-        () => {
-          timer.cancel();
-          resolve(true);
-        },
-        (error: unknown) => {
-          timer.cancel();
-          reject(error);
-        },
-      );
+      void work.then(() => resolve(true), reject).finally(() => timer.cancel());
     });
   }
 }

@@ -145,7 +145,7 @@ export function composeEngine(options: EngineOptions) {
   const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
   const measured = new NodeCounts(observer, clock, () => hub, budget);
   const appends = new AppendQueue(ports, turns, measured.appends);
-  const presence = new PresenceTracker(ports);
+  const presence = new PresenceTracker({ ...ports, journal, retries });
   const queued = new ClientBytes();
   const retained = new ClientBytes();
   const answers = new AnswerSizes({ settings, clock, notices: journal });

@@ -6,9 +6,13 @@ import type { FlushScheduler } from '../outbox/flush-scheduler.js';
 import type { Observer } from '../ports/observer.js';
 import type { SessionRegistry } from '../session/registry.js';
 
-/** Share of the deadline over which `bye` is spread; the rest is for what is still queued. */
+/** Share of the deadline over which `bye` is spread at most; the rest is for what is still queued. */
 const PACE = 0.8;
 const STEP_MS = 50;
+/** Sessions that are ended in one step at least: a few need no pacing. */
+const STEP_SIZE = 4;
+/** Over how long those of one step come back, in milliseconds. They are paced here, so it may be short. */
+const SPREAD_MS = 250;
 /** How often a drain says how far it is, in milliseconds. */
 const PROGRESS_MS = 2_000;
 
@@ -20,8 +24,8 @@ interface DrainedParts {
 }
 
 /**
- * Ends every session in paced batches (G18): `bye` with the advice when to come back, the answers to what is under
- * way, the queue, the close. Closes those that are left at the deadline.
+ * Ends every session in paced batches (G18): `bye`, the answers to what is under way, the queue, the close. Until its turn a session is
+ * sent events, so that its client is without them only while it reconnects. Closes those that are left at the deadline.
  */
 export async function drainSessions(
   { scheduler, sessions, observer }: DrainedParts,
@@ -29,8 +33,8 @@ export async function drainSessions(
   deadlineMs: number,
 ): Promise<void> {
   const start = clock.monotonic();
-  const leaving = sessions.list();
-  const total = leaving.length;
+  const waiting = sessions.list();
+  const total = waiting.length;
   const progress = new Progress(clock, (passedMs) => {
     observer.onDrain?.(sessions.size, total);
     // A node without clients, as one that could not start, has nothing to say.
@@ -40,23 +44,28 @@ export async function drainSessions(
     );
   });
   progress.say();
-  const steps = Math.max(1, Math.floor((deadlineMs * PACE) / STEP_MS));
-  // A few sessions need no pacing; many are spread, so that they do not all reach the other nodes at once.
-  const batch = Math.max(64, Math.ceil(leaving.length / steps));
-  for (let index = 0; index < leaving.length; index += batch) {
-    for (const session of leaving.slice(index, index + batch)) {
-      // Nothing precedes `welcome`: who has none is closed with the same code, and comes back.
-      if (session.isLive) sayBye(session, clock, { name: 'drain', spreadMs: settings.drainSpreadMs });
-    }
-    if (index + batch < leaving.length) await wait(clock, STEP_MS);
-    progress.sayIfDue();
-    if (clock.monotonic() - start >= deadlineMs) break;
-  }
+  const windowMs = Math.min(settings.drainSpreadMs, deadlineMs * PACE);
+  const spreadMs = Math.min(settings.drainSpreadMs, SPREAD_MS);
+  const leaving = new Set<Session>();
+  let asked = 0;
   while (sessions.size > 0 && clock.monotonic() - start < deadlineMs) {
+    // By the time that has passed: a node that is late keeps to its window.
+    const share = Math.min(1, (clock.monotonic() - start + STEP_MS) / windowMs);
+    const due = Math.max(asked + STEP_SIZE, Math.ceil(total * share));
+    for (const session of waiting.slice(asked, due)) {
+      leaving.add(session);
+      // Nothing precedes `welcome`: who has none is closed with the same code, and comes back.
+      if (session.isLive) sayBye(session, clock, { name: 'drain', spreadMs });
+    }
+    asked = Math.min(due, total);
     // Waits first: what was published in this turn is in no queue yet.
     await wait(clock, STEP_MS);
     scheduler.flushNow();
-    for (const session of sessions.list()) if (isDone(session)) session.close('drain');
+    for (const session of asked < total ? leaving : sessions.list()) {
+      if (!isDone(session)) continue;
+      leaving.delete(session);
+      session.close('drain');
+    }
     progress.sayIfDue();
   }
   progress.say();

@@ -36,6 +36,8 @@ export interface EngineStats {
   readonly retries: number;
   readonly broker: BrokerState;
   readonly draining: boolean;
+  /** Connections that a node that drains still has to end; 0 for one that does not drain. */
+  readonly leaving: number;
   readonly withholding: boolean;
   /** The last step that is taken against an overload (G33); `undefined` for none. */
   readonly shedding: SheddingStep | undefined;
@@ -79,6 +81,7 @@ export function engineStats(
     retries: recentPublishes.retries,
     broker,
     draining: parts.drain.isDraining,
+    leaving: parts.drain.isDraining ? parts.sessions.size : 0,
     withholding: parts.freshness.isStale,
     shedding: parts.overload.step,
   };

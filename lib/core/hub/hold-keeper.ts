@@ -1,13 +1,12 @@
 import type { RetryQueue } from '../async/retry-queue.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
-import type { Clock, Scheduled } from '../ports/clock.js';
+import type { Clock } from '../ports/clock.js';
 import type { BrokerTransitions, Hold } from '../ports/transitions.js';
+import { Renewals } from './renewals.js';
 
-/** Most holds, and bytes of their names, that are renewed in one call; the next call waits for its answer. */
+/** Most holds, and bytes of their names, that are written again in one call; the next call waits for its answer. */
 const BATCH = 500;
 const BATCH_BYTES = 256 * 1024;
-/** Renewals within a lease: two may fail. */
-const RENEWALS = 3;
 
 export interface HoldKeeperDeps {
   readonly transitions: Pick<BrokerTransitions, 'hold' | 'release'>;
@@ -23,21 +22,25 @@ export interface HoldKeeperDeps {
  */
 export class HoldKeeper {
   private readonly held = new Map<string, Hold>();
-  /** Names of those that the broker did not take. */
+  /** Names of those that the broker did not take when they began. */
   private failed = new Set<string>();
-  private renewal: Scheduled | undefined;
-  private isRenewing = false;
+  private readonly renewals: Renewals<Hold>;
   private closed = false;
 
-  constructor(private readonly deps: HoldKeeperDeps) {}
+  constructor(private readonly deps: HoldKeeperDeps) {
+    this.renewals = new Renewals({
+      ...deps,
+      what: 'channels and members with hooks',
+      all: this.held,
+      has: (hold) => this.held.get(nameOf(hold)) === hold,
+      bytesOf,
+      renew: (holds) => this.renew(holds),
+    });
+  }
 
   /** Renews everything, several times within a lease. */
   start(): void {
-    if (this.closed) return;
-    this.renewal = this.deps.clock.schedule(this.deps.leaseMs / RENEWALS, () => {
-      void this.renew();
-      this.start();
-    });
+    this.renewals.start();
   }
 
   /** Holds from now on. An older generation of what is held changes nothing (P28). */
@@ -62,17 +65,18 @@ export class HoldKeeper {
   /** Nothing is renewed any more; what is still held ends with its lease. */
   close(): void {
     this.closed = true;
-    this.renewal?.cancel();
+    this.renewals.close();
     this.held.clear();
     this.failed.clear();
   }
 
-  private async renew(): Promise<void> {
-    // Where the broker is slow, the round before may not have ended.
-    if (this.isRenewing) return;
-    this.isRenewing = true;
-    await this.writeAll(this.held.keys());
-    this.isRenewing = false;
+  private async renew(holds: readonly Hold[]): Promise<void> {
+    try {
+      await this.deps.transitions.hold(holds, this.deps.leaseMs);
+    } catch (error) {
+      this.report(error);
+      throw error;
+    }
   }
 
   /** One call after another: all at once would fill the queues of the broker. What was released on the way is left out. */

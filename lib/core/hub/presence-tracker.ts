@@ -2,34 +2,42 @@ import type { PresencePage } from '../../protocol/messages.js';
 import { readMembers } from './member-pages.js';
 import type { Subscription } from './subscription.js';
 import type { PresenceEntry } from '../ports/broker.js';
-import type { Scheduled } from '../ports/clock.js';
 import type { EnginePorts } from '../ports/settings.js';
+import { Renewals, type RenewalsDeps } from './renewals.js';
+
+export type PresenceTrackerDeps = Pick<EnginePorts, 'members' | 'logger' | 'settings'> &
+  Pick<RenewalsDeps<Subscription>, 'clock' | 'retries' | 'journal'>;
 
 /** Membership of this node's sessions (G19): renewed while they are connected, ended after a grace period when they are not. */
 export class PresenceTracker {
   /** The subscriptions that are members, often few of all. */
   private readonly members = new Set<Subscription>();
-  private renewal: Scheduled | undefined;
+  private readonly renewals: Renewals<Subscription>;
   /** What the broker has not answered. */
   private readonly underWay = new Set<Promise<void>>();
 
   private readonly leaseMs: number;
 
-  constructor(private readonly ports: Pick<EnginePorts, 'members' | 'clock' | 'logger' | 'settings'>) {
+  constructor(private readonly ports: PresenceTrackerDeps) {
     this.leaseMs = ports.settings.presenceLeaseMs;
+    this.renewals = new Renewals({
+      ...ports,
+      leaseMs: this.leaseMs,
+      what: 'members',
+      all: this.members,
+      has: (subscription) => this.members.has(subscription),
+      bytesOf: ({ presence }) => (presence === undefined ? 0 : bytesOf(presence)),
+      renew: (subscriptions) => this.renew(subscriptions),
+    });
   }
 
   /** Renews the leases of all members of this node, three times within a lease. */
   start(): void {
-    this.renewal = this.ports.clock.schedule(this.leaseMs / 3, () => {
-      const entries = [...this.members].flatMap(({ presence }) => (presence === undefined ? [] : [presence]));
-      if (entries.length > 0) this.logFailure(this.ports.members.renew(entries, this.leaseMs));
-      this.start();
-    });
+    this.renewals.start();
   }
 
   stop(): void {
-    this.renewal?.cancel();
+    this.renewals.close();
   }
 
   async enter(subscription: Subscription, entry: PresenceEntry): Promise<void> {
@@ -62,6 +70,13 @@ export class PresenceTracker {
     return readMembers(members, channel, {}, settings.limits.maxPageBytes);
   }
 
+  private async renew(subscriptions: readonly Subscription[]): Promise<void> {
+    const entries = subscriptions.flatMap(({ presence }) => (presence === undefined ? [] : [presence]));
+    const renewal = this.ports.members.renew(entries, this.leaseMs);
+    this.logFailure(renewal);
+    await renewal;
+  }
+
   private logFailure(work: Promise<void>): void {
     // No caller waits for the result: where a change is lost, the lease expires.
     const done = work
@@ -71,4 +86,8 @@ export class PresenceTracker {
       .finally(() => this.underWay.delete(done));
     this.underWay.add(done);
   }
+}
+
+function bytesOf({ channel, member, device }: PresenceEntry): number {
+  return 2 * (channel.length + member.length + device.length);
 }

@@ -180,7 +180,7 @@ export interface EngineSettings {
   readonly ringBytesPerNode: number;
   /** Life of a presence lease without renewal. */
   readonly presenceLeaseMs: number;
-  /** Time over which `bye` advises the clients to spread their reconnects at a drain. */
+  /** Time over which `bye` is paced at a drain, so that clients come back a few at a time. */
   readonly drainSpreadMs: number;
 }
 

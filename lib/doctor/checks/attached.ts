@@ -15,7 +15,7 @@ const hooks = check({
   clients: false,
   outcomes: {
     none: { level: 'ok', finding: 'There are no hooks.' },
-    called: { level: 'ok', finding: 'Hooks call {providers} providers and {webhooks} webhooks.' },
+    called: { level: 'ok', finding: 'Targets of hooks: providers {providers}, webhooks {webhooks}.' },
     idle: {
       level: 'warning',
       finding: 'Hooks follow channels, which costs the broker something, and call nobody.',

@@ -35,14 +35,15 @@ const metrics = check({
   id: 'operations.metrics',
   title: 'Metrics',
   asks: 'Is it measured what connects, flows and is refused?',
-  see: 'audit.md#follow-everything-that-happens',
+  see: 'metrics.md#add-the-metrics',
   clients: false,
   outcomes: {
     measured: { level: 'ok', finding: 'Notified of what happens: {names}.' },
     blind: {
       level: 'warning',
       finding: 'Nothing observes the module: no alarm can tell of refusals, gaps, queues or a lost broker.',
-      remedy: 'Give forRoot({ observers }) an observer that feeds your metrics.',
+      remedy:
+        'Import RealtimeMetricsModule of nestjs-realtime/metrics, or give forRoot({ observers }) an observer that feeds your metrics.',
     },
   },
   judge: ({ metrics: names }) => [

@@ -94,8 +94,16 @@ export const NODE_METRICS = {
     unit: 'state',
     labels: [],
     aggregator: 'max',
-    meaning: '1 while this node says `bye` to its clients.',
-    advice: 'Longer than the grace period: `app.close()` waits for something.',
+    meaning: '1 from the moment at which this node begins to drain until its process ends.',
+    advice: 'Longer than `drain.deadline` plus 5 s: `app.close()` waits for something of the application.',
+  },
+  drain_connections: {
+    type: 'gauge',
+    unit: 'connections',
+    labels: [],
+    meaning:
+      'Connections that a node that drains still has to end: falls to 0. 0 for one that does not drain.',
+    advice: 'Does not fall: commands run on, or clients do not read. At `drain.deadline` they are closed.',
   },
   withholding: {
     type: 'gauge',

@@ -219,6 +219,13 @@ describe('the doctor', () => {
     ]);
   });
 
+  it('compares the limit of the memory with the memory of the machine', async () => {
+    const report = await diagnose(carelessModule(fixed(), { away: true }));
+    expect(of(report, 'operations.shedding')).toMatchObject([
+      { outcome: 'never', subject: 'shedding.memoryLimit' },
+    ]);
+  });
+
   it('compares the drain with the grace period that it is given', async () => {
     const grace = async (given: `${number}s`) =>
       of(

@@ -155,6 +155,11 @@ function isKnown(name: string): boolean {
 
 /** Words that are neither options nor codes. */
 const OTHERS: ReadonlySet<string> = new Set([
+  // Of Kubernetes, HAProxy and nginx.
+  'behavior',
+  'stabilizationWindowSeconds',
+  'leastconn',
+  'least_conn',
   // Of the indicator of health.
   'live',
   'ready',

@@ -256,6 +256,7 @@ export const CASES: readonly (readonly [key: string, facts: Facts, values?: stri
   ['channels.named/unmatched', factsOf(hooked({ channels: ['rooms.:room.log'] })), 'hooks.channels[0]'],
   ['operations.rotation/single', factsOf()],
   ['operations.rotation/never', factsOf({}, { broker: REDIS })],
+  ['operations.rotation/never', factsOf({}, { broker: REPLICATED })],
   ['operations.rotation/rotated', factsOf({ maxConnectionAge: '10m' }, { broker: REDIS }), '8 min to 10 min'],
   ['operations.rotation/rotated', factsOf({ maxConnectionAge: '1h' })],
   ['operations.rotation/hasty', factsOf({ maxConnectionAge: '599s' }), '599 s'],
@@ -294,12 +295,8 @@ export const CASES: readonly (readonly [key: string, facts: Facts, values?: stri
   ['operations.hooks/idle', factsOf(hooked({ channels: ['rooms.:room'] }))],
   ['operations.hooks/called', factsOf(webhook({}))],
   ['operations.hooks/called', factsOf(webhook({ url: 'http://127.0.0.1:8080/' }))],
-  [
-    'operations.hooks/called',
-    factsOf(webhook({ maxAge: '5m', timeout: '30s' })),
-    '0 providers and 1 webhooks',
-  ],
-  ['operations.hooks/called', factsOf(hooked({ providers: [class Hooks {}] })), '1 providers and 0 webhooks'],
+  ['operations.hooks/called', factsOf(webhook({ maxAge: '5m', timeout: '30s' })), 'providers 0, webhooks 1'],
+  ['operations.hooks/called', factsOf(hooked({ providers: [class Hooks {}] })), 'providers 1, webhooks 0'],
   [
     'operations.hooks/called',
     factsOf(

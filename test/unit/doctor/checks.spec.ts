@@ -48,6 +48,12 @@ describe('the checks of the doctor', () => {
       'brief',
       'slow',
     ]);
+    const two = [{ maxAge: '1h' }, { maxAge: '1s' }] as const;
+    const targets = two.map((more) => webhook(more).hooks.webhooks[0]);
+    const second = { ...webhook({}).hooks, webhooks: targets };
+    expect(findingsOf('operations.hooks', factsOf({ hooks: second }))).toMatchObject([
+      { outcome: 'brief', subject: 'hooks.webhooks[1]' },
+    ]);
     const thresholds = { loopDelay: '50ms', queueAge: '1m', memory: 20, memoryLimit: 2 ** 50 } as const;
     const steps = findingsOf('operations.shedding', factsOf({ shedding: thresholds }));
     expect(steps.map(({ subject, outcome }) => [subject, outcome])).toEqual([

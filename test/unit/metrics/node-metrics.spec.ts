@@ -33,6 +33,7 @@ const STATS = {
   retries: 3,
   broker: 'down',
   draining: true,
+  leaving: 8,
   withholding: false,
   shedding: 'history',
   targets: [
@@ -90,6 +91,7 @@ describe('the metrics of a node', () => {
     expect(valueOf(samples, 'shop_memory_limit_bytes', { budget: 'rings' })).toBe(100);
     expect(valueOf(samples, 'shop_broker_up')).toBe(0);
     expect(valueOf(samples, 'shop_draining')).toBe(1);
+    expect(valueOf(samples, 'shop_drain_connections')).toBe(8);
     expect(valueOf(samples, 'shop_abuse_bans', { of: 'address' })).toBe(2);
     await registry.metrics();
     expect(looks).toBe(2);

@@ -10,7 +10,7 @@ import { RedisScript } from './script.js';
  *
  * KEYS: layout, nodes, meta, head and stream of the control records. ARGV: layout, node, how long it counts as alive (ms),
  * partitions, token, head (ms). Returns layout and partitions as stored and, when they are the node's, epoch and `seq` of the
- * last control record. A layout may be stored with an addition, as in `1.2`: that is the same layout.
+ * last control record, and how many of the nodes that live have names before this one's. A layout may be stored with an addition, as in `1.2`: that is the same layout.
  */
 export const HEARTBEAT = new RedisScript(
   `${PRELUDE}
@@ -28,6 +28,10 @@ if log.new then
   redis.call('PEXPIRE', log.head, ARGV[6])
 end
 keep(log)
-return { layout, partitions, log.e, log.s }
+local rank = 0
+for _, node in ipairs(redis.call('ZRANGE', KEYS[2], '(' .. int(now), '+inf', 'BYSCORE')) do
+  if node < ARGV[2] then rank = rank + 1 end
+end
+return { layout, partitions, log.e, log.s, rank }
 `,
 );

@@ -8,8 +8,8 @@ import { NOW, RedisScript } from './script.js';
  * one counts. A holder that renews late has held all the time, unless the end was recorded before.
  *
  * KEYS 1…2: due, record (stream); then a hash for each step. ARGV 1…3: most records, headMs, steps; then for each step: kind (`h`old,
- * `r`elease, or `s`: only what ran out), thing, holder, generation, milliseconds. Answers how many records were written, and how
- * many dropped as there were too many.
+ * `r`elease, or `s`: only what ran out), thing, holder, generation, milliseconds. Answers how many records were written, how
+ * many dropped as there were too many, why new holders were refused ('' where they were not), and which steps were (from 1).
  */
 export const HOLDS = new RedisScript(
   `${NOW}
@@ -46,13 +46,13 @@ local function settle(hash, thing)
   return latest
 end
 
--- A server that is full refuses here, before anything is written, what would take memory.
-for step = 1, steps do
-  if ARGV[5 * step - 1] == 'h' then
-    redis.call('ZADD', DUE, 'XX', 0, '')
-    break
-  end
-end
+-- What would take memory is refused where the server is full, and what was there before is renewed all the same: a server lets
+-- a script that has written do all the rest, and the second of these writes nothing.
+local answer = redis.pcall('ZADD', DUE, 'XX', 0, '')
+local full = type(answer) == 'table' and answer.err
+if full and not string.find(full, '^OOM') then return answer end
+if full then redis.call('ZREM', DUE, '') end
+local refused = {}
 for step = 1, steps do
   local at = 5 * step - 2
   local kind, thing, holder = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
@@ -62,8 +62,10 @@ for step = 1, steps do
   -- Nobody has found that it ended, and its holder is still there: while Redis was away nobody could renew.
   local late = kind == 'h' and due and due <= now and redis.call('HGET', hash, holder)
   if not late and ((due and due <= now) or (not due and redis.call('EXISTS', hash) == 1)) then due = settle(hash, thing) end
-  if kind ~= 's' then
-    local known = redis.call('HGET', hash, holder)
+  local known = kind ~= 's' and redis.call('HGET', hash, holder)
+  if full and kind == 'h' and not known then
+    refused[#refused + 1] = step
+  elseif kind ~= 's' then
     local newest, before
     if known then newest, before = string.match(known, '^(%d+) (%d+)$') end
     newest, before = tonumber(newest), tonumber(before)
@@ -74,7 +76,10 @@ for step = 1, steps do
       -- A renewal of one among many reads none of the others.
       if known and due and ends >= due then
         redis.call('ZADD', DUE, int(ends), thing)
-        redis.call('PEXPIRE', hash, int(ends - now + headMs))
+        -- Not with each renewal: the key outlives its end by as much.
+        if math.floor(8 * ends / headMs) > math.floor(8 * before / headMs) then
+          redis.call('PEXPIRE', hash, int(ends - now + headMs))
+        end
       elseif not (known and before < due) then
         settle(hash, thing)
       end
@@ -87,7 +92,7 @@ for step = 1, steps do
 end
 local dropped = 0
 if written > 0 then dropped = redis.call('XTRIM', RECORD, 'MAXLEN', most) end
-return { written, dropped }
+return { written, dropped, full or '', unpack(refused) }
 `,
 );
 

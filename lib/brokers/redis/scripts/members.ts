@@ -2,7 +2,7 @@ import { ROOM } from './room.js';
 import { RedisScript } from './script.js';
 
 /**
- * A page of members in the order in which they joined. ARGV 4–6: order after which the page begins, most members,
+ * A page of members in the order in which they joined. ARGV 5–7: order after which the page begins, most members,
  * most bytes of them (the first is there however large it is). Returns epoch, version, count, cursor of the next page or ''; then member, devices and data of each.
  */
 export const MEMBERS = new RedisScript(
@@ -13,10 +13,10 @@ if isDue() and type(redis.pcall('ZREM', LEASES, '')) == 'number' then
   announce()
   schedule()
 end
-local limit = tonumber(ARGV[5])
-local page = redis.call('ZRANGEBYSCORE', ORDERS, '(' .. ARGV[4], '+inf', 'LIMIT', 0, limit + 1)
+local limit = tonumber(ARGV[6])
+local page = redis.call('ZRANGEBYSCORE', ORDERS, '(' .. ARGV[5], '+inf', 'LIMIT', 0, limit + 1)
 local out = { epoch, version, redis.call('ZCARD', ORDERS), '' }
-local bytes, last = tonumber(ARGV[6])
+local bytes, last = tonumber(ARGV[7])
 for index, member in ipairs(page) do
   local found = readMember(member)
   -- None where a key was lost and the server refuses the repair.

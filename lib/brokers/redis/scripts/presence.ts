@@ -4,7 +4,7 @@ import { RedisScript } from './script.js';
 /**
  * Applies steps of presence to one channel, in order; without any it only ends leases that have run out.
  *
- * ARGV 4…: steps; for each kind (`e`nter, `r`enew, `u`pdate, `l`eave), member, device, generation, '1' when data is given,
+ * ARGV 5…: steps; for each kind (`e`nter, `r`enew, `u`pdate, `l`eave), member, device, generation, '1' when data is given,
  * data ('' for none), milliseconds of the lease or the grace.
  */
 export const PRESENCE = new RedisScript(
@@ -40,16 +40,16 @@ local function enter(member, device, generation, given, data, ms)
 end
 
 -- A server that is full refuses here, before anything is written, what would take memory.
-for step = 1, tonumber(ARGV[4]) do
-  if ARGV[7 * step - 2] ~= 'l' then
+for step = 1, tonumber(ARGV[5]) do
+  if ARGV[7 * step - 1] ~= 'l' then
     redis.call('ZADD', LEASES, 'XX', 0, '')
     break
   end
 end
 expire()
 announce()
-local at = 4
-for step = 1, tonumber(ARGV[4]) do
+local at = 5
+for step = 1, tonumber(ARGV[5]) do
   local kind, member, device, generation = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
   local given, data, ms = ARGV[at + 5] == '1', ARGV[at + 6], tonumber(ARGV[at + 7])
   at = at + 7

@@ -8,11 +8,12 @@ const MAX_DIFF_BYTES = 256 * 1024;
  *
  * KEYS 1…8: room (`e` epoch, `v` version, `o` last order, `i` incarnation), members (member → `order devices data`),
  * orders (member by order), devices (device → `generation leaving member`), leases (device by its end), due (of the
- * partition: channel by the earliest end), topic, origin. ARGV 1…3: token, room (ms), channel.
+ * partition: channel by the earliest end), topic, origin. ARGV 1…4: token, room (ms), channel, '1' where leases may end.
  *
  * Data is JSON in a canonical form, so that equal data is equal text. Changes are collected until `announce`, so that what
  * happens at once is one diff. As with logs, another incarnation begins an epoch: after a failover to a replica that was
- * behind, versions would repeat with other content. A room has a key from its first change on. One that lost a key (evicted, or
+ * behind, versions would repeat with other content. A room has a key from its first change on. Its keys live as long as one
+ * another, beyond the last lease. One that lost a key (evicted, or
  * deleted by hand) begins an epoch too; where a part of its members was lost it begins without members, and whoever is there is
  * back with the next renewal.
  */
@@ -142,14 +143,23 @@ local function announce()
 end
 
 -- Ends leases that have run out, a thousand at most; the next call ends the others.
+local mayEnd = ARGV[4] == '1'
 local function expire()
+  if not mayEnd then return end
   for _, device in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', int(now), 'LIMIT', 0, 1000)) do endDevice(device) end
 end
 
-local function isDue() return redis.call('ZRANGEBYSCORE', LEASES, '-inf', int(now), 'LIMIT', 0, 1)[1] end
+local function isDue() return mayEnd and redis.call('ZRANGEBYSCORE', LEASES, '-inf', int(now), 'LIMIT', 0, 1)[1] end
 
 local function schedule()
-  local first = redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')
-  if first[2] then redis.call('ZADD', DUE, first[2], ARGV[3]) else redis.call('ZREM', DUE, ARGV[3]) end
+  local first = redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2]
+  if not first then
+    redis.call('ZREM', DUE, ARGV[3])
+    return
+  end
+  redis.call('ZADD', DUE, first, ARGV[3])
+  local last = redis.call('ZRANGE', LEASES, -1, -1, 'WITHSCORES')[2]
+  local ms = int(math.max(last - now, 0) + ARGV[2])
+  for index = 1, 5 do redis.call('PEXPIRE', KEYS[index], ms) end
 end
 `;

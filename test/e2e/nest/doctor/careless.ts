@@ -174,7 +174,7 @@ function tracingOf(fixes: Fixes, hasSdk: boolean) {
 /** What is never reached, or always; only one of both, or nothing. */
 function sheddingOf(fixes: Fixes, { away = false, shared = false }: Variant): RealtimeModuleOptions {
   const fixed = (fix: string): boolean => fixes.has(`operations.shedding/${fix}`);
-  if (away) return fixed('never') ? {} : { shedding: { loopDelay: '30s', memoryLimit: 2 ** 50 } };
+  if (away) return fixed('never') ? {} : { shedding: { memoryLimit: 2 ** 50 } };
   if (shared) return fixed('nervous') ? {} : { shedding: { queueAge: '100ms' } };
   return fixed('off') ? {} : { shedding: false };
 }

@@ -318,7 +318,9 @@ it('every documented metric has a value above zero in one run over all transport
   await sees('shedding', { step: 'history' });
   expect(valueOf(last, 'realtime_shedding', { step: 'low' })).toBe(0);
   engine.beginDrain();
+  expect(valueOf(last, 'realtime_drain_connections')).toBe(0);
   await sees('draining');
+  await sees('drain_connections');
   expect(polls).toBeDefined();
   expect(Object.keys(METRICS).filter((name) => !seen.has(name))).toEqual([]);
 

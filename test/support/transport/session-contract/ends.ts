@@ -106,7 +106,7 @@ export function describeEnds(stage: Stage): void {
     const { code } = await client.expectClose();
     expect(code).toBe(4001);
     const bye = await client.take({ type: 'bye' });
-    expect(bye.payload).toMatchObject({ code: 4001, spreadMs: 3_000 });
+    expect(bye.payload).toMatchObject({ code: 4001, spreadMs: 250 });
     expect((await client.take({ type: 'event' })).payload).toBe(1);
     expect((await transport.refused(extra.site.placeOf(0))).status).toBe(503);
   });

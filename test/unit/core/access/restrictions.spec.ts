@@ -209,6 +209,23 @@ describe('restrictions of a node (G30)', () => {
     expect(many.size).toBeLessThanOrEqual(65);
   });
 
+  it('room that is kept for patterns counts until it is given back, once for the same pattern', () => {
+    const restrictions = new Restrictions(undefined, peopleHave(1_000, 1_000_000), 3);
+    const slow = (name: string) => of('slow', 'everybody ', { channel: `${name}.:room`, everyMs: 1 });
+    const [first, second] = [restrictions.reserve(slow('a'), 0), restrictions.reserve(slow('a'), 0)];
+    restrictions.reserve(slow('b'), 0);
+    const third = restrictions.reserve(slow('c'), 0);
+    expect(restrictions.reserve(slow('d'), 0)).toBeUndefined();
+    first?.();
+    // The other call for it still needs its room.
+    expect(restrictions.reserve(slow('d'), 0)).toBeUndefined();
+    restrictions.put(slow('c'), 0);
+    third?.();
+    expect(restrictions.reserve(slow('d'), 0)).toBeUndefined();
+    second?.();
+    expect(restrictions.reserve(slow('d'), 0)).toBeDefined();
+  });
+
   it('of patterns are bounded for each act and subject: those that end first are dropped', () => {
     const dropped: number[] = [];
     const restrictions = new Restrictions((count) => dropped.push(count), peopleHave(1_000, 1_000_000), 3);

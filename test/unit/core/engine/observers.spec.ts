@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { combineObservers } from '../../../../lib/core/engine/observers.js';
 import { RecordingLogger } from '../../../support/engine/recording-logger.js';
+import type { HandlerCall } from '../../../../lib/core/ports/channel-definition.js';
 import type { Observer } from '../../../../lib/core/ports/observer.js';
 
 describe('combined observers', () => {
@@ -30,5 +31,16 @@ describe('combined observers', () => {
     const both = combineObservers([new Counter('first'), new Counter('second')], new RecordingLogger());
     both.onGap?.('rooms.:room', 'overflow', 1, 'drop-oldest');
     expect(Counter.order).toEqual(['first rooms.:room', 'second rooms.:room']);
+  });
+
+  it('hand on all details of the method that has most', () => {
+    const heard: unknown[][] = [];
+    const { onAuthorization } = combineObservers(
+      [{ onAuthorization: (...details) => void heard.push(details) }],
+      new RecordingLogger(),
+    );
+    const call = {} as HandlerCall;
+    onAuthorization?.(call, 'rooms.:room', 'publish', 'ok', 12);
+    expect(heard).toEqual([[call, 'rooms.:room', 'publish', 'ok', 12]]);
   });
 });

@@ -27,7 +27,7 @@ redis.call('XADD', log.stream, 'MINID', '~', int(math.max(seq - tonumber(ARGV[4]
 redis.call('PEXPIRE', log.stream, ARGV[2])
 redis.call('HSET', log.head, 's', int(seq), 't', ARGV[5], 'k', '1', 'z', ARGV[4])
 redis.call('PEXPIRE', log.head, ARGV[2])
-local ends = ARGV[8] == '' and '' or int(now + tonumber(ARGV[8]))
+local ends = (ARGV[8] or '') == '' and '' or int(now + tonumber(ARGV[8]))
 local function outlasted()
   if ARGV[11] ~= 'spam' or ends == '' or (KEYS[8] and not redis.call('ZSCORE', KEYS[8], ARGV[6])) then return false end
   local its = string.match(redis.call('HGET', KEYS[4], ARGV[6]) or '0 ', '^(%d*) ')

@@ -1051,6 +1051,17 @@ export const FIXED = {
     'the node, and the cluster',
     'drops those that end first; logged',
   ),
+  'lib/core/ports/moderation.ts#MAX_SPAM_RESTRICTIONS': count(
+    'restrictions against spam that are in force, on a node and in the broker, beside those of people',
+    'the node, and the cluster',
+    'drops those that end first; logged',
+    '`lib/core/ports/moderation.ts#MAX_SPAM_RESTRICTION_BYTES`',
+  ),
+  'lib/core/ports/moderation.ts#MAX_SPAM_RESTRICTION_BYTES': bytes(
+    'restrictions against spam that are in force, on a node and in the broker, beside those of people',
+    'the node, and the cluster',
+    'drops those that end first; logged',
+  ),
   'lib/core/commands/snapshot.ts#MAX_ATTEMPTS': count(
     'calls of a snapshot handler for one answer, while events of its channel are erased',
     'the request',
@@ -1068,6 +1079,12 @@ export const FIXED = {
     'the application',
     '`bad_request`; a node that learns of more drops those that end first, and logs that',
     '`lib/core/ports/moderation.ts#MAX_RESTRICTION_BYTES`',
+  ),
+  'lib/core/access/restrictions.ts#MAX_REMAINING': count(
+    'restrictions that the answer to a lift names as still in force',
+    'the application',
+    'leaves out the others; `restrictions()` has them',
+    'none: the answer is made of what the node keeps anyway',
   ),
   'lib/core/access/restrictions.ts#MAX_RESTRICTIONS_PAGE': count(
     'restrictions of a page',
@@ -1976,6 +1993,16 @@ export const FIXED = {
     'part of a message that is read as it comes',
     'the message',
     'reads the rest in turns of its client, where the turn of the event loop has taken long',
+  ),
+  'lib/transports/websocket/connection.ts#SMALL_CHUNK_BYTES': bytes(
+    'what comes of a client at once and is parsed at once, whatever others do',
+    'the connection',
+    'waits in the socket for the turn of its client, where the turn of the event loop has taken long or others wait',
+  ),
+  'lib/transports/websocket/connection.ts#PIECE_BYTES': bytes(
+    'what is parsed in one turn of what came at once',
+    'the connection',
+    'leaves the rest in the socket until the next turn: the client is read from no further, and can send no more',
   ),
   'lib/transports/websocket/connection.ts#MAX_BYTES_BEHIND_CLOSE': bytes(
     'what is read behind a close frame',

@@ -15,7 +15,7 @@ const channel = (pattern, priority) => ({
   pattern,
   source: 'overload.process.mjs',
   policy: {
-    log: { retain: true, size: 1_000, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 300_000 },
+    log: { retain: true, size: 1_000, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 2_000 },
     durability: 'process',
     replayLimit: 1_000,
     overflow: 'disconnect',

@@ -13,10 +13,10 @@ const SIZE = isFull
   : { publishers: 32, stalled: 40, healthy: 4, calmMs: 2_000, floodMs: 8_000 };
 const MEMORY_LIMIT = 1_024 * 1024 * 1024;
 const POLICY: SheddingPolicy = {
-  // Far above that of an idle process, and below that of one whose clients send three times what it takes.
-  loopDelayMs: isFull ? 25 : 10,
+  // Above that of an idle process, and below that of one whose clients send three times what it takes: that is little, as turns are bounded.
+  loopDelayMs: isFull ? 1.5 : 10,
   memoryPercent: 95,
-  queueAgeMs: 100,
+  queueAgeMs: isFull ? 10 : 100,
   raiseAfterMs: 1_000,
   lowerAfterMs: 1_000,
   upTo: 'presence',
@@ -93,6 +93,9 @@ async function measure(healthy: readonly WireClient[], ms: number) {
   };
 }
 
+/** What a healthy client waits for under an overload, in milliseconds, where a node that is merely full is faster than that. */
+const SLOW_MS = 50;
+
 const TIME = { full: 300_000, sample: 90_000 };
 
 it(
@@ -116,6 +119,9 @@ it(
       measure(healthy, SIZE.calmMs),
       load.ask({ type: 'measure', ms: SIZE.calmMs }, 'capacity'),
     ]);
+    load.child.send({ type: 'flood', perSecond: 0.8 * (perSecond as number) });
+    const busy = await measure(healthy, SIZE.calmMs);
+    await load.ask({ type: 'stop' }, 'flooded');
     load.child.send({ type: 'flood', perSecond: 3 * (perSecond as number) });
     const flooded = await measure(healthy, SIZE.floodMs);
     const answers = await load.ask({ type: 'stop' }, 'flooded');
@@ -127,9 +133,15 @@ it(
     const { most } = await server.ask({ type: 'figures' }, 'figures');
     await until('the steps to be undone', () => net() <= 0, patience(60_000));
     if (isFull)
-      console.log(JSON.stringify({ perSecond, calm, full, flooded, answers, most, steps: steps() }, null, 1));
+      console.log(
+        JSON.stringify({ perSecond, calm, busy, full, flooded, answers, most, steps: steps() }, null, 1),
+      );
     expect(flooded.pings).toBeGreaterThan(SIZE.healthy);
     expect(most).toBeLessThan(MEMORY_LIMIT);
+    // Full: all publishers send as soon as they are answered.
+    const bound = (atCapacity: number): number => Math.max(2 * atCapacity, patience(SLOW_MS));
+    expect(flooded.pingP99).toBeLessThan(bound(full.pingP99));
+    expect(flooded.eventP99).toBeLessThan(bound(full.eventP99));
     // Each change is of the step that is next in the order, or the last that was taken.
     let taken = 0;
     for (const step of steps()) {

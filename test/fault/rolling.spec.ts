@@ -2,10 +2,11 @@
 import { expect, it } from '@jest/globals';
 import { rollOut } from '../../bench/rolling/rollout.mjs';
 import { scaleOutAndIn } from '../../bench/rolling/scaling.mjs';
-import { patience } from '../support/patience.js';
+import { patience, stretched } from '../support/patience.js';
 
-/** What docs/operations.md says that an orchestrator must give: `drain.deadline`, and five seconds. */
-const GRACE_MS = 1_000 * (10 + 5);
+const DEADLINE_MS = stretched(10_000);
+/** What docs/operations.md says that an orchestrator must give. */
+const GRACE_MS = DEADLINE_MS + 5_000;
 
 const site = (clients: number, options: Readonly<Record<string, unknown>> = {}) =>
   ({

@@ -11,6 +11,8 @@ const PACE = 0.8;
 const STEP_MS = 50;
 /** Sessions that are ended in one step at least: a few need no pacing. */
 const STEP_SIZE = 4;
+/** How many more than in an even step there are while a node makes up for what it is late: others meet all of them at once. */
+const CATCH_UP = 1.5;
 /** Over how long those of one step come back, in milliseconds. They are paced here, so it may be short. */
 const SPREAD_MS = 250;
 /** How often a drain says how far it is, in milliseconds. */
@@ -44,14 +46,17 @@ export async function drainSessions(
     );
   });
   progress.say();
-  const windowMs = Math.min(settings.drainSpreadMs, deadlineMs * PACE);
+  const paceMs = deadlineMs * PACE;
+  const windowMs = Math.min(settings.drainSpreadMs, paceMs);
+  const largest = Math.max(STEP_SIZE, Math.ceil((total * STEP_MS * CATCH_UP) / windowMs));
   const spreadMs = Math.min(settings.drainSpreadMs, SPREAD_MS);
   const leaving = new Set<Session>();
   let asked = 0;
   while (sessions.size > 0 && clock.monotonic() - start < deadlineMs) {
-    // By the time that has passed: a node that is late keeps to its window.
-    const share = Math.min(1, (clock.monotonic() - start + STEP_MS) / windowMs);
-    const due = Math.max(asked + STEP_SIZE, Math.ceil(total * share));
+    // By the time that has passed: a node that is late makes up for it, and has asked everybody before the deadline.
+    const passedMs = clock.monotonic() - start + STEP_MS;
+    const even = Math.max(asked + STEP_SIZE, Math.ceil(total * Math.min(1, passedMs / windowMs)));
+    const due = passedMs < paceMs ? Math.min(even, asked + largest) : total;
     for (const session of waiting.slice(asked, due)) {
       leaving.add(session);
       // Nothing precedes `welcome`: who has none is closed with the same code, and comes back.

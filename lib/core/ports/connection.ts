@@ -143,6 +143,14 @@ export interface ConnectionHandler {
    */
   onPart(): void;
   /**
+   * Called when much came at once, before any of it is parsed (G16).
+   *
+   * @param bytes that came.
+   * @param read called when this client has its turn.
+   * @returns whether it must wait for that, as others are kept waiting: `read` is called then, once, also where the session has ended.
+   */
+  onMuch(bytes: number, read: () => void): boolean;
+  /**
    * Called before bytes are sent once more that the client was sent already: they are charged as an answer (G16).
    *
    * @param isRefusable whether a client that owes for its answers has to wait.

@@ -97,6 +97,21 @@ export class FrameReader {
     if (!turns.add({ owner: session, isRead: true, onTurn })) session.close('overloaded', RETRY_AFTER_MS);
   }
 
+  /**
+   * Much came at once. Where this turn of the event loop took long, or others wait, it is parsed in turns: of many clients that send all
+   * they can, else all that is in their sockets would be parsed in one.
+   *
+   * @returns whether it waits until `onTurn` is called.
+   */
+  much(session: FrameSession, bytes: number, onTurn: () => void): boolean {
+    const { turns } = this.deps;
+    const isRead = bytes > LARGE_BYTES;
+    if (session.isClosed || !turns.isOver(isRead)) return false;
+    if (turns.add({ owner: session, isRead, onTurn })) return true;
+    session.close('overloaded', RETRY_AFTER_MS);
+    return false;
+  }
+
   /** What comes from now on waits until {@link welcome}, or until it is parsed. */
   defer(session: FrameSession): void {
     if (session.unparsed !== undefined) return;

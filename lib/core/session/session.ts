@@ -292,6 +292,10 @@ export class Session
     this.deps.frames.part(this);
   }
 
+  onMuch(bytes: number, read: () => void): boolean {
+    return this.deps.frames.much(this, bytes, read);
+  }
+
   positions(): ReadonlyMap<string, Position> {
     return this.channels.positions(this.outbox.positions());
   }

@@ -29,6 +29,10 @@ const MAX_REASON_BYTES = 123;
 const MAX_BYTES_BEHIND_CLOSE = 64 * 1024;
 /** A message of which more is here, and not all, is a large one. */
 const LARGE_PART_BYTES = 16 * 1024;
+/** A larger chunk is more than one that sends little sends: it waits for its client's turn where others are kept waiting. */
+const SMALL_CHUNK_BYTES = 1_024;
+/** What is parsed of such a chunk in one turn. */
+const PIECE_BYTES = 4 * 1024;
 /** How long a client that floods has to read its close frame: until then its socket keeps what it sent, which is much. */
 const FLOODER_LINGER_MS = 1_000;
 
@@ -78,6 +82,10 @@ export class WebSocketConnection
   /** Bytes of a message that has not ended, as they were noted last. */
   private unfinishedBytes = 0;
   private bytesBehindClose = 0;
+  /** What came was put back until this client has its turn. */
+  private awaitsTurn = false;
+  /** It has its turn: one piece may be parsed, whoever waits. */
+  private hasTurn = false;
   private handler: ConnectionHandler | undefined;
   private closeTimer: Scheduled | undefined;
 
@@ -182,8 +190,57 @@ export class WebSocketConnection
     }
   }
 
-  /** @internal Counts what the client sent before ws parses it. @returns whether ws may. */
-  mayParse(chunk: Buffer): boolean {
+  /** @internal @returns what ws may parse now of what came; `undefined` for nothing. */
+  admit(chunk: Buffer): Buffer | undefined {
+    const isFree = chunk.length <= SMALL_CHUNK_BYTES && !this.awaitsTurn && !this.hasTurn;
+    const piece = isFree ? chunk : this.pieceOf(chunk);
+    return piece !== undefined && this.mayParse(piece) ? piece : undefined;
+  }
+
+  /**
+   * Puts back what is more than one client may have parsed now (G16): of a hundred that send all they can, each would have two hundred
+   * messages parsed before anybody else is served. What is put back keeps the socket from reading more, and so the client from sending.
+   */
+  private pieceOf(chunk: Buffer): Buffer | undefined {
+    const { hasTurn } = this;
+    this.hasTurn = false;
+    // What a closed socket has left comes once.
+    if (!this.open || this.socket.destroyed) return chunk;
+    if (this.awaitsTurn) return this.putBack(chunk);
+    const isMuch = chunk.length > (hasTurn ? PIECE_BYTES : SMALL_CHUNK_BYTES);
+    // A large message, and its parts, have turns of their own.
+    if (!isMuch || !this.settings.meter.isMany(this, chunk) || !this.mustWait(chunk.length)) return chunk;
+    this.awaitsTurn = true;
+    if (!hasTurn) return this.putBack(chunk);
+    this.putBack(chunk.subarray(PIECE_BYTES));
+    return chunk.subarray(0, PIECE_BYTES);
+  }
+
+  private mustWait(bytes: number): boolean {
+    try {
+      return this.handler?.onMuch(bytes, () => this.takeTurn()) === true;
+    } catch (error) {
+      this.fail(error);
+      return false;
+    }
+  }
+
+  private putBack(chunk: Buffer): undefined {
+    // A socket that flows would emit it at once.
+    this.socket.pause();
+    this.socket.unshift(chunk);
+  }
+
+  private takeTurn(): void {
+    this.awaitsTurn = false;
+    if (!this.open) return;
+    this.hasTurn = true;
+    // Where the engine has paused reading, its turn comes when it reads on.
+    if (!this.ws.isPaused) this.ws.resume();
+  }
+
+  /** Counts what the client sent before ws parses it. @returns whether ws may. */
+  private mayParse(chunk: Buffer): boolean {
     if (!this.deaf && (this.open || this.mayFollowClose(chunk))) {
       const { meter } = this.settings;
       const waitMs = meter.count(this, chunk);
@@ -322,7 +379,9 @@ function wrapListeners(
 /** The meter of a connection comes before the parser of ws. */
 function meteredData(listener: SocketListener): WrappedListener {
   return function onData(this: Duplex, chunk: unknown): void {
-    if (ownerOf(this)?.mayParse(chunk as Buffer) !== false) listener.call(this, chunk);
+    const owner = ownerOf(this);
+    const piece = owner === undefined ? chunk : owner.admit(chunk as Buffer);
+    if (piece !== undefined) listener.call(this, piece);
   };
 }
 

@@ -11,14 +11,20 @@ const LENGTH_BITS = 0x7f;
 const MASK_BIT = 0x80;
 const MASK_BYTES = 4;
 
-/** Whether a chunk is one data frame, and that a whole message; only of a usual length. */
+/** Whether a chunk is one data frame, and that a whole message. */
 function isOneMessage(chunk: Buffer): boolean {
   if (chunk.length < 4 || ((chunk[0] as number) & (FIN_BIT | CONTROL_BIT)) !== FIN_BIT) return false;
+  return endOfFrame(chunk) === chunk.length;
+}
+
+/** Where the frame ends that a chunk begins with, in bytes from its start. Of a chunk that ends within the length: beyond its end. */
+function endOfFrame(chunk: Buffer): number {
   const byte = chunk[1] as number;
   const mask = (byte & MASK_BIT) === 0 ? 0 : MASK_BYTES;
   const length = byte & LENGTH_BITS;
-  if (length < 126) return chunk.length === 2 + mask + length;
-  return length === 126 && chunk.length === 4 + mask + (chunk[2] as number) * 256 + (chunk[3] as number);
+  if (length < 126) return 2 + mask + length;
+  if (length === 126) return 4 + mask + (chunk[2] as number) * 256 + (chunk[3] as number);
+  return chunk.length < 10 ? Number.POSITIVE_INFINITY : 10 + mask + Number(chunk.readBigUInt64BE(2));
 }
 
 /** The place in a stream that was cut within a message. */
@@ -67,6 +73,14 @@ export class InboundMeter {
   /** Begins to count what a client sends. */
   begin(client: Metered): void {
     this.rate.begin(client);
+  }
+
+  /** Whether there is more in the next bytes of the stream than one frame, or part of one. */
+  isMany({ cut }: Metered, chunk: Buffer): boolean {
+    // What ends within a header is rare, and may be anything.
+    if (cut !== undefined && cut.header !== 0) return true;
+    const end = cut === undefined || cut.left === 0 ? endOfFrame(chunk) : cut.left;
+    return end < chunk.length;
   }
 
   /**

@@ -18,7 +18,10 @@ interface WsSocket extends EventEmitter {
   readonly extensions: string;
   close(code?: number, data?: string | Buffer): void;
   terminate(): void;
+  /** Whether {@link pause} was called last. */
+  readonly isPaused: boolean;
   pause(): void;
+  /** Reads on, as soon as what came before is parsed. */
   resume(): void;
 }
 

@@ -37,6 +37,7 @@ export class FakeConnection implements Connection {
     positions: () => new Map(),
     onExcess: () => undefined,
     onPart: () => undefined,
+    onMuch: () => false,
     onRepeat: () => 0,
     onDrain: () => undefined,
     onClose: () => undefined,

@@ -65,11 +65,27 @@ describe('the bye messages of a drain (G18)', () => {
     await harness.stop();
   });
 
-  it('keep to their window where the node is late', async () => {
+  it('come half as often again while a node makes up for a stall, and no more at once', async () => {
     const { harness, byes } = await draining({ drainSpreadMs: 2_000 }, 10_000);
-    harness.clock.advance(950);
+    expect(byes()).toHaveLength(5);
+    harness.clock.advance(500);
     await quiet();
-    expect(byes()).toHaveLength(100);
+    expect(byes()).toHaveLength(5 + 8);
+    await pass(harness, 50);
+    expect(byes()).toHaveLength(5 + 8 + 8);
+    // 1,950 ms have passed when it has caught up, and is even again.
+    await pass(harness, 1_400);
+    expect(byes()).toHaveLength(200);
+    await harness.stop();
+  });
+
+  it('have come to everybody at 0.8 of the deadline, however late the node is', async () => {
+    const { harness, byes } = await draining({ drainSpreadMs: 2_000 }, 10_000);
+    harness.clock.advance(7_900);
+    await quiet();
+    expect(byes()).toHaveLength(13);
+    await pass(harness, 50);
+    expect(byes()).toHaveLength(200);
     await harness.stop();
   });
 
@@ -116,7 +132,7 @@ describe('the bye messages of a drain (G18)', () => {
     await quiet();
     void harness.engine.drain(10_000);
     await pass(harness, 500);
-    expect(asking.received.some(({ type }) => type === 'bye')).toBe(true);
+    expect(asking.received.filter(({ type }) => type === 'bye')).toHaveLength(1);
     expect(asking.closed).toBeUndefined();
     answer({ done: true });
     await quiet();

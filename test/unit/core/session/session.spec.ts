@@ -96,6 +96,49 @@ describe('session', () => {
     expect(paused()).toEqual([false, true, true]);
   });
 
+  it('much that came at once waits for the turn of its client, where this one took long, and more of it waits behind the work of others (G16)', async () => {
+    const ran: string[] = [];
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour: busy((id) => ran.push(id)) })]);
+    const first = await harness.greet('user:ada');
+    const second = await harness.greet('user:bob');
+    const third = await harness.greet('user:cyd');
+    const worker = await harness.subscriber('rooms.1', 'user:eve');
+    const work = (id: string) =>
+      worker.send({ type: 'request', id, channel: 'rooms.1', event: 'work', payload: {} });
+    const much = (connection: FakeConnection, bytes: number, name: string): boolean =>
+      connection.handler.onMuch(bytes, () => ran.push(name));
+    expect(much(first, 64 * 1024, 'early')).toBe(false);
+    work('r1');
+    expect(much(first, 16 * 1024 + 1, 'large')).toBe(true);
+    expect(much(second, 16 * 1024, 'small')).toBe(true);
+    work('r2');
+    expect(much(third, 2 * 1024, 'dropped')).toBe(true);
+    third.drop();
+    expect(much(third, 2 * 1024, 'of a closed one')).toBe(false);
+    expect(ran).toEqual(['r1']);
+    await quiet();
+    expect(ran).toHaveLength(5);
+    // One turn in four begins with what waits behind: here the first one.
+    expect(ran.slice(0, 2)).toEqual(['r1', 'large']);
+    expect(ran.indexOf('small')).toBeLessThan(ran.indexOf('r2'));
+    expect(much(first, 64 * 1024, 'late')).toBe(false);
+  });
+
+  it('a client that finds no room to wait with what came at once is ended, and may come back (G16)', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour: busy() })]);
+    const ada = await harness.greet('user:ada');
+    const worker = await harness.subscriber('rooms.1', 'user:eve');
+    worker.send({ type: 'request', id: 'r', channel: 'rooms.1', event: 'work', payload: {} });
+    let reads = 0;
+    const much = (): boolean => ada.handler.onMuch(2 * 1024, () => reads++);
+    expect(Array.from({ length: 8_192 }, much)).not.toContain(false);
+    expect(ada.closed).toBeUndefined();
+    expect(much()).toBe(false);
+    expect(ada.closed).toEqual({ code: 4006, reason: 'overloaded|1000' });
+    await quiet();
+    expect(reads).toBe(8_192);
+  });
+
   it.each([
     ['a small answer leaves in the order of the commands', 1_000, ['ada', 'bob']],
     ['a large answer leaves behind what is small', 70 * 1_024, ['bob', 'ada']],

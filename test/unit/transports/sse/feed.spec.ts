@@ -57,6 +57,7 @@ function feedOf(channels: readonly string[], lastEventId?: string) {
     positions: () => positions,
     onExcess: () => undefined,
     onPart: () => undefined,
+    onMuch: () => false,
     onRepeat: () => 0,
     onDrain: () => undefined,
     onClose: () => undefined,

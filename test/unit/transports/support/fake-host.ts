@@ -19,6 +19,11 @@ export class FakeSession implements ConnectionHandler {
   readonly excess: number[] = [];
   drains = 0;
   parts = 0;
+  /** Bytes of which the transport asked whether they must wait, and what it gave to be called for them. */
+  readonly asked: number[] = [];
+  readonly reads: (() => void)[] = [];
+  /** Whether they must. */
+  isBusy = false;
   onEachFrame: (frame: Encoded) => void = () => undefined;
   private readonly waiting: (() => void)[] = [];
 
@@ -40,6 +45,14 @@ export class FakeSession implements ConnectionHandler {
 
   onPart(): void {
     this.parts++;
+  }
+
+  onMuch(bytes: number, read: () => void): boolean {
+    this.asked.push(bytes);
+    if (!this.isBusy) return false;
+    this.reads.push(read);
+    this.wake();
+    return true;
   }
 
   onRepeat(): number {

@@ -17,6 +17,10 @@ class Client {
     return this.meter.count(this.state, chunk);
   }
 
+  isMany(chunk: Buffer): boolean {
+    return this.meter.isMany(this.state, chunk);
+  }
+
   get unfinished(): number {
     return this.meter.unfinished(this.state);
   }
@@ -177,5 +181,51 @@ describe('bytes of a message that has not ended', () => {
     expect(after(partOf(1, 100, false), ping, ping.subarray(0, 20), ping.subarray(20), partOf(0, 1))).toEqual(
       [100, 100, 100, 100, 0],
     );
+  });
+});
+
+describe('chunks that hold more than one frame', () => {
+  const next = clientFrame(1, payload(3));
+
+  it.each([126, 2_000, 65_535, 65_536, 100_000])(
+    'a frame of %d bytes, cut and with more behind it',
+    (length) => {
+      for (const mask of [true, false])
+        for (const fin of [true, false]) {
+          const { meter } = meterOf(1, MANY);
+          const frame = clientFrame(1, payload(length), { mask, fin });
+          expect(meter.isMany(frame)).toBe(false);
+          expect(meter.isMany(frame.subarray(0, length - 1))).toBe(false);
+          expect(meter.isMany(Buffer.concat([frame, next.subarray(0, 1)]))).toBe(true);
+          for (const cut of [20, length - 1]) {
+            meter.count(frame.subarray(0, cut));
+            expect(meter.isMany(frame.subarray(cut, -1))).toBe(false);
+            expect(meter.isMany(frame.subarray(cut))).toBe(false);
+            expect(meter.isMany(Buffer.concat([frame.subarray(cut), next]))).toBe(true);
+            meter.count(frame.subarray(cut));
+          }
+          const more = clientFrame(0, payload(length), { mask, fin });
+          expect(meter.isMany(more)).toBe(false);
+          expect(meter.isMany(Buffer.concat([more, next]))).toBe(true);
+        }
+    },
+  );
+
+  it('small frames, also in the long forms of a length', () => {
+    const { meter } = meterOf(1, MANY);
+    const long = Buffer.concat([Buffer.from([0x82, 0x7f]), Buffer.alloc(7), Buffer.from([5]), payload(5)]);
+    expect(meter.isMany(long)).toBe(false);
+    expect(meter.isMany(Buffer.concat([long, long]))).toBe(true);
+    expect(meter.isMany(Buffer.concat([next, next]))).toBe(true);
+  });
+
+  it('a chunk that continues within a header may be anything', () => {
+    const { meter } = meterOf(1, MANY);
+    const frame = clientFrame(1, payload(2_000));
+    for (const cut of [1, 2, 3]) {
+      meter.count(frame.subarray(0, cut));
+      expect(meter.isMany(frame.subarray(cut))).toBe(true);
+      meter.count(frame.subarray(cut));
+    }
   });
 });

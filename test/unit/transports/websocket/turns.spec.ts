@@ -1,0 +1,250 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { FakeHost, type FakeSession } from '../support/fake-host.js';
+import { clientFrame } from '../support/raw-client.js';
+import { closeServers } from '../support/test-server.js';
+import { closed, pair, received, turn } from '../support/pair.js';
+
+afterEach(closeServers);
+
+const KB = 1_024;
+/** Of a frame of the tests: header, mask and payload. */
+const FRAME_BYTES = 128;
+const PIECE_FRAMES = (4 * KB) / FRAME_BYTES;
+
+const textOf = (index: number): string => String(index).padEnd(FRAME_BYTES - 6, '.');
+const frames = (count: number, from = 0): Buffer =>
+  Buffer.concat(
+    Array.from({ length: count }, (_, index) => clientFrame(1, Buffer.from(textOf(from + index)))),
+  );
+const texts = (count: number, from = 0): string[] =>
+  Array.from({ length: count }, (_, index) => textOf(from + index));
+
+/** What a stream does in its next ticks, and the engine in a turn. */
+async function settle(): Promise<void> {
+  for (let turns = 0; turns < 3; turns++) await turn();
+}
+
+/** A client of a busy node whose socket has received so many frames at once. */
+async function sent(count: number, host = new FakeHost()) {
+  const all = await pair({ host });
+  all.session.isBusy = true;
+  expect(frames(1)).toHaveLength(FRAME_BYTES);
+  all.serverSocket.push(frames(count));
+  await settle();
+  return all;
+}
+
+/** The client has its turn. */
+async function serve(session: FakeSession): Promise<void> {
+  session.reads.shift()?.();
+  await settle();
+}
+
+describe('much that comes at once (G16)', () => {
+  it('is parsed at once while nobody is kept waiting', async () => {
+    const { session, serverSocket } = await pair();
+    serverSocket.push(frames(100));
+    expect(session.frames).toEqual(texts(100));
+    expect(session.asked).toEqual([100 * FRAME_BYTES]);
+  });
+
+  it('a kibibyte waits for nobody, and a byte more does', async () => {
+    const { session, serverSocket } = await pair();
+    session.isBusy = true;
+    const kibibyte = frames(8);
+    expect(kibibyte).toHaveLength(KB);
+    serverSocket.push(kibibyte);
+    expect(session.frames).toEqual(texts(8));
+    expect(session.asked).toEqual([]);
+    serverSocket.push(Buffer.concat([kibibyte, Buffer.from([0x81])]));
+    expect(session.frames).toEqual(texts(8));
+    expect(session.asked).toEqual([KB + 1]);
+  });
+
+  it('waits for its turn, and each turn takes four kibibytes of it, in order', async () => {
+    const { session } = await sent(100);
+    expect(session.frames).toEqual([]);
+    for (const [count, left] of [
+      [PIECE_FRAMES, 100 - PIECE_FRAMES],
+      [2 * PIECE_FRAMES, 100 - 2 * PIECE_FRAMES],
+      [3 * PIECE_FRAMES, 100 - 3 * PIECE_FRAMES],
+      [100, 0],
+    ] as const) {
+      expect(session.reads).toHaveLength(1);
+      await serve(session);
+      expect(session.frames).toEqual(texts(count));
+      expect(session.reads).toHaveLength(left > 0 ? 1 : 0);
+    }
+    expect(session.asked).toEqual([100, 100, 68, 36].map((count) => count * FRAME_BYTES));
+  });
+
+  it('exactly one piece is done in one turn', async () => {
+    const { session } = await sent(PIECE_FRAMES);
+    await serve(session);
+    expect(session.frames).toEqual(texts(PIECE_FRAMES));
+    expect(session.reads).toEqual([]);
+  });
+
+  it('a frame that is cut by the end of a piece arrives whole', async () => {
+    const { session, serverSocket } = await pair();
+    session.isBusy = true;
+    serverSocket.push(Buffer.concat([clientFrame(1, Buffer.from('cut')), frames(64)]));
+    await settle();
+    for (let turns = 0; turns < 3; turns++) await serve(session);
+    expect(session.frames).toEqual(['cut', ...texts(64)]);
+  });
+
+  it('the rest comes without further turns once nobody is kept waiting', async () => {
+    const { session } = await sent(100);
+    session.isBusy = false;
+    await serve(session);
+    expect(session.frames).toEqual(texts(100));
+    expect(session.reads).toEqual([]);
+  });
+
+  it('what comes behind it keeps its place, small or not', async () => {
+    const { session, serverSocket } = await sent(100);
+    serverSocket.push(frames(1, 100));
+    serverSocket.push(frames(20, 101));
+    await settle();
+    expect(session.frames).toEqual([]);
+    for (let turns = 0; turns < 8 && session.frames.length < 121; turns++) await serve(session);
+    expect(session.frames).toEqual(texts(121));
+    expect(session.reads).toEqual([]);
+  });
+
+  it('the client is read from no further, so what it sends stays with it', async () => {
+    const { client, session, serverSocket } = await sent(100);
+    const flood = frames(200_000, 100);
+    client.socket.write(flood);
+    await settle();
+    await settle();
+    expect(serverSocket.isPaused()).toBe(true);
+    expect(serverSocket.readableLength).toBeLessThan(256 * KB);
+    expect(client.socket.writableLength).toBeGreaterThan(0);
+    session.isBusy = false;
+    await serve(session);
+    await received(session, 200_100);
+    expect(session.frames[200_099]).toBe(textOf(200_099));
+  });
+
+  it('a turn that comes while the engine has paused reading is taken when it reads on', async () => {
+    const { session } = await sent(100);
+    session.connection.pause();
+    await serve(session);
+    expect(session.frames).toEqual([]);
+    session.connection.resume();
+    await settle();
+    expect(session.frames).toEqual(texts(PIECE_FRAMES));
+    expect(session.reads).toHaveLength(1);
+  });
+
+  it('an engine that reads on does not give it a turn', async () => {
+    const { session } = await sent(100);
+    session.connection.pause();
+    session.connection.resume();
+    await settle();
+    expect(session.frames).toEqual([]);
+    expect(session.reads).toHaveLength(1);
+    await serve(session);
+    expect(session.frames).toEqual(texts(PIECE_FRAMES));
+  });
+
+  it('an engine that pauses within a piece gets the rest of the piece, and no more', async () => {
+    const { session } = await sent(100);
+    session.onEachFrame = () => session.connection.pause();
+    await serve(session);
+    expect(session.frames).toEqual(texts(PIECE_FRAMES));
+    await serve(session);
+    expect(session.frames).toEqual(texts(PIECE_FRAMES));
+    session.onEachFrame = () => undefined;
+    session.connection.resume();
+    await settle();
+    expect(session.frames).toEqual(texts(2 * PIECE_FRAMES));
+  });
+
+  it('is counted once, when it is parsed', async () => {
+    const host = new FakeHost();
+    host.frames = { perSecond: 1, burst: 100, control: 1 };
+    const { session, serverSocket } = await sent(100, host);
+    expect(session.excess).toEqual([]);
+    while (session.reads.length > 0) await serve(session);
+    expect(session.frames).toHaveLength(100);
+    expect(session.excess).toEqual([]);
+    serverSocket.push(frames(1));
+    expect(session.excess).toEqual([1_000]);
+  });
+
+  it('of a client that is gone it comes in order before the end, without a turn', async () => {
+    const { client, session } = await sent(100);
+    client.socket.resetAndDestroy();
+    await closed(session);
+    expect(session.frames).toEqual(texts(100));
+    expect(session.closes).toEqual([1006]);
+    await serve(session);
+    expect(session.frames).toHaveLength(100);
+  });
+
+  it('of a client that ends its side all of it is served before the end', async () => {
+    const { client, session } = await sent(100);
+    client.socket.end();
+    await settle();
+    expect(session.closes).toEqual([]);
+    while (session.reads.length > 0) await serve(session);
+    await closed(session);
+    expect(session.frames).toEqual(texts(100));
+  });
+
+  it('a connection that the engine ends while it waits reads nothing of it', async () => {
+    const { client, session } = await sent(100);
+    session.connection.close(4001, 'going_away|0');
+    await serve(session);
+    expect(session.frames).toEqual([]);
+    expect(await client.close()).toEqual({ code: 4001, reason: 'going_away|0' });
+    client.sendClose(4001);
+    client.socket.end();
+    await closed(session);
+    expect(session.closes).toEqual([4001]);
+  });
+
+  it('one large message does not wait here, nor do its parts: it has turns of its own', async () => {
+    const { session, serverSocket } = await pair();
+    session.isBusy = true;
+    const frame = clientFrame(1, Buffer.alloc(100 * KB, 'x'));
+    for (const [from, to] of [
+      [0, 40 * KB],
+      [40 * KB, 41 * KB],
+      [41 * KB, frame.length],
+    ] as const)
+      serverSocket.push(frame.subarray(from, to));
+    serverSocket.push(clientFrame(1, Buffer.alloc(2 * KB, 'y')));
+    serverSocket.push(clientFrame(1, Buffer.alloc(2 * KB, 'z'), { fin: false }));
+    serverSocket.push(clientFrame(0, Buffer.alloc(2 * KB, 'z')));
+    expect(session.asked).toEqual([]);
+    expect(session.frames.map(({ length }) => length)).toEqual([100 * KB, 2 * KB, 4 * KB]);
+  });
+
+  it('the end of a large message with much behind it waits', async () => {
+    const { session, serverSocket } = await pair();
+    session.isBusy = true;
+    const frame = clientFrame(1, Buffer.alloc(3 * KB, 'x'));
+    serverSocket.push(frame.subarray(0, 2 * KB));
+    serverSocket.push(Buffer.concat([frame.subarray(2 * KB), frames(1)]));
+    await settle();
+    expect(session.frames).toEqual([]);
+    expect(session.asked).toEqual([frame.length + FRAME_BYTES - 2 * KB]);
+    await serve(session);
+    expect(session.frames.map(({ length }) => length)).toEqual([3 * KB, textOf(0).length]);
+  });
+
+  it('an engine that fails to say whether it must wait ends the connection', async () => {
+    const { client, session, serverSocket, errors } = await pair();
+    session.onMuch = () => {
+      throw new Error('no turns');
+    };
+    serverSocket.push(frames(100));
+    expect((await client.close()).code).toBe(4005);
+    expect(errors).toHaveLength(1);
+    expect(session.frames).toEqual([]);
+  });
+});

@@ -168,9 +168,9 @@ describe('presence (G19)', () => {
     await watcher.update();
     // The node is gone without a word: nothing renews its members any more.
     await right.broker.close();
-    for (let passed = 0; passed <= LEASE_MS; passed += 1_000) clock.advance(1_000);
+    for (let passed = 0; passed <= LEASE_MS; passed += 1_000) await clock.advanceAsync(1_000);
     await until('the leaves', async () => (await watcher.update()).leaves.length >= 3);
-    for (let passed = 0; passed <= 2 * LEASE_MS; passed += 1_000) clock.advance(1_000);
+    for (let passed = 0; passed <= 2 * LEASE_MS; passed += 1_000) await clock.advanceAsync(1_000);
     await watcher.update();
     expect(watcher.leaves.sort()).toEqual(['a', 'b', 'c']);
     expect([...watcher.members.keys()].sort()).toEqual(['d', 'eve']);

@@ -14,30 +14,41 @@ interface ConnectionList {
 const CONNECTIONS = 'http.server.connections';
 
 /**
- * Ends connections on which a request has begun whose head is not complete, once the server closes: from then on Node
- * does not look at its time-outs, so a client that sent half a line would keep `app.close()` waiting for ever. Requests that are
- * being answered are the application's.
+ * Ends connections on which a request has begun whose head is not complete, once the server closes, and later those whose body is not:
+ * from then on Node does not look at its time-outs, so a client that sent half of one would keep `app.close()` waiting for ever.
+ * Requests that have come whole are the application's.
  *
+ * @param isLate whether bodies have had the time to come.
  * @param others whose unused ones are ended, too.
  */
-export function endHalfSentRequests(server: Server, clock: Clock, others?: OpenConnections): void {
+export function endHalfSentRequests(
+  server: Server,
+  clock: Clock,
+  isLate: () => boolean,
+  others?: OpenConnections,
+): void {
   let isClosed = false;
   server.once('close', () => (isClosed = true));
   const look = (): void => {
     if (isClosed) return;
     // Before `close`, Node's own time-outs apply.
     if (!server.listening) {
-      for (const socket of halfSent(server)) socket.destroy();
-      others?.endUnused();
+      const late = isLate();
+      for (const socket of halfSent(server, late)) socket.destroy();
+      others?.endUnused(late);
     }
     clock.schedule(LOOK_EVERY_MS, look);
   };
   clock.schedule(LOOK_EVERY_MS, look);
 }
 
-function halfSent(server: Server): readonly Socket[] {
+function halfSent(server: Server, isLate: boolean): readonly Socket[] {
   const symbol = Object.getOwnPropertySymbols(server).find(({ description }) => description === CONNECTIONS);
   const list = symbol && (server as unknown as Record<symbol, Partial<ConnectionList> | undefined>)[symbol];
   const parsers = list?.active?.() ?? [];
-  return parsers.flatMap(({ incoming, socket }) => (incoming == null && socket != null ? [socket] : []));
+  return parsers.flatMap(({ incoming, socket }) => {
+    // A body that has not come is not being answered.
+    const isHalf = incoming == null || (isLate && !incoming.complete);
+    return isHalf && socket != null ? [socket] : [];
+  });
 }

@@ -241,8 +241,8 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationBootstrap, On
     await stayAlive(async () => {
       if (engine !== undefined)
         await this.stopEngine(engine, timeLeft.share({ ...bounds, keepMs: KEPT_FOR_AUDIT_MS }));
-      // After the last act.
-      await this.audit.close(timeLeft.share(bounds));
+      // After the last act. Ends as soon as the sinks have what waits, so a short deadline of the clients is no reason to lose entries.
+      await this.audit.close(timeLeft.share({ leastMs: LEAST_MS }));
     });
   }
 

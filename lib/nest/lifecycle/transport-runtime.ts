@@ -106,7 +106,13 @@ export class TransportRuntime
     });
     const server = httpServerOf(this.httpAdapterHost);
     if (server !== undefined && this.transports.length > 0)
-      endHalfSentRequests(server, systemClock, this.connections);
+      endHalfSentRequests(
+        server,
+        systemClock,
+        // Uploads have what the end of the clients left of its time.
+        () => timeLeft.ms <= KEPT_FOR_BROKER_MS,
+        this.connections,
+      );
   }
 
   private async closeTransports(time: TimeLeft): Promise<void> {

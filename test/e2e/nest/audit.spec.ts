@@ -8,6 +8,7 @@ import {
 } from '../../../lib/audit/index.js';
 import { Authorize, Channel, OnPublish, RealtimeService } from '../../../lib/nest/index.js';
 import type { RealtimeModuleOptions } from '../../../lib/nest/realtime-options.js';
+import { elapse } from '../../support/patience.js';
 import { byName, PLATFORMS, startApp, type TestApp } from './support/nest-app.js';
 
 @Channel('rooms.:room')
@@ -83,6 +84,23 @@ describe('realtime.audit', () => {
     running = undefined;
     expect(taken).toEqual(['a', 'b', 'c']);
     expect(isClosed).toBe(true);
+  });
+
+  it('a slow sink has the time of the shutdown, however short that of the clients is (G18)', async () => {
+    const taken: string[] = [];
+    const sink: AuditSink = {
+      write: async ({ act }: AuditEntry) => {
+        await elapse(50);
+        taken.push(act);
+      },
+      close: () => undefined,
+    };
+    const realtime = await start({ audit: { sinks: [sink] }, drain: { deadline: 0, spread: 0 } });
+    // More than a second takes.
+    for (let n = 0; n < 40; n++) realtime.audit.record({ act: `act-${n}` });
+    await running?.close();
+    running = undefined;
+    expect(taken).toHaveLength(40);
   });
 
   it.each([

@@ -16,7 +16,7 @@ for (const name of PROXIES) {
 /** Upgrades do not pass it, it speaks HTTP/1.0 to the node, and it buffers. */
 const bare = (text: string): string =>
   text
-    .replace(/location \/ \{[^}]*\}/, 'location / { proxy_pass http://realtime_nodes; }')
+    .replace(/location \/ \{.*?\n {2}\}/s, 'location / { proxy_pass http://realtime_nodes; }')
     .replace(/ {2}keepalive \d+;\n/, '');
 
 const behindBareNginx = oneNode(async (port) => {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { ProxyProcess } from '../support/proxies/process.js';
-import { post } from '../support/wire/http-post.js';
+import { beginPost, post } from '../support/wire/http-post.js';
 import { startWireServer, type WireServer } from '../support/wire/server.js';
 import { PROXIES } from './support/behind.js';
 
@@ -31,5 +31,22 @@ describe.each(PROXIES)('a POST through the documented %s', (name) => {
     const reply = await post(`https://${proxy.authority}/orders`, { body: '{}', tls: proxy.tls });
     expect([502, 503]).toContain(reply.status);
     expect(runs).toBe(1);
+  });
+});
+
+describe.each(['nginx', 'haproxy'] as const)('a session over HTTP through the documented %s', (name) => {
+  it.each(['sse', 'poll'])('is opened (%s) at the other node while one drains (G18)', async (path) => {
+    const pages = (_: unknown, res: { end(): void }) => res.end();
+    nodes = [await startWireServer({ pages }), await startWireServer({ pages })];
+    const [first = 0, second] = nodes.map(({ httpUrl }) => Number(new URL(httpUrl).port));
+    proxy = await ProxyProcess.start(name, { nodes: [first, second] });
+    nodes[0]?.engine.beginDrain();
+    const body = JSON.stringify([{ type: 'hello', id: '1', payload: { versions: [1], token: 'ada' } }]);
+    // Both nodes have their turn.
+    for (let n = 1; n <= 4; n++) {
+      const opening = beginPost(`https://${proxy.authority}/realtime/${path}`, { body, tls: proxy.tls });
+      expect((await opening.response).statusCode).toBe(200);
+      opening.cancel();
+    }
   });
 });

@@ -22,6 +22,8 @@ import { Session, type SessionDeps } from '../session/session.js';
 
 /** Advice to a client that is refused for lack of room, in milliseconds. */
 const RETRY_AFTER_MS = 2_000;
+/** The same of a node that drains, in milliseconds: another one takes the client as soon as it asks again. */
+const DRAIN_RETRY_AFTER_MS = 250;
 /** Refusals that say something of the node, not of the client alone. */
 const LOGGED: ReadonlySet<number> = new Set<number>([429, 503]);
 
@@ -195,7 +197,8 @@ export class Admission implements TransportHost {
     const { sessions, settings, drain } = this.deps;
     const { maxConnections, maxConnectionsPerAddress } = settings.limits;
     if (!this.opened || drain.isDraining) {
-      return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
+      const retryAfterMs = drain.isDraining ? DRAIN_RETRY_AFTER_MS : RETRY_AFTER_MS;
+      return { status: 503, message: 'This node is not taking connections', retryAfterMs };
     }
     if (sessions.size + ahead >= maxConnections) {
       return {

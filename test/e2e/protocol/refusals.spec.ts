@@ -2,10 +2,12 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { until } from '../../support/until.js';
+import { post } from '../../support/wire/http-post.js';
 import { WireClient } from '../../support/wire/client.js';
 import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire/server.js';
 
 const JSON_V1 = 'realtime.v1.json';
+const HELLO = JSON.stringify([{ type: 'hello', id: '1', payload: { versions: [1] } }]);
 
 let server: WireServer;
 afterEach(() => server.close());
@@ -56,15 +58,23 @@ describe('refusals before the upgrade (P18)', () => {
     const full = await refused([JSON_V1]);
     expect(full.status).toBe(503);
     expect(Number(full.headers['retry-after'])).toBeGreaterThan(0);
-    expect(JSON.parse(full.body)).toMatchObject({ statusCode: 503, retryAfterMs: expect.any(Number) });
+    expect(JSON.parse(full.body)).toMatchObject({ statusCode: 503, retryAfterMs: 2_000 });
   });
 
-  it('a draining node refuses upgrades and the probe with 503 (P18, G18)', async () => {
+  it('a draining node refuses upgrades, probes and openings over HTTP with 503, and advises a short wait (P18, G18)', async () => {
     await start();
     expect((await probe()).status).toBe(426);
     server.engine.beginDrain();
-    expect((await refused([JSON_V1])).status).toBe(503);
-    expect((await probe()).status).toBe(503);
+    const body = { statusCode: 503, message: 'This node is not taking connections', retryAfterMs: 250 };
+    const upgrade = await refused([JSON_V1]);
+    expect(upgrade).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+    expect(JSON.parse(upgrade.body)).toEqual(body);
+    expect(await probe()).toEqual({ status: 503, retryAfter: '1', body });
+    for (const path of ['poll', 'sse']) {
+      const opening = await post(`${server.httpUrl}/${path}`, { body: HELLO });
+      expect(opening).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+      expect(JSON.parse(opening.body)).toEqual(body);
+    }
   });
 
   it('a bad token is refused with 401 by upgrade and probe; a good token is accepted (P18)', async () => {

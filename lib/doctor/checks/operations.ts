@@ -43,7 +43,7 @@ const metrics = check({
       level: 'warning',
       finding: 'Nothing observes the module: no alarm can tell of refusals, gaps, queues or a lost broker.',
       remedy:
-        'Import RealtimeMetricsModule of nestjs-realtime/metrics, or give forRoot({ observers }) an observer that feeds your metrics.',
+        'Import RealtimeMetricsModule.forRoot() of nestjs-realtime/metrics, or give forRoot({ observers }) an observer that feeds your metrics.',
     },
   },
   judge: ({ metrics: names }) => [

@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { requireOptions } from '../nest/errors/realtime-boot-error.js';
 import { AdminErrorFilter } from './admin-error.filter.js';
 import { AdminAuthorityGuard } from './admin.guard.js';
 import { AdminAnswers } from './answer.js';
@@ -6,11 +7,14 @@ import { controllerOf } from './controller.js';
 import { dashboardControllers } from './dashboard/controller.js';
 import { DASHBOARD_PROVIDERS } from './dashboard/providers.js';
 import { describeRoutes } from './openapi.js';
-import { readAdminOptions, type RealtimeAdminOptions } from './options.js';
+import { readAdminOptions, type AdminConfig, type RealtimeAdminOptions } from './options.js';
 import { ROUTES } from './routes/index.js';
 import { RefusalCounts } from './refusal-counts.js';
 import { AdminRunner } from './runner.js';
 import { ADMIN_CONFIG } from './tokens.js';
+
+/** Injection token of the proof that there are options. */
+const HAS_OPTIONS = Symbol('HAS_OPTIONS');
 
 /**
  * HTTP routes for the administrators of an application: who is connected, what channels do, and acts on users. Mounted only where it
@@ -32,7 +36,20 @@ import { ADMIN_CONFIG } from './tokens.js';
  * export class AppModule {}
  * @publicApi
  */
-@Module({})
+@Module({
+  providers: [
+    {
+      provide: HAS_OPTIONS,
+      inject: [{ token: ADMIN_CONFIG, optional: true }],
+      useFactory: (config?: AdminConfig) =>
+        requireOptions(
+          config,
+          'RealtimeAdminModule',
+          'RealtimeAdminModule.forRoot({ guards, authorityOf, by })',
+        ),
+    },
+  ],
+})
 export class RealtimeAdminModule {
   /**
    * Mounts the routes.

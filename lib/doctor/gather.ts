@@ -21,8 +21,8 @@ import type { AdminFacts, ChannelFacts, Facts } from './facts.js';
 
 /** The class of `nestjs-realtime/health`, which may not be loaded here: it needs Terminus. */
 const HEALTH_INDICATOR = 'RealtimeHealthIndicator';
-/** The module of `nestjs-realtime/metrics`, which needs a package of its own too. */
-const METRICS_MODULE = 'RealtimeMetricsModule';
+/** What measures in the module of `nestjs-realtime/metrics`, which needs a package of its own too. */
+const METRICS = { module: 'RealtimeMetricsModule', provider: 'MetricsRuntime' };
 /** What Nest and TypeScript write about what a class injects. */
 const TYPES_METADATA = 'design:paramtypes';
 const TOKENS_METADATA = 'self:paramtypes';
@@ -99,7 +99,11 @@ function isBlind(value: unknown): boolean {
 }
 
 function metricsModuleOf(wrappers: readonly InstanceWrapper[]): readonly string[] {
-  return wrappers.some(({ host }) => host?.metatype.name === METRICS_MODULE) ? [METRICS_MODULE] : [];
+  // The module alone measures nothing.
+  const isMeasured = wrappers.some(
+    ({ name, host }) => name === METRICS.provider && host?.metatype.name === METRICS.module,
+  );
+  return isMeasured ? [METRICS.module] : [];
 }
 
 /** The classes that inject the indicator; `undefined` where nothing provides it. */

@@ -1,7 +1,8 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
 import type { BrokenPath, PeerPaths } from '../core/engine/cluster/path-check.js';
 import { SHEDDING_STEPS, type SheddingStep } from '../core/ports/overload.js';
+import { requireRuntime } from '../nest/errors/realtime-boot-error.js';
 import { RealtimeRuntime } from '../nest/index.js';
 
 /** When a node counts as ready. */
@@ -50,9 +51,11 @@ export class RealtimeHealthIndicator {
   private awaySince: number | undefined;
 
   constructor(
-    private readonly runtime: RealtimeRuntime,
+    @Optional() private readonly runtime: RealtimeRuntime,
     private readonly indicators: HealthIndicatorService,
-  ) {}
+  ) {
+    requireRuntime(runtime, 'RealtimeHealthModule');
+  }
 
   /**
    * Whether this node accepts clients: `up` when it is attached to the HTTP server and not draining. A publisher is `up`

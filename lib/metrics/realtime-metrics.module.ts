@@ -2,24 +2,29 @@ import {
   Inject,
   Injectable,
   Module,
+  Optional,
   type DynamicModule,
   type OnApplicationShutdown,
   type OnModuleInit,
 } from '@nestjs/common';
 import { systemClock } from '../core/ports/clock.js';
+import { requireOptions, requireRuntime } from '../nest/errors/realtime-boot-error.js';
 import { RealtimeRuntime } from '../nest/index.js';
 import { NodeMetrics } from './node-metrics.js';
 import { readMetricsOptions, type MetricsConfig, type RealtimeMetricsOptions } from './options.js';
 
 /** Injection token of the options with their defaults. */
 const METRICS_CONFIG = Symbol('METRICS_CONFIG');
+/** Injection token of the proof that there are options. */
+const HAS_OPTIONS = Symbol('HAS_OPTIONS');
 
 /** Holds the metrics of one application, for as long as it runs. */
 @Injectable()
 class MetricsRuntime implements OnModuleInit, OnApplicationShutdown {
   private readonly metrics: NodeMetrics;
 
-  constructor(@Inject(METRICS_CONFIG) config: MetricsConfig, runtime: RealtimeRuntime) {
+  constructor(@Inject(METRICS_CONFIG) config: MetricsConfig, @Optional() runtime: RealtimeRuntime) {
+    requireRuntime(runtime, 'RealtimeMetricsModule');
     const node = {
       stats: () => {
         const stats = runtime.engineIfAny?.stats();
@@ -64,13 +69,22 @@ class MetricsRuntime implements OnModuleInit, OnApplicationShutdown {
  * }
  * @publicApi
  */
-@Module({})
+@Module({
+  providers: [
+    {
+      provide: HAS_OPTIONS,
+      inject: [{ token: METRICS_CONFIG, optional: true }],
+      useFactory: (config?: MetricsConfig) =>
+        requireOptions(config, 'RealtimeMetricsModule', 'RealtimeMetricsModule.forRoot()'),
+    },
+  ],
+})
 export class RealtimeMetricsModule {
   /**
    * Adds the metrics of this application to a registry.
    *
    * @throws RealtimeBootError, at once, with everything that is wrong with the options; and when the application starts, where the
-   * registry has metrics of these names already.
+   * registry has metrics of these names already, or the application has no `RealtimeModule.forRoot()`.
    */
   static forRoot(options: RealtimeMetricsOptions = {}): DynamicModule {
     return {

@@ -18,7 +18,7 @@ import { AdminAuthorityGuard } from '../admin.guard.js';
 import type { AdminAuthority } from '../authority.js';
 import type { AdminRequest } from '../input.js';
 import type { AdminConfig } from '../options.js';
-import { ADMIN_ROUTE } from '../tokens.js';
+import { ADMIN_ROUTE, PAGE_ROUTE } from '../tokens.js';
 import { DashboardPages, PAGE } from './pages.js';
 import { DashboardStreams } from './streams.js';
 
@@ -66,7 +66,7 @@ export function dashboardControllers({ path, guards, dashboard }: AdminConfig): 
   if (dashboard?.guardPage === true) {
     UseFilters(AdminErrorFilter)(RealtimeDashboardPage);
     UseGuards(...guards, AdminAuthorityGuard)(RealtimeDashboardPage);
-    SetMetadata(ADMIN_ROUTE, { id: 'openDashboard', authority: 'read' })(RealtimeDashboardPage);
+    SetMetadata(ADMIN_ROUTE, { id: PAGE_ROUTE, authority: 'read' })(RealtimeDashboardPage);
   }
   // The streams first: a file may be called anything.
   return [RealtimeDashboardStreams, RealtimeDashboardPage];

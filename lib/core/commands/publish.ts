@@ -279,7 +279,7 @@ export class Publish {
   private draft({ session, command }: Attempt, { value, json }: EventContent): Prepared {
     const { id, event, key, ttl } = command;
     const { tracer, settings } = this.deps;
-    const trace = tracer === undefined ? command.trace : tracer.traceOf(command.trace);
+    const trace = tracer === undefined ? unsampled(command.trace) : tracer.traceOf(command.trace);
     const meta = metaOf(command.meta);
     const draft: EventDraft = {
       id,
@@ -293,6 +293,14 @@ export class Publish {
     };
     return { event: draft, bytes: sizeOf(draft, json, meta.json, settings.limits.maxEventBytes) };
   }
+}
+
+/** Version 00 of a W3C `traceparent`, up to its flags. */
+const TRACEPARENT = /^(00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-)[0-9a-f]{2}$/;
+
+/** What a client sent, handed on by a node that does not trace: no other node shall record what this one did not. */
+function unsampled(trace: string | undefined): string | undefined {
+  return trace?.replace(TRACEPARENT, '$100');
 }
 
 /** The payload that a handler made. */

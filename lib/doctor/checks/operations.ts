@@ -43,7 +43,7 @@ const metrics = check({
       level: 'warning',
       finding: 'Nothing observes the module: no alarm can tell of refusals, gaps, queues or a lost broker.',
       remedy:
-        'Import RealtimeMetricsModule of nestjs-realtime/metrics, or give forRoot({ observers }) an observer that feeds your metrics.',
+        'Import RealtimeMetricsModule.forRoot() of nestjs-realtime/metrics, or give forRoot({ observers }) an observer that feeds your metrics.',
     },
   },
   judge: ({ metrics: names }) => [
@@ -225,30 +225,42 @@ const audit = check({
   clients: false,
   outcomes: {
     kept: { level: 'ok', finding: 'Entries go to {sinks}.' },
+    apart: {
+      level: 'warning',
+      finding:
+        'The first sink that can be read is the memory of each process, and {broker} is for several nodes: each node lists only what was done through it.',
+      remedy: 'Put redisSink() of nestjs-realtime/audit in the place of memorySink().',
+    },
     forgotten: {
       level: 'warning',
       finding: 'Entries of the admin API are kept in the memory of this process alone: they end with it.',
-      remedy: 'Set audit: { sinks: [logSink(), memorySink()] }, or redisSink(), of nestjs-realtime/audit.',
+      remedy: 'Set audit: { sinks: {sinks} } of nestjs-realtime/audit.',
     },
     unreadable: {
       level: 'warning',
       finding: 'Entries go to {sinks}, which cannot be read: the admin API cannot list them.',
-      remedy: 'Add memorySink() of nestjs-realtime/audit behind them, or use redisSink().',
+      remedy: 'Add {sink} of nestjs-realtime/audit behind them.',
     },
     memory: {
       level: 'advice',
       finding: 'Entries are kept in the memory of this process alone: they end with it.',
-      remedy:
-        'Set audit: { sinks: [logSink(), memorySink()] }, or redisSink(), of nestjs-realtime/audit, where people act on users.',
+      remedy: 'Set audit: { sinks: {sinks} } of nestjs-realtime/audit, where people act on users.',
     },
   },
-  judge: ({ admin, config: { audit: settings } }) => {
+  judge: ({ admin, broker, config: { audit: settings } }) => {
     const sinks = settings.sinks.map(({ name = 'a sink of the application' }) => name);
-    const isReadable = settings.sinks.some((sink) => sink.read !== undefined);
-    if (admin !== undefined && !isReadable && sinks.length > 0)
-      return [{ outcome: 'unreadable', values: { sinks: list(sinks) } }];
-    if (sinks.some((name) => name !== 'memory')) return [{ outcome: 'kept', values: { sinks: list(sinks) } }];
-    return [{ outcome: admin === undefined ? 'memory' : 'forgotten' }];
+    const readable = settings.sinks.find((sink) => sink.read !== undefined);
+    const isAlone = broker.capabilities.durability === 'process';
+    // What all nodes share, where there are several.
+    const sink = isAlone ? 'memorySink(), or redisSink(),' : 'redisSink()';
+    const better = isAlone ? '[logSink(), memorySink()]' : '[redisSink(), logSink()]';
+    if (admin !== undefined && readable === undefined && sinks.length > 0)
+      return [{ outcome: 'unreadable', values: { sinks: list(sinks), sink } }];
+    const isKept = sinks.some((name) => name !== 'memory');
+    if (isKept && !isAlone && readable?.name === 'memory')
+      return [{ outcome: 'apart', values: { broker: broker.name } }];
+    if (isKept) return [{ outcome: 'kept', values: { sinks: list(sinks) } }];
+    return [{ outcome: admin === undefined ? 'memory' : 'forgotten', values: { sinks: better } }];
   },
 });
 

@@ -42,3 +42,27 @@ export class BootProblems {
     if (this.found.length > 0) throw new RealtimeBootError(this.found);
   }
 }
+
+/** @throws RealtimeBootError where what `forRoot()` of a module provides is absent: a bare import of its class does nothing. */
+export function requireOptions(given: unknown, module: string, call: string): true {
+  if (given !== undefined) return true;
+  throw new RealtimeBootError([
+    {
+      path: module,
+      problem: 'is imported without options, and does nothing.',
+      remedy: `Write imports: [${call}], once, and leave the other imports of the class out.`,
+    },
+  ]);
+}
+
+/** @throws RealtimeBootError where a module that looks at the runtime is in an application that has none. */
+export function requireRuntime(runtime: object | undefined, module: string): void {
+  if (runtime !== undefined) return;
+  throw new RealtimeBootError([
+    {
+      path: module,
+      problem: 'is imported in an application that has no RealtimeModule.',
+      remedy: 'Import RealtimeModule.forRoot() first, in the root module.',
+    },
+  ]);
+}

@@ -1,5 +1,5 @@
 import type { TracingFacts } from '../../../lib/core/ports/tracer.js';
-import { memorySink } from '../../../lib/audit/index.js';
+import { logSink, memorySink } from '../../../lib/audit/index.js';
 import type { Facts } from '../../../lib/doctor/facts.js';
 import {
   realtimeHooks,
@@ -348,6 +348,29 @@ export const CASES: readonly (readonly [key: string, facts: Facts, values?: stri
     ),
     'table',
   ],
-  ['operations.audit/forgotten', factsOf({}, { admin: ADMIN })],
+  [
+    'operations.audit/apart',
+    factsOf({ audit: { sinks: [logSink(), memorySink()] } }, { admin: ADMIN, broker: REDIS }),
+    'each node lists only what was done through it. Put redisSink()',
+  ],
+  [
+    'operations.audit/kept',
+    factsOf(
+      {
+        audit: {
+          sinks: [{ name: 'redis', write: () => undefined, read: () => ({ entries: [] }) }, memorySink()],
+        },
+      },
+      { admin: ADMIN, broker: REDIS },
+    ),
+    'redis',
+  ],
+  ['operations.audit/forgotten', factsOf({}, { admin: ADMIN }), '[logSink(), memorySink()]'],
+  ['operations.audit/forgotten', factsOf({}, { admin: ADMIN, broker: REDIS }), '[redisSink(), logSink()]'],
+  [
+    'operations.audit/unreadable',
+    factsOf({ audit: { sinks: [logSink()] } }, { admin: ADMIN, broker: REDIS }),
+    'Add redisSink() of',
+  ],
   ['operations.audit/memory', factsOf()],
 ];

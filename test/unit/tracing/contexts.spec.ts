@@ -184,6 +184,26 @@ describe('openTelemetry()', () => {
 });
 
 describe('without tracing', () => {
+  it('a client makes no other node record its publish (P5d)', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const alice = await harness.subscriber('rooms.1');
+    const span = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-`;
+    const none = `00-${'0'.repeat(32)}-${'b'.repeat(16)}-01`;
+    const sent = [`${span}01`, `${span}ff`, `${span}00`, `01${span.slice(2)}01`, none, `${span}01-`, 'odd'];
+    for (const [at, given] of sent.entries())
+      alice.send({
+        type: 'publish',
+        id: `p${at}`,
+        channel: 'rooms.1',
+        event: 'said',
+        payload: 1,
+        trace: given,
+      });
+    await quiet();
+    const handedOn = alice.take('event').map((event) => event.trace);
+    expect(handedOn).toEqual([`${span}00`, `${span}00`, `${span}00`, ...sent.slice(3)]);
+  });
+
   it('a publish keeps the trace that it was given, and nothing else (P5d)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const alice = await harness.subscriber('rooms.1');

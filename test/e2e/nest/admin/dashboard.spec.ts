@@ -218,6 +218,24 @@ describe.each(PLATFORMS)('the dashboard, on %s', (_name, platform) => {
     expect(Object.entries(own).filter(([name]) => name.startsWith('refused:upgrade'))).toHaveLength(1);
   });
 
+  it('answers no page of another site, and records nothing in the name of who looks at it', async () => {
+    app = await startAdmin(platform, { dashboard: { guardPage: true }, providers: [Vaults] });
+    const { port } = app;
+    const ask = async (path: string, site: string) => {
+      const headers = { authorization: 'Bearer administer', 'sec-fetch-site': site };
+      const ended = new AbortController();
+      const url = `http://127.0.0.1:${port}/realtime-admin/${path}`;
+      const { status } = await fetch(url, { headers, signal: ended.signal });
+      ended.abort();
+      return status;
+    };
+    const paths = ['dashboard/tap?channel=vaults.1', 'channels/history?channel=vaults.1', 'audit', 'nodes'];
+    for (const path of paths) expect([path, await ask(path, 'cross-site')]).toEqual([path, 403]);
+    expect((await app.get('audit')).body.entries).toEqual([]);
+    for (const site of ['same-origin', 'none']) expect(await ask('nodes', site)).toBe(200);
+    expect(await ask('dashboard', 'cross-site')).toBe(200);
+  });
+
   it('taps a channel that nobody may subscribe to: its application is not asked, and does not notice; the audit does', async () => {
     app = await startAdmin(platform, { dashboard: true, providers: [Vaults] });
     const realtime = app.app.get(RealtimeService);

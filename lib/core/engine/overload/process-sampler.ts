@@ -13,6 +13,8 @@ const NANOSECONDS = 1e6;
  */
 export class OwnProcess implements ProcessSampler {
   private loop: IntervalHistogram | undefined;
+  /** When the loop was read last, in milliseconds of `performance`. */
+  private readAt = 0;
   private readonly limitBytes: number;
 
   /** @param limitBytes bytes that the process may have. Default: those of its container; without one only the heap counts. */
@@ -23,6 +25,7 @@ export class OwnProcess implements ProcessSampler {
   start(): void {
     this.loop = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
     this.loop.enable();
+    this.readAt = performance.now();
   }
 
   read(): ProcessLoad {
@@ -38,7 +41,12 @@ export class OwnProcess implements ProcessSampler {
 
   private takeDelay(): number {
     const { loop } = this;
-    if (loop === undefined || loop.count === 0) return 0;
+    if (loop === undefined) return 0;
+    const now = performance.now();
+    const passedMs = now - this.readAt;
+    this.readAt = now;
+    // The first turn after a reset begins a measurement, and ends none: a loop with one turn between two readings has none at all.
+    if (loop.count === 0) return Math.max(0, passedMs - RESOLUTION_MS);
     const delayMs = loop.percentile(90) / NANOSECONDS - RESOLUTION_MS;
     loop.reset();
     return Math.max(0, delayMs);

@@ -25,14 +25,46 @@ describe('the reading of the process (G33)', () => {
     const sampler = new OwnProcess();
     expect(sampler.read().loopDelayMs).toBe(0);
     sampler.start();
-    for (let turn = 0; turn < 5; turn++) {
-      const end = performance.now() + BUSY_MS;
-      while (performance.now() < end);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    for (let turn = 0; turn < 5; turn++) await standStill();
     expect(sampler.read().loopDelayMs).toBeGreaterThan(BUSY_MS / 2);
     await until('a loop that is on time', () => sampler.read().loopDelayMs < BUSY_MS / 2);
     sampler.stop();
     expect(sampler.read().loopDelayMs).toBe(0);
   });
+
+  it('says so at each reading of a loop that comes to one turn between two', async () => {
+    const sampler = new OwnProcess();
+    sampler.start();
+    const delays: number[] = [];
+    for (let reading = 0; reading < 5; reading++) {
+      await standStill();
+      delays.push(sampler.read().loopDelayMs);
+    }
+    sampler.stop();
+    expect(Math.min(...delays)).toBeGreaterThan(BUSY_MS / 2);
+  });
+
+  it('a reading counts no time of the one before it', async () => {
+    const sampler = new OwnProcess();
+    sampler.start();
+    await standStill();
+    expect(sampler.read().loopDelayMs).toBeGreaterThan(BUSY_MS / 2);
+    expect(sampler.read().loopDelayMs).toBeLessThan(BUSY_MS / 2);
+    sampler.stop();
+  });
+
+  it('the time before the start is in no reading', async () => {
+    const sampler = new OwnProcess();
+    await standStill();
+    sampler.start();
+    expect(sampler.read().loopDelayMs).toBeLessThan(BUSY_MS / 2);
+    sampler.stop();
+  });
 });
+
+/** One turn of the event loop that takes long. */
+async function standStill(): Promise<void> {
+  const end = performance.now() + BUSY_MS;
+  while (performance.now() < end);
+  await new Promise((resolve) => setImmediate(resolve));
+}

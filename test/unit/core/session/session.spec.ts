@@ -40,6 +40,34 @@ describe('session', () => {
     expect(connection.closed?.code).toBe(4805);
   });
 
+  it('closes with 4006 where the node had no time to read what came before helloTimeout ended (P3, G16)', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour: busy() })]);
+    const silent = harness.connect();
+    const putBack = harness.connect();
+    const unparsed = harness.connect();
+    const read = harness.connect();
+    const worker = await harness.subscriber('rooms.1', 'user:eve');
+    const work = (id: string) =>
+      worker.send({ type: 'request', id, channel: 'rooms.1', event: 'work', payload: {} });
+    work('r1');
+    expect(read.handler.onMuch(2 * 1024, () => undefined)).toBe(true);
+    await quiet();
+    work('r2');
+    expect(putBack.handler.onMuch(2 * 1024, () => undefined)).toBe(true);
+    unparsed.send(hello({ token: 't'.repeat(5 * 1024) }));
+    harness.clock.advance(9_900);
+    expect([silent, putBack, unparsed, read].map(({ closed }) => closed)).toEqual(
+      Array.from({ length: 4 }, () => undefined),
+    );
+    harness.clock.advance(400);
+    expect([silent, putBack, unparsed, read].map(({ closed }) => closed?.reason)).toEqual([
+      'protocol_error|0',
+      'overloaded|1000',
+      'overloaded|1000',
+      'protocol_error|0',
+    ]);
+  });
+
   it('closes with 4804 when no version is in common (P3)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = harness.connect();

@@ -215,7 +215,7 @@ export class WebSocketConnection
     if (!isMuch || !this.settings.meter.isMany(this, chunk) || !this.mustWait(chunk.length)) return chunk;
     this.awaitsTurn = true;
     if (!hasTurn) return this.putBack(chunk);
-    this.putBack(chunk.subarray(PIECE_BYTES));
+    this.putBack(restOf(chunk));
     return chunk.subarray(0, PIECE_BYTES);
   }
 
@@ -424,6 +424,15 @@ function readKept(socket: Duplex): void {
   socket.removeAllListeners('data');
   const kept = socket.read() as Buffer;
   for (const listener of listeners) listener.call(socket, kept);
+}
+
+/** What is behind the first piece. A small part would keep all that was read with it in memory, so it is copied: at most once for each half. */
+function restOf(chunk: Buffer): Buffer {
+  const rest = chunk.subarray(PIECE_BYTES);
+  if (2 * rest.length >= chunk.buffer.byteLength) return rest;
+  const copy = Buffer.allocUnsafeSlow(rest.length);
+  rest.copy(copy);
+  return copy;
 }
 
 function ownerOf(emitter: object): WebSocketConnection | undefined {

@@ -280,6 +280,30 @@ describe('much that comes at once (G16)', () => {
     expect(host.shed).toEqual([]);
   });
 
+  it('takes at most twice the memory of what is left, and is copied at most once for each half', async () => {
+    const host = new FakeHost();
+    const all = await pair({ host });
+    const { session, serverSocket } = all;
+    session.isBusy = true;
+    const left: number[] = [];
+    const memories = new Set<ArrayBufferLike>();
+    const unshift = serverSocket.unshift.bind(serverSocket);
+    serverSocket.unshift = (chunk: Buffer) => {
+      left.push(chunk.length);
+      memories.add(chunk.buffer);
+      expect(chunk.buffer.byteLength).toBeLessThanOrEqual(2 * chunk.length);
+      unshift(chunk);
+    };
+    // As a socket reads it: in memory of its own.
+    serverSocket.push(Buffer.from(new Uint8Array(frames(512)).buffer));
+    await settle();
+    while (session.reads.length > 0) await serve(session);
+    expect(session.frames).toEqual(texts(512));
+    expect(left).toEqual(Array.from({ length: 16 }, (_, index) => (64 - 4 * index) * KB));
+    // 64 KiB, and what was left of it at 28, 12 and 4.
+    expect(memories.size).toBe(4);
+  });
+
   it('is no large message that waits for its parts', async () => {
     const { session } = await sent(400);
     while (session.reads.length > 0) await serve(session);

@@ -5,6 +5,7 @@ export {
 } from '../core/access/spam/repeats-and-bursts.js';
 export type { ErasedEvents, EraseReceipt } from '../core/engine/erasure.js';
 export type { RestrictionPage } from '../core/access/restrictions.js';
+export type { ControlReceipt, LiftReceipt } from '../core/ports/control.js';
 export type { RestrictedAct, RestrictedSubject, Restriction } from '../core/ports/moderation.js';
 export type {
   ModerationHandle,

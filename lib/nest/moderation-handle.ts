@@ -3,7 +3,7 @@ import { MAX_RESTRICTIONS_PAGE } from '../core/access/restrictions.js';
 import { channelsIn } from '../core/channel/channel-set.js';
 import { networkIn } from '../core/engine/cluster/session-filter.js';
 import type { ErasedEvents, EraseReceipt } from '../core/engine/erasure.js';
-import type { ControlReceipt } from '../core/ports/control.js';
+import type { ControlReceipt, LiftReceipt } from '../core/ports/control.js';
 import type { RestrictedAct, RestrictedSubject } from '../core/ports/moderation.js';
 import { isUserId, USER_ID_RULE } from '../core/ports/user-id.js';
 import { MAX_ID_LENGTH } from '../protocol/envelope.js';
@@ -130,13 +130,14 @@ export class ModerationHandle {
   /**
    * Ends a ban or a mute of the same channel or pattern; a ban everywhere does not end one of a channel.
    *
+   * @returns besides the nodes, what else of the same act and person is still in force there: `remains`.
    * @example await realtime.moderation.lift('mute', { user: 'u7' }, { channel: 'rooms.42', by: admin.id });
    */
   async lift(
     act: 'ban' | 'mute',
     whom: Whom,
     { channel, ...why }: ActOptions & { readonly channel?: string } = {},
-  ): Promise<ControlReceipt> {
+  ): Promise<LiftReceipt> {
     if ((act as unknown) !== 'ban' && (act as unknown) !== 'mute')
       throw badRequest("lift: the act is 'ban' or 'mute'; endSlow() ends slow mode");
     const name = { act, whom: this.subject('lift', whom), ...inChannel('lift', channel) };
@@ -146,9 +147,10 @@ export class ModerationHandle {
   /**
    * Ends slow mode of a channel or pattern.
    *
+   * @returns as {@link lift}.
    * @example await realtime.moderation.endSlow('rooms.42', { by: admin.id });
    */
-  async endSlow(channel: string, why: ActOptions = {}): Promise<ControlReceipt> {
+  async endSlow(channel: string, why: ActOptions = {}): Promise<LiftReceipt> {
     requireChannel('endSlow', channel);
     const whom = { of: 'everybody', id: '' } as const;
     return this.runtime.engine.lift({ act: 'slow', whom, channel }, reasonsOf('endSlow', why));

@@ -1051,6 +1051,17 @@ export const FIXED = {
     'the node, and the cluster',
     'drops those that end first; logged',
   ),
+  'lib/core/ports/moderation.ts#MAX_SPAM_RESTRICTIONS': count(
+    'restrictions against spam that are in force, on a node and in the broker, beside those of people',
+    'the node, and the cluster',
+    'drops those that end first; logged',
+    '`lib/core/ports/moderation.ts#MAX_SPAM_RESTRICTION_BYTES`',
+  ),
+  'lib/core/ports/moderation.ts#MAX_SPAM_RESTRICTION_BYTES': bytes(
+    'restrictions against spam that are in force, on a node and in the broker, beside those of people',
+    'the node, and the cluster',
+    'drops those that end first; logged',
+  ),
   'lib/core/commands/snapshot.ts#MAX_ATTEMPTS': count(
     'calls of a snapshot handler for one answer, while events of its channel are erased',
     'the request',
@@ -1068,6 +1079,12 @@ export const FIXED = {
     'the application',
     '`bad_request`; a node that learns of more drops those that end first, and logs that',
     '`lib/core/ports/moderation.ts#MAX_RESTRICTION_BYTES`',
+  ),
+  'lib/core/access/restrictions.ts#MAX_REMAINING': count(
+    'restrictions that the answer to a lift names as still in force',
+    'the application',
+    'leaves out the others; `restrictions()` has them',
+    'none: the answer is made of what the node keeps anyway',
   ),
   'lib/core/access/restrictions.ts#MAX_RESTRICTIONS_PAGE': count(
     'restrictions of a page',
@@ -2710,6 +2727,7 @@ export const OTHER_NUMBERS = {
     'redis:heartbeatMs',
     'lib/core/engine/drain.ts#STEP_MS',
     'lib/core/engine/drain.ts#SPREAD_MS',
+    'lib/brokers/redis/presence.ts#WARN_EVERY_MS',
     'lib/core/engine/drain.ts#PROGRESS_MS',
     'lib/core/engine/rotation.ts#STEP_MS',
     'lib/core/engine/overload/overload-watch.ts#EVERY_MS',

@@ -11,6 +11,9 @@ import { elapse } from '../support/patience.js';
 import { RedisKit } from './kit.js';
 import { scriptCalls, times, type Argument } from './script-calls.js';
 
+/** What the control script is given of a record. */
+const RECORD = ['tok', 90_000, '{"i":"x"}', 100, 60_000];
+
 describe('the Lua scripts on a real server', () => {
   let kit: RedisKit;
   beforeAll(async () => {
@@ -209,23 +212,19 @@ describe('the Lua scripts on a real server', () => {
 
   it('the control script drops restrictions that have ended, and above the bound those that end first (G30)', async () => {
     const { keys, admin } = kit;
-    const all = [
-      ...log('$rt.control'),
-      keys.restrictions,
-      keys.nodes,
-      keys.restrictionEnds,
-      keys.restrictionBytes,
-    ];
+    const [ends, weight] = keys.restrictionsOf('people');
+    const of = [ends, weight, ...keys.restrictionsOf('spam')];
+    const all = [...log('$rt.control'), keys.restrictions, keys.nodes, ...of];
     const put = (field: string, json: string, forMs: number | '' = '', most = 100, mostBytes = 1e9) =>
-      run(CONTROL, all, ['tok', 90_000, '{"i":"x"}', 100, 60_000, field, json, forMs, most, mostBytes]);
-    const bytes = async () => Number(await admin.get(keys.restrictionBytes));
+      run(CONTROL, all, [...RECORD, field, json, forMs, most, mostBytes, 'people']);
+    const bytes = async () => Number(await admin.get(weight));
     const left = async () => [
       (await admin.hkeys(keys.restrictions)).sort(),
-      (await admin.zrange(keys.restrictionEnds, '0', '-1')).sort(),
+      (await admin.zrange(ends, '0', '-1')).sort(),
     ];
     await put('over', '{}', 1);
     const { admin: server } = kit;
-    const end = Number(await server.zscore(keys.restrictionEnds, 'over'));
+    const end = Number(await server.zscore(ends, 'over'));
     await until('its end', async () => {
       const [seconds, micros] = await server.time();
       return Number(seconds) * 1_000 + Number(micros) / 1_000 > end + 1;
@@ -257,9 +256,65 @@ describe('the Lua scripts on a real server', () => {
     expect([await bytes(), await left()]).toEqual([0, [[], []]]);
     // One that was stored by an older version is in the table, and was not counted.
     await admin.hset(keys.restrictions, 'older', ` ${'x'.repeat(5_000)}`);
-    await admin.zadd(keys.restrictionEnds, 'inf', 'older');
+    await admin.zadd(ends, 'inf', 'older');
     await put('older', '');
     expect(await bytes()).toBe(0);
+  });
+
+  it('the control script gives what is put against spam room of its own, and never replaces what people put for longer (G30)', async () => {
+    const { keys, admin } = kit;
+    const owners = ['people', 'spam'] as const;
+    const of = owners.map((owner) => keys.restrictionsOf(owner));
+    const put = (at: 0 | 1, field: string, json: string, forMs: number | '' = '', most = 3) => {
+      const own = [...(of[at] ?? []), ...(of[1 - at] ?? [])];
+      const all = [...log('$rt.control'), keys.restrictions, keys.nodes, ...own];
+      return run(CONTROL, all, [...RECORD, field, json, forMs, most, 1e9, owners[at] ?? '']);
+    };
+    const left = () => Promise.all(of.map(async ([ends]) => (await admin.zrange(ends, '0', '-1')).sort()));
+    const bytes = () => Promise.all(of.map(async ([, weight]) => Number(await admin.get(weight))));
+    for (const [index, field] of ['a', 'b', 'c'].entries()) await put(0, field, '{}', 1_000 * (index + 60));
+    for (let index = 0; index < 9; index++) await put(1, `s${index}`, '{}', 900_000 + index);
+    expect(await left()).toEqual([
+      ['a', 'b', 'c'],
+      ['s6', 's7', 's8'],
+    ]);
+    expect((await admin.hkeys(keys.restrictions)).sort()).toEqual(['a', 'b', 'c', 's6', 's7', 's8']);
+    await put(0, 'd', '{}');
+    await put(1, 'd', '{"by":"spam"}', 900_000);
+    await put(0, 'c', '{}', 800_000);
+    await put(1, 'c', '{"by":"spam"}', 700_000);
+    expect(await left()).toEqual([
+      ['b', 'c', 'd'],
+      ['s6', 's7', 's8'],
+    ]);
+    expect(await admin.hget(keys.restrictions, 'd')).toBe(' {}');
+    // Longer than what people put: one record, which counts once.
+    const [before] = await bytes();
+    await put(1, 'b', '{}', 999_000);
+    expect(await left()).toEqual([
+      ['c', 'd'],
+      ['b', 's7', 's8'],
+    ]);
+    expect((await bytes())[0]).toBeLessThan(before ?? 0);
+    for (const field of ['b', 'c', 'd', 's7', 's8']) await put(0, field, '');
+    expect([await left(), await bytes()]).toEqual([
+      [[], []],
+      [0, 0],
+    ]);
+    expect(await admin.exists(keys.restrictions)).toBe(0);
+    // A ban of a user everywhere is in a table of its own.
+    const ban = (by: string, json: string, forMs: number | '') =>
+      run(
+        CONTROL,
+        [...log('$rt.control'), keys.bans, keys.nodes],
+        [...RECORD, 'u1', json, forMs, 3, 1e9, by],
+      );
+    await ban('people', '{"user":"u1"}', '');
+    await ban('spam', '{"user":"u1","by":"spam"}', 9_000);
+    expect(await admin.hgetall(keys.bans)).toEqual({ u1: ' {"user":"u1"}' });
+    await ban('people', '{"user":"u1"}', 8_000);
+    await ban('spam', '{"user":"u1","by":"spam"}', 9_000);
+    expect(await admin.hget(keys.bans, 'u1')).toContain('spam');
   });
 
   it('the heartbeat does not count a node with another number of partitions', async () => {

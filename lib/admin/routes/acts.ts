@@ -14,7 +14,7 @@ import {
   userId,
   whole,
 } from '../schema.js';
-import { more, names, page, receipt, restriction, why, whyOf } from './answers.js';
+import { liftReceipt, more, names, page, receipt, restriction, why, whyOf } from './answers.js';
 
 /** Most events of one erasure. */
 const MAX_ERASED = 10_000;
@@ -68,7 +68,7 @@ export const ACT_ROUTES: readonly AdminRoute[] = [
     authority: 'moderate',
     summary: 'Ends a ban of the same channel or pattern',
     input: oneOf(object({}, { ...whom, ...where, ...why }), WHOM),
-    answer: receipt,
+    answer: liftReceipt,
     example: { user: 'u7' },
     run: ({ realtime, by }, { user, session: of, address: at, ...options }) =>
       realtime.moderation.lift('ban', whomOf(user, of, at), { ...options, by: by() }),
@@ -92,7 +92,7 @@ export const ACT_ROUTES: readonly AdminRoute[] = [
     authority: 'moderate',
     summary: 'Ends a mute of the same channel or pattern',
     input: oneOf(object({}, { ...whom, ...where, ...why }), WHOM),
-    answer: receipt,
+    answer: liftReceipt,
     example: { user: 'u7', channel: 'rooms.42' },
     run: ({ realtime, by }, { user, session: of, address: at, ...options }) =>
       realtime.moderation.lift('mute', whomOf(user, of, at), { ...options, by: by() }),
@@ -119,7 +119,7 @@ export const ACT_ROUTES: readonly AdminRoute[] = [
     authority: 'moderate',
     summary: 'Ends slow mode of a channel or pattern',
     input: object({ channel: channelSet }, why),
-    answer: receipt,
+    answer: liftReceipt,
     example: { channel: 'rooms.42' },
     run: ({ realtime, by }, { channel, ...options }) =>
       realtime.moderation.endSlow(channel, { ...options, by: by() }),

@@ -22,17 +22,13 @@ export const missing = described(
   'nodes that did not answer in time: what they have is not in this answer',
 );
 
+const ofReceipt = {
+  confirmed: described(names, 'nodes that applied it'),
+  missing: described(names, 'nodes that did not confirm it in time; they apply it once they can be reached'),
+};
+
 /** Which nodes did it. */
-export const receipt = object(
-  {
-    confirmed: described(names, 'nodes that applied it'),
-    missing: described(
-      names,
-      'nodes that did not confirm it in time; they apply it once they can be reached',
-    ),
-  },
-  {},
-);
+export const receipt = object(ofReceipt, {});
 
 const ofSession = {
   id: name,
@@ -134,6 +130,18 @@ export const restriction = object(
     reason: text(1_024),
     by: name,
   },
+);
+
+/** The end of a restriction. */
+export const liftReceipt = object(
+  {
+    ...ofReceipt,
+    remains: described(
+      list(restriction, 100),
+      'what else of the same act and person is still in force in these channels, such as the ban of a pattern, or one everywhere',
+    ),
+  },
+  {},
 );
 
 export const auditEntry = object(

@@ -1,6 +1,11 @@
 import { firstEnding, type Ending, type Room } from '../../core/async/first-ending.js';
 import type { BanRecord, LiftRecord, RestrictRecord, UnbanRecord } from '../../core/ports/control.js';
-import { MAX_RESTRICTION_BYTES, MAX_RESTRICTIONS, restrictionKey } from '../../core/ports/moderation.js';
+import {
+  ownerOf,
+  RESTRICTION_ROOM,
+  restrictionKey,
+  type RestrictionOwner,
+} from '../../core/ports/moderation.js';
 
 const MIN_TRIM = 64;
 /** What one takes beside its texts, in bytes. */
@@ -8,20 +13,21 @@ const ENTRY_BYTES = 400;
 
 interface Entry extends Ending {
   readonly record: BanRecord | RestrictRecord;
+  readonly owner: RestrictionOwner;
 }
 
 /**
  * Restrictions and bans of administrators that hold, for nodes that start later. Where they are too many, in count or in bytes, those
- * that end first are dropped, as on a node.
+ * that end first are dropped, as on a node: of what people put and of what is put against spam each in its own room.
  */
 export class KeptRestrictions {
   /** By {@link restrictionKey}, in the order in which they were put. */
   private readonly entries = new Map<string, Entry>();
-  private weight = 0;
+  private readonly taken = { people: { count: 0, bytes: 0 }, spam: { count: 0, bytes: 0 } };
   /** Number at which the ended ones are dropped; doubles, so that dropping stays O(1) for each. */
   private trimAt = MIN_TRIM;
 
-  constructor(private readonly room: Room = { count: MAX_RESTRICTIONS, bytes: MAX_RESTRICTION_BYTES }) {}
+  constructor(private readonly room: Readonly<Record<RestrictionOwner, Room>> = RESTRICTION_ROOM) {}
 
   get size(): number {
     return this.entries.size;
@@ -29,22 +35,28 @@ export class KeptRestrictions {
 
   /** What they take, in bytes. */
   get bytes(): number {
-    return this.weight;
+    return this.taken.people.bytes + this.taken.spam.bytes;
   }
 
   /** @param now the monotonic clock. */
   put(record: BanRecord | RestrictRecord, now: number): void {
     const key = keyOf(record);
-    this.remove(key);
     const until = now + (record.forMs ?? Infinity);
+    const owner = ownerOf(record);
+    const before = this.entries.get(key);
+    if (owner === 'spam' && before?.owner === 'people' && before.until >= until) return;
+    this.remove(key);
     if (until <= now) return;
     const bytes = ENTRY_BYTES + 2 * (key.length + JSON.stringify(record).length);
-    this.entries.set(key, { record, until, bytes });
-    this.weight += bytes;
+    this.entries.set(key, { record, until, bytes, owner });
+    const [taken, room] = [this.taken[owner], this.room[owner]];
+    taken.count++;
+    taken.bytes += bytes;
     if (this.entries.size >= this.trimAt) this.trim(now);
-    if (this.entries.size <= this.room.count && this.weight <= this.room.bytes) return;
+    if (taken.count <= room.count && taken.bytes <= room.bytes) return;
     this.trim(now);
-    for (const other of firstEnding(this.entries, this.room)) this.remove(other);
+    const own = new Map([...this.entries].filter(([, entry]) => entry.owner === owner));
+    for (const other of firstEnding(own, room)) this.remove(other);
   }
 
   lift(record: LiftRecord | UnbanRecord): void {
@@ -68,7 +80,9 @@ export class KeptRestrictions {
     const entry = this.entries.get(key);
     if (entry === undefined) return;
     this.entries.delete(key);
-    this.weight -= entry.bytes;
+    const taken = this.taken[entry.owner];
+    taken.count--;
+    taken.bytes -= entry.bytes;
   }
 }
 

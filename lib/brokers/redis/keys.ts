@@ -1,3 +1,5 @@
+import type { RestrictionOwner } from '../../core/ports/moderation.js';
+
 /**
  * Layout of keys, records and scripts. Nodes of one layout work side by side: a node ignores what a newer version has added
  * to it. Another number is another layout, which this version neither reads nor writes.
@@ -117,14 +119,10 @@ export class RedisKeys {
     return this.key(CONTROL_CHANNEL, 'restrictions', '');
   }
 
-  /** Sorted set: when those end, by the server's time. */
-  get restrictionEnds(): string {
-    return this.key(CONTROL_CHANNEL, 'ends', '');
-  }
-
-  /** Number: what those take, in bytes. */
-  get restrictionBytes(): string {
-    return this.key(CONTROL_CHANNEL, 'weight', '');
+  /** Sorted set: when those of an owner end, by the server's time. Number: what those take, in bytes. */
+  restrictionsOf(owner: RestrictionOwner): readonly [ends: string, bytes: string] {
+    const of = owner === 'people' ? '' : owner;
+    return [this.key(CONTROL_CHANNEL, 'ends', of), this.key(CONTROL_CHANNEL, 'weight', of)];
   }
 
   /** Hash: bans that hold, as JSON, by user. */

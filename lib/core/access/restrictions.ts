@@ -1,9 +1,10 @@
 import { firstEnding, type Room } from '../async/first-ending.js';
-import { ChannelSet } from '../channel/channel-set.js';
+import { ChannelSet, meet } from '../channel/channel-set.js';
 import {
-  MAX_RESTRICTION_BYTES,
-  MAX_RESTRICTIONS,
+  ownerOf,
+  RESTRICTION_ROOM,
   restrictionKey,
+  type RestrictionOwner,
   type RestrictedAct,
   type RestrictedSubject,
   type Restriction,
@@ -17,6 +18,8 @@ const MIN_SWEEP = 64;
 export const MAX_PATTERNS = 1_000;
 /** Most restrictions of a page. */
 export const MAX_RESTRICTIONS_PAGE = 1_000;
+/** Most restrictions that the answer to a lift names as still in force. */
+export const MAX_REMAINING = 100;
 
 /** A client, as restrictions name clients. */
 export interface RestrictedClient {
@@ -56,6 +59,7 @@ interface Entry extends Found {
   readonly restriction: Restriction;
   readonly channels: ChannelSet;
   readonly bytes: number;
+  readonly owner: RestrictionOwner;
 }
 
 /** The restrictions of one act and subject. */
@@ -68,7 +72,7 @@ interface OfSubject {
 
 /**
  * The restrictions that are in force on this node (G30). Each ends by the monotonic clock. Where there are too many, in count or in
- * bytes, those that end first are dropped, and the log says so.
+ * bytes, those that end first are dropped, and the log says so: of what people put and of what is put against spam each in its own room.
  */
 export class Restrictions {
   /** In the order in which they were put. */
@@ -78,14 +82,13 @@ export class Restrictions {
   /** Patterns for which room is kept, by subject, and how often. */
   private readonly awaited = new Map<string, Map<string, number>>();
   private serial = 0;
-  private weight = 0;
+  private readonly taken = { people: { count: 0, bytes: 0 }, spam: { count: 0, bytes: 0 } };
   private sweepAt = MIN_SWEEP;
 
   /** @param onDropped is called with how many were dropped for lack of room. */
   constructor(
     private readonly onDropped: (count: number) => void = () => undefined,
-    private readonly capacity = MAX_RESTRICTIONS,
-    private readonly maxBytes = MAX_RESTRICTION_BYTES,
+    private readonly room: Readonly<Record<RestrictionOwner, Room>> = RESTRICTION_ROOM,
     private readonly maxPatterns = MAX_PATTERNS,
   ) {}
 
@@ -94,7 +97,7 @@ export class Restrictions {
   }
 
   get bytes(): number {
-    return this.weight;
+    return this.taken.people.bytes + this.taken.spam.bytes;
   }
 
   /** How many there are of an act. */
@@ -114,24 +117,31 @@ export class Restrictions {
   put(restriction: Restriction, now: number): void {
     const key = restrictionKey(restriction);
     const channels = ChannelSet.parse(restriction.channel);
-    this.remove(key);
     const until = now + (restriction.forMs ?? Infinity);
+    const owner = ownerOf(restriction);
+    const before = this.entries.get(key);
+    // What people put is never shortened by what the node does by itself.
+    if (owner === 'spam' && before?.owner === 'people' && before.until >= until) return;
+    this.remove(key);
     if (until <= now) return;
     if (this.entries.size >= this.sweepAt) this.sweep(now);
     const { act, whom, reason } = restriction;
     const bytes = ENTRY_BYTES + 2 * (2 * key.length + JSON.stringify(restriction).length);
     const subject = subjectOf(act, whom.of, whom.id);
-    const entry = { serial: ++this.serial, key, subject, restriction, channels, bytes, until, reason };
+    const entry = { serial: ++this.serial, key, subject, restriction, channels, bytes, until, reason, owner };
     this.entries.set(key, entry);
     let own = this.bySubject.get(subject);
     if (own === undefined) this.bySubject.set(subject, (own = { named: new Map(), patterns: new Map() }));
     (channels.isPattern ? own.patterns : own.named).set(channels.key, entry);
     this.counts[act]++;
-    this.weight += bytes;
+    const taken = this.taken[owner];
+    taken.count++;
+    taken.bytes += bytes;
     const { patterns } = own;
     if (patterns.size > this.maxPatterns)
       this.drop(patterns, { count: this.maxPatterns, bytes: Infinity }, now);
-    if (this.entries.size > this.capacity || this.weight > this.maxBytes) this.makeRoom(now);
+    const room = this.room[owner];
+    if (taken.count > room.count || taken.bytes > room.bytes) this.makeRoom(owner, now);
   }
 
   /**
@@ -220,10 +230,29 @@ export class Restrictions {
         continue;
       if (wanted !== undefined && !concerns(channels, wanted)) continue;
       if (restrictions.length === limit) return { restrictions, more: String(last) };
-      restrictions.push(until === Infinity ? restriction : { ...restriction, forMs: Math.ceil(until - now) });
+      restrictions.push(leftOf(restriction, until, now));
       last = serial;
     }
     return { restrictions };
+  }
+
+  /**
+   * What else of the same act and subject is in force in channels of a restriction that was lifted, at most {@link MAX_REMAINING}.
+   *
+   * @param now the monotonic clock.
+   */
+  remaining({ act, whom, channel }: RestrictionName, now: number): readonly Restriction[] {
+    const own = this.bySubject.get(subjectOf(act, whom.of, whom.id));
+    if (own === undefined) return [];
+    const lifted = ChannelSet.parse(channel);
+    const found: Restriction[] = [];
+    for (const entries of [own.patterns, own.named]) {
+      for (const { restriction, channels, until } of entries.values()) {
+        if (until <= now || !meet(channels, lifted)) continue;
+        if (found.push(leftOf(restriction, until, now)) === MAX_REMAINING) return found;
+      }
+    }
+    return found;
   }
 
   private eachOf(
@@ -263,7 +292,9 @@ export class Restrictions {
     if (entry === undefined) return;
     this.entries.delete(key);
     this.counts[entry.restriction.act]--;
-    this.weight -= entry.bytes;
+    const taken = this.taken[entry.owner];
+    taken.count--;
+    taken.bytes -= entry.bytes;
     const own = this.bySubject.get(entry.subject);
     if (own === undefined) return;
     (entry.channels.isPattern ? own.patterns : own.named).delete(entry.channels.key);
@@ -276,9 +307,10 @@ export class Restrictions {
     this.sweepAt = Math.max(MIN_SWEEP, 2 * this.entries.size);
   }
 
-  private makeRoom(now: number): void {
+  private makeRoom(owner: RestrictionOwner, now: number): void {
     this.sweep(now);
-    this.drop(this.entries, { count: this.capacity, bytes: this.maxBytes }, now);
+    const own = new Map([...this.entries].filter(([, entry]) => entry.owner === owner));
+    this.drop(own, this.room[owner], now);
   }
 
   /** Drops what has ended, and what ends first of what is too much. */
@@ -288,6 +320,11 @@ export class Restrictions {
     for (const key of dropped) this.remove(key);
     if (dropped.length > 0) this.onDropped(dropped.length);
   }
+}
+
+/** With what is left of its time. */
+function leftOf(restriction: Restriction, until: number, now: number): Restriction {
+  return until === Infinity ? restriction : { ...restriction, forMs: Math.ceil(until - now) };
 }
 
 function subjectOf(act: RestrictedAct, of: RestrictedSubject['of'], id: string): string {

@@ -50,6 +50,22 @@ export class ChannelSet implements ConcernedChannels {
   }
 }
 
+/** Whether there may be a channel that is in both. */
+export function meet(one: ChannelSet, other: ChannelSet): boolean {
+  if (one === ChannelSet.ALL || other === ChannelSet.ALL) return true;
+  if (one.name !== undefined) return other.has(one.name);
+  if (other.name !== undefined) return one.has(other.name);
+  const [own, its] = [one.pattern?.segments ?? [], other.pattern?.segments ?? []];
+  return (
+    own.length === its.length &&
+    own.every((segment, index) => {
+      const second = its[index];
+      if (second === undefined || !('literal' in segment) || !('literal' in second)) return true;
+      return segment.literal === second.literal;
+    })
+  );
+}
+
 /**
  * What {@link ChannelSet.parse} makes of a text that the application gave.
  *

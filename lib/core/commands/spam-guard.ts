@@ -8,6 +8,7 @@ import type { HandlerCall } from '../ports/channel-definition.js';
 import type { Clock } from '../ports/clock.js';
 import type { ControlMessage } from '../ports/control.js';
 import { attempt, type MaybePromise } from '../ports/maybe-promise.js';
+import { BY_SPAM } from '../ports/moderation.js';
 import type { Observer } from '../ports/observer.js';
 import type { IsExempt } from '../ports/settings.js';
 import type { SpamContext, SpamPolicy, SpamStep, SpamVerdict } from '../ports/spam.js';
@@ -15,8 +16,6 @@ import type { Session } from '../session/session.js';
 import type { ApplicationCalls } from './application-calls.js';
 import { isExempted } from './exemption.js';
 
-/** Who took the steps, in records and the audit. */
-export const BY_SPAM = 'spam';
 /** What the reason of a step begins with: other nodes read the number of strikes from it. */
 const REASON = 'strike ';
 

@@ -5,7 +5,7 @@ import { channelsIn, type ChannelSet } from '../channel/channel-set.js';
 import type { Erasures } from '../log/erasures.js';
 import { VERSION } from '../ports/version.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
-import type { ControlMessage, ControlReceipt, DisconnectRecord, Why } from '../ports/control.js';
+import type { ControlMessage, ControlReceipt, DisconnectRecord, LiftReceipt, Why } from '../ports/control.js';
 import type { RealtimeIdentity } from '../ports/identity.js';
 import { MAX_REASON_SHOWN, quoted } from '../ports/log-text.js';
 import type { Restriction, RestrictionName } from '../ports/moderation.js';
@@ -318,13 +318,15 @@ export class RealtimeEngine {
   }
 
   /** Ends a restriction, on every node. Rejects as {@link revoke} does. */
-  async lift(name: RestrictionName, why: Why = {}): Promise<ControlReceipt> {
+  async lift(name: RestrictionName, why: Why = {}): Promise<LiftReceipt> {
     const { act, whom, channel } = name;
     if (act === 'slow') this.known('endSlow', channel, false);
     else this.known('lift', channel);
-    return act === 'ban' && whom.of === 'user' && channel === undefined
+    const receipt = await (act === 'ban' && whom.of === 'user' && channel === undefined
       ? this.unban(whom.id, why)
-      : this.control({ kind: 'lift', act, whom, channel, ...why });
+      : this.control({ kind: 'lift', act, whom, channel, ...why }));
+    const remains = this.parts.restrictions.remaining(name, this.options.clock.monotonic());
+    return { ...receipt, remains };
   }
 
   /** The restrictions that are in force. @param after the `more` of the page before, as a number. */

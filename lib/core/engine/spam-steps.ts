@@ -1,12 +1,12 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { RateLimit } from '../access/rate-limit.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
-import { BY_SPAM, SpamGuard, type SpamGuardDeps } from '../commands/spam-guard.js';
+import { SpamGuard, type SpamGuardDeps } from '../commands/spam-guard.js';
 import type { BrokerBus } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
 import type { RestrictRecord, BanRecord } from '../ports/control.js';
 import { isPromise } from '../ports/maybe-promise.js';
-import type { RestrictedSubject } from '../ports/moderation.js';
+import { BY_SPAM, type RestrictedSubject } from '../ports/moderation.js';
 import type { Observer } from '../ports/observer.js';
 import type { SpamPolicy, SpamStep } from '../ports/spam.js';
 import type { Session } from '../session/session.js';

@@ -149,3 +149,12 @@ export interface ControlReceipt {
   /** Ids of the nodes that did not answer in time. The record is stored: they apply it once they can be reached. */
   readonly missing: readonly string[];
 }
+
+/** The receipt of the end of a restriction. */
+export interface LiftReceipt extends ControlReceipt {
+  /**
+   * What else of the same act and person is still in force in channels that were meant, on the node that was asked: the ban of a
+   * pattern that has the channel, or one everywhere. At most 100, with what is left of their time. Empty: nothing.
+   */
+  readonly remains: readonly Restriction[];
+}

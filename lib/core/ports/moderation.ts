@@ -41,6 +41,26 @@ export const MAX_RESTRICTIONS = 100_000;
 /** Most bytes that they take there. */
 export const MAX_RESTRICTION_BYTES = 64 * 1024 * 1024;
 
+/** Who put what the protection against spam puts on clients, in records and the audit. */
+export const BY_SPAM = 'spam';
+/** Most restrictions of the protection against spam: clients cause them, so they have room of their own. Above it, those that end first are dropped. */
+export const MAX_SPAM_RESTRICTIONS = 25_000;
+/** Most bytes that they take. */
+export const MAX_SPAM_RESTRICTION_BYTES = 16 * 1024 * 1024;
+
+/** Room for what people put, and for what the protection against spam puts: neither displaces the other. */
+export const RESTRICTION_ROOM = {
+  people: { count: MAX_RESTRICTIONS, bytes: MAX_RESTRICTION_BYTES },
+  spam: { count: MAX_SPAM_RESTRICTIONS, bytes: MAX_SPAM_RESTRICTION_BYTES },
+};
+
+/** Whose room a restriction takes. */
+export type RestrictionOwner = keyof typeof RESTRICTION_ROOM;
+
+export function ownerOf({ by }: Pick<Restriction, 'by'>): RestrictionOwner {
+  return by === BY_SPAM ? 'spam' : 'people';
+}
+
 /**
  * Equal for restrictions of which the later takes the place of the earlier. Names of parameters do not count: `rooms.:room` has the
  * same channels as `rooms.:id`.

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { MODULE_TABLE } from '../../../lib/nest/options/option-table.js';
@@ -40,6 +41,12 @@ describe('docs/deployment.md', () => {
     const place = { port: 1, nodes: [2, 3] as [number, number], folder: '/run', adminPort: 4 };
     expect(() => placed('nginx', { ...place, idleMs: 5_000 })).not.toThrow();
     expect(placed('nginx', { ...place, idleMs: 5_000 })).toContain('proxy_read_timeout 5000ms');
+  });
+
+  it('nginx ends connections to nodes that nobody uses before Node.js does, as a request on one that closes is lost', () => {
+    const [, seconds] = /^ {2}keepalive_timeout (\d+)s;$/m.exec(documented('nginx')) ?? [];
+    expect(Number(seconds)).toBeGreaterThan(0);
+    expect(Number(seconds) * 1_000).toBeLessThan(createServer().keepAliveTimeout);
   });
 
   it('names a source beside each figure of a service', () => {

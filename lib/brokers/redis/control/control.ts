@@ -8,9 +8,10 @@ import type {
   RestrictRecord,
 } from '../../../core/ports/control.js';
 import {
-  MAX_RESTRICTION_BYTES,
-  MAX_RESTRICTIONS,
+  ownerOf,
+  RESTRICTION_ROOM,
   restrictionKey,
+  type Restriction,
   type RestrictionName,
 } from '../../../core/ports/moderation.js';
 import { isPromise } from '../../../core/ports/maybe-promise.js';
@@ -147,7 +148,11 @@ export class RedisControl {
       const { head, stream, topic } = keys.of(CONTROL_CHANNEL);
       const payload: ControlPayload = { r: id, s: this.node, m: message };
       const { table = 'bans', field = '', value = '' } = changeOf(message) ?? {};
-      const more = table === 'restrictions' ? [keys.restrictionEnds, keys.restrictionBytes] : [];
+      const owner = ownerOf(message as Pick<Restriction, 'by'>);
+      const other = owner === 'people' ? 'spam' : 'people';
+      const more =
+        table === 'restrictions' ? [...keys.restrictionsOf(owner), ...keys.restrictionsOf(other)] : [];
+      const room = RESTRICTION_ROOM[owner];
       const forMs = lifeOf(message);
       // The life of the record is that of the ban: so its reader knows what is left of it.
       const record = encodeRecord([encodeBody({ id, event: message.kind, payload, ttl: forMs })]);
@@ -165,8 +170,9 @@ export class RedisControl {
             field,
             value,
             forMs ?? '',
-            MAX_RESTRICTIONS,
-            MAX_RESTRICTION_BYTES,
+            room.count,
+            room.bytes,
+            owner,
           ],
         ),
       );

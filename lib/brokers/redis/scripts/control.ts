@@ -6,10 +6,11 @@ import { NOW, RedisScript } from './script.js';
  * the records of two administrators have the same order in the log and in the bans that a later node loads.
  *
  * KEYS: head, stream, topic, table (bans or restrictions), nodes, and of restrictions the set of their ends, and what they take in
- * bytes. ARGV: token, head (ms), events, kept records, age (ms), field of the table or '', its value as JSON or '' to remove it, how
- * long it lasts (ms) or '', most restrictions, most bytes of them. What is stored is its end by the server's time or nothing, a blank,
- * and the JSON. Restrictions that have ended are removed, some with each new one; above a bound those that end first are. Answers the
- * live nodes.
+ * bytes, of those of the same owner and of the other. ARGV: token, head (ms), events, kept records, age (ms), field of the table or '',
+ * its value as JSON or '' to remove it, how long it lasts (ms) or '', most restrictions of the owner, most bytes of them, the owner. What
+ * is stored is its end by the server's time or nothing, a blank, and the JSON. Restrictions of the owner that have ended are removed,
+ * some with each new one; above a bound those that end first are. What people put and lasts longer is not replaced by what is put
+ * against spam. Answers the live nodes.
  */
 export const CONTROL = new RedisScript(
   `${PRELUDE}
@@ -26,14 +27,23 @@ redis.call('XADD', log.stream, 'MINID', '~', int(math.max(seq - tonumber(ARGV[4]
 redis.call('PEXPIRE', log.stream, ARGV[2])
 redis.call('HSET', log.head, 's', int(seq), 't', ARGV[5], 'k', '1', 'z', ARGV[4])
 redis.call('PEXPIRE', log.head, ARGV[2])
-if ARGV[6] ~= '' then
-  local ends = ARGV[8] == '' and '' or int(now + tonumber(ARGV[8]))
+local ends = ARGV[8] == '' and '' or int(now + tonumber(ARGV[8]))
+local function outlasted()
+  if ARGV[11] ~= 'spam' or ends == '' or (KEYS[8] and not redis.call('ZSCORE', KEYS[8], ARGV[6])) then return false end
+  local its = string.match(redis.call('HGET', KEYS[4], ARGV[6]) or '0 ', '^(%d*) ')
+  return its == '' or tonumber(its or 0) >= tonumber(ends)
+end
+if ARGV[6] ~= '' and not outlasted() then
   local function weight(field)
     local length = #(redis.call('HGET', KEYS[4], field) or '')
     return length == 0 and 0 or length + 2 * #field + 200
   end
   local bytes = 0
-  if KEYS[6] then bytes = tonumber(redis.call('GET', KEYS[7]) or '0') - weight(ARGV[6]) end
+  if KEYS[6] then
+    bytes = tonumber(redis.call('GET', KEYS[7]) or '0')
+    if redis.call('ZREM', KEYS[8], ARGV[6]) == 0 then bytes = bytes - weight(ARGV[6])
+    else redis.call('SET', KEYS[9], int(math.max(tonumber(redis.call('GET', KEYS[9]) or '0') - weight(ARGV[6]), 0))) end
+  end
   if ARGV[7] == '' then redis.call('HDEL', KEYS[4], ARGV[6]) else redis.call('HSET', KEYS[4], ARGV[6], ends .. ' ' .. ARGV[7]) end
   if KEYS[6] then
     if ARGV[7] == '' then redis.call('ZREM', KEYS[6], ARGV[6])

@@ -173,20 +173,19 @@ class RepeatsAndBursts implements SpamDetector {
 }
 
 /**
- * Asks about a client, and about the address that it shares with others: both count the publish, whatever the first one says. What is
- * too much of the address alone is refused without a strike, as it may be the first word of who comes next.
+ * Asks about a client, and then about the address that it shares with others. What is too much of the client alone does not count for
+ * the address: one session that sends without end would use up what is there for all. What is too much of the address alone is refused
+ * without a strike, as it may be the first word of who comes next.
  *
- * @param exceeds whether it is too much of so many people.
+ * @param exceeds counts the publish. @returns whether it is too much of so many people.
  */
 function verdictOf(
   own: string,
   shared: string | undefined,
   exceeds: (key: string, people: number) => boolean,
 ): SpamVerdict {
-  const isOver = exceeds(own, 1);
-  const isOverTogether = shared !== undefined && exceeds(shared, PEOPLE_OF_ADDRESS);
-  if (isOver) return 'escalate';
-  return isOverTogether ? 'refuse' : 'allow';
+  if (exceeds(own, 1)) return 'escalate';
+  return shared !== undefined && exceeds(shared, PEOPLE_OF_ADDRESS) ? 'refuse' : 'allow';
 }
 
 function kindOf({ text, hosts }: PlainText): Kind {

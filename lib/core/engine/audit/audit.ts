@@ -1,7 +1,6 @@
 import { RealtimeError } from '../../../protocol/realtime-error.js';
 import { ThrottledLog } from '../../async/throttled-log.js';
 import type { TimeLeft } from '../../async/time-left.js';
-import { BY_SPAM } from '../../commands/spam-guard.js';
 import type {
   AuditDraft,
   AuditEntry,
@@ -14,6 +13,7 @@ import type { Clock } from '../../ports/clock.js';
 import type { Entropy } from '../../ports/entropy.js';
 import { clientNetwork } from '../../ports/ip-address.js';
 import type { EngineLogger } from '../../ports/logger.js';
+import { BY_SPAM } from '../../ports/moderation.js';
 import type { Observer } from '../../ports/observer.js';
 import { anonymousOf } from '../../ports/user-id.js';
 import { draftOfAct } from './act-draft.js';

@@ -234,7 +234,10 @@ describe.each(PLATFORMS)('the admin API, on %s', (_name, platform) => {
     await until('the end of the subscription', () =>
       ada.received.some(({ type }) => type === 'unsubscribed'),
     );
-    await app.post('unban', { address: '127.0.0.1', channel: 'rooms.:room' });
+    const left = (await app.post('unban', { address: '127.0.0.1', channel: 'rooms.1' })).body;
+    expect(left.remains).toMatchObject([{ act: 'ban', channel: 'rooms.:room', whom: { of: 'address' } }]);
+    const lifted = (await app.post('unban', { address: '127.0.0.1', channel: 'rooms.:room' })).body;
+    expect(lifted).toMatchObject({ missing: [], remains: [] });
     await app.post('kick', { user: 'ada', channel: 'rooms.1', for: '5m', reason: 'enough' });
     await app.post('kick', { user: 'eve', channel: 'rooms.1' }, 'read');
     const { entries } = (await app.get('audit?limit=50')).body;
@@ -246,6 +249,7 @@ describe.each(PLATFORMS)('the admin API, on %s', (_name, platform) => {
     expect(acts.filter(([, by]: string[]) => by !== undefined)).toEqual([
       ['authorize', 'staff:read', 'refused'],
       ['kick', 'staff:administer', 'applied'],
+      ['unban', 'staff:administer', 'applied'],
       ['unban', 'staff:administer', 'applied'],
       ['ban', 'staff:administer', 'applied'],
       ['read_history', 'staff:administer', 'applied'],

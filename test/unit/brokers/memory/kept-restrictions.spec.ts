@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { KeptRestrictions } from '../../../../lib/brokers/memory/kept-restrictions.js';
 import type { RestrictRecord } from '../../../../lib/core/ports/control.js';
+import { RESTRICTION_ROOM } from '../../../../lib/core/ports/moderation.js';
 
 const mute = (id: string, forMs?: number, reason?: string): RestrictRecord => ({
   kind: 'restrict',
@@ -14,7 +15,7 @@ const ids = (kept: KeptRestrictions, now = 0) =>
 
 describe('restrictions that the memory broker keeps for later nodes (G30)', () => {
   it('above the bound in count, those that end first go', () => {
-    const kept = new KeptRestrictions({ count: 4, bytes: Infinity });
+    const kept = new KeptRestrictions({ ...RESTRICTION_ROOM, people: { count: 4, bytes: Infinity } });
     kept.put(mute('forever'), 0);
     for (const [id, forMs] of Object.entries({ long: 9_000, short: 1_000, middle: 5_000, last: 8_000 }))
       kept.put(mute(id, forMs), 0);
@@ -22,7 +23,7 @@ describe('restrictions that the memory broker keeps for later nodes (G30)', () =
   });
 
   it('above the bound in bytes, those that end first go, and what is left has room', () => {
-    const kept = new KeptRestrictions({ count: 1_000, bytes: 20_000 });
+    const kept = new KeptRestrictions({ ...RESTRICTION_ROOM, people: { count: 1_000, bytes: 20_000 } });
     for (let index = 1; index <= 50; index++) kept.put(mute(`u${index}`, 1_000 * index, 'x'.repeat(400)), 0);
     expect(kept.bytes).toBeLessThanOrEqual(20_000);
     expect(kept.bytes).toBeGreaterThan(15_000);
@@ -31,7 +32,7 @@ describe('restrictions that the memory broker keeps for later nodes (G30)', () =
   });
 
   it('bans of users are bounded with them, and one takes the place of the other', () => {
-    const kept = new KeptRestrictions({ count: 100, bytes: Infinity });
+    const kept = new KeptRestrictions({ ...RESTRICTION_ROOM, people: { count: 100, bytes: Infinity } });
     for (let index = 0; index < 1_000; index++) kept.put({ kind: 'ban', user: `u${index}` }, 0);
     expect(kept.size).toBeLessThanOrEqual(100);
     const whom = { of: 'user', id: 'u999' } as const;
@@ -39,6 +40,33 @@ describe('restrictions that the memory broker keeps for later nodes (G30)', () =
     expect(kept.inForce(10).at(-1)).toEqual({ kind: 'restrict', act: 'ban', whom, forMs: 40 });
     kept.lift({ kind: 'unban', user: 'u999' });
     expect(ids(kept)).not.toContain('u999');
+  });
+
+  it('those against spam have room of their own, and replace nothing that people put for longer', () => {
+    const kept = new KeptRestrictions({
+      people: { count: 3, bytes: Infinity },
+      spam: { count: 2, bytes: 20_000 },
+    });
+    const bySpam = (id: string, forMs: number, reason?: string): RestrictRecord => ({
+      ...mute(id, forMs, reason),
+      by: 'spam',
+    });
+    for (const id of ['a', 'b', 'c']) kept.put(mute(id, 5_000), 0);
+    for (let index = 0; index < 50; index++) kept.put(bySpam(`s${index}`, 9_000 + index), 0);
+    expect(ids(kept).slice(0, 3)).toEqual(['a', 'b', 'c']);
+    expect(kept.size).toBe(5);
+    const one = kept.bytes;
+    kept.put(bySpam('large', 90_000, 'x'.repeat(20_000)), 0);
+    expect(kept.bytes).toBeLessThan(one);
+    expect(ids(kept).slice(0, 3)).toEqual(['a', 'b', 'c']);
+    kept.put(bySpam('a', 4_000), 0);
+    kept.put(bySpam('b', 6_000), 0);
+    expect(kept.inForce(0).find(({ by }) => by === 'spam')).toEqual(bySpam('b', 6_000));
+    expect(kept.inForce(0)).toContainEqual(mute('a', 5_000));
+    kept.put(mute('b', 1_000), 0);
+    expect(kept.inForce(0)).toContainEqual(mute('b', 1_000));
+    for (const id of ['d', 'e', 'f', 'g']) kept.put(mute(id, 8_000), 0);
+    expect(kept.size).toBe(3);
   });
 
   it('bytes are given back by a lift, by an end, and by what takes its place', () => {

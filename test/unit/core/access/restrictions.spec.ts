@@ -1,6 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { Restrictions, type RestrictedClient } from '../../../../lib/core/access/restrictions.js';
-import type { Restriction, RestrictionName } from '../../../../lib/core/ports/moderation.js';
+import {
+  RESTRICTION_ROOM,
+  type Restriction,
+  type RestrictionName,
+} from '../../../../lib/core/ports/moderation.js';
 
 const ADA: RestrictedClient = { userId: 'ada', lineage: 'l1', network: '203.0.113.7' };
 const EVE: RestrictedClient = { userId: 'eve', lineage: 'l2', network: '203.0.113.8' };
@@ -142,7 +146,7 @@ describe('restrictions of a node (G30)', () => {
 
   it('are bounded in count: those that end first are dropped, and the owner learns how many', () => {
     const dropped: number[] = [];
-    const restrictions = new Restrictions((count) => dropped.push(count), 4);
+    const restrictions = new Restrictions((count) => dropped.push(count), peopleHave(4, Infinity));
     restrictions.put(of('ban', 'user ada'), 0);
     for (const [id, forMs] of [
       ['b', 400],
@@ -165,9 +169,36 @@ describe('restrictions of a node (G30)', () => {
     expect(dropped).toEqual([2]);
   });
 
+  it('against spam have room of their own, and replace nothing that people put for longer', () => {
+    const dropped: number[] = [];
+    const restrictions = new Restrictions((count) => dropped.push(count), {
+      people: { count: 3, bytes: Infinity },
+      spam: { count: 2, bytes: Infinity },
+    });
+    const spam = { by: 'spam' };
+    for (const id of ['a', 'b', 'c']) restrictions.put(of('ban', `user ${id}`, { forMs: 100 }), 0);
+    for (let index = 0; index < 50; index++)
+      restrictions.put(of('ban', `user s${index}`, { forMs: 900 + index, ...spam }), 0);
+    const left = () => restrictions.list({}, 0, 99, 0).restrictions.map(({ whom }) => whom.id);
+    expect(left()).toEqual(['a', 'b', 'c', 's48', 's49']);
+    expect(dropped.reduce((sum, count) => sum + count, 0)).toBe(48);
+    restrictions.put(of('ban', 'user a', { forMs: 50, ...spam }), 0);
+    restrictions.put(of('ban', 'user b', { forMs: 5_000, ...spam }), 0);
+    const by = (id: string) => restrictions.list({ whom: { of: 'user', id } }, 0, 9, 0).restrictions;
+    expect(by('a')).toEqual([of('ban', 'user a', { forMs: 100 })]);
+    expect(by('b')).toEqual([of('ban', 'user b', { forMs: 5_000, ...spam })]);
+    // A moderator has the last word, also where it is shorter.
+    restrictions.put(of('ban', 'user b', { forMs: 10 }), 0);
+    expect(by('b')).toEqual([of('ban', 'user b', { forMs: 10 })]);
+    // Also where it would end first.
+    restrictions.put(of('ban', 'user s99', { forMs: 5, ...spam }), 0);
+    for (const id of ['d', 'e', 'f']) restrictions.put(of('ban', `user ${id}`), 0);
+    expect(left()).toEqual(['s99', 'e', 'f']);
+  });
+
   it('are bounded in bytes, and forget those that have ended without being asked for them', () => {
     const dropped: number[] = [];
-    const small = new Restrictions((count) => dropped.push(count), 1_000, 20_000);
+    const small = new Restrictions((count) => dropped.push(count), peopleHave(1_000, 20_000));
     for (let index = 0; index < 40; index++)
       small.put(of('ban', `user u${index}`, { reason: 'r'.repeat(500), forMs: 1_000 + index }), 0);
     expect(small.bytes).toBeLessThanOrEqual(20_000);
@@ -178,9 +209,26 @@ describe('restrictions of a node (G30)', () => {
     expect(many.size).toBeLessThanOrEqual(65);
   });
 
+  it('room that is kept for patterns counts until it is given back, once for the same pattern', () => {
+    const restrictions = new Restrictions(undefined, peopleHave(1_000, 1_000_000), 3);
+    const slow = (name: string) => of('slow', 'everybody ', { channel: `${name}.:room`, everyMs: 1 });
+    const [first, second] = [restrictions.reserve(slow('a'), 0), restrictions.reserve(slow('a'), 0)];
+    restrictions.reserve(slow('b'), 0);
+    const third = restrictions.reserve(slow('c'), 0);
+    expect(restrictions.reserve(slow('d'), 0)).toBeUndefined();
+    first?.();
+    // The other call for it still needs its room.
+    expect(restrictions.reserve(slow('d'), 0)).toBeUndefined();
+    restrictions.put(slow('c'), 0);
+    third?.();
+    expect(restrictions.reserve(slow('d'), 0)).toBeUndefined();
+    second?.();
+    expect(restrictions.reserve(slow('d'), 0)).toBeDefined();
+  });
+
   it('of patterns are bounded for each act and subject: those that end first are dropped', () => {
     const dropped: number[] = [];
-    const restrictions = new Restrictions((count) => dropped.push(count), 1_000, 1_000_000, 3);
+    const restrictions = new Restrictions((count) => dropped.push(count), peopleHave(1_000, 1_000_000), 3);
     const slow = (org: string, more: Partial<Restriction> = {}): Restriction =>
       of('slow', 'everybody ', { channel: `${org}.rooms.:room`, everyMs: 100, ...more });
     const slowIn = (now: number): readonly string[] =>
@@ -220,4 +268,8 @@ function hasRoom(restrictions: Restrictions, name: RestrictionName, now: number)
   const release = restrictions.reserve(name, now);
   release?.();
   return release !== undefined;
+}
+
+function peopleHave(count: number, bytes: number): typeof RESTRICTION_ROOM {
+  return { ...RESTRICTION_ROOM, people: { count, bytes } };
 }

@@ -606,6 +606,60 @@ describe('patterns of restrictions (G30)', () => {
   });
 });
 
+describe('the end of a restriction (G30)', () => {
+  const ban = (channelName?: string, forMs?: number): Restriction => ({
+    act: 'ban',
+    whom: ADA,
+    ...(channelName === undefined ? {} : { channel: channelName }),
+    ...(forMs === undefined ? {} : { forMs }),
+  });
+
+  it('says what else of the same act and person is still in force there', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room'), channel('halls.:hall')]);
+    const { engine, clock } = harness;
+    await engine.restrict(ban('rooms.:room', 9_000));
+    await engine.restrict(ban('rooms.1'));
+    await engine.restrict({ ...ban('rooms.:room'), whom: { of: 'user', id: 'eve' } });
+    await engine.restrict({ ...ban('rooms.:room'), act: 'mute' });
+    await engine.restrict(ban('halls.1'));
+    clock.sleep(1_000);
+    const receipt = { confirmed: ['node-1'], missing: [] };
+    const pattern = { ...ban('rooms.:room', 8_000) };
+    expect(await engine.lift(ban('rooms.1'))).toEqual({ ...receipt, remains: [pattern] });
+    const ada = await harness.greet('user:ada');
+    expect(await answerTo(ada, { type: 'subscribe', channel: 'rooms.1' })).toBe('banned 8000');
+    expect(await engine.lift(ban('rooms.2'))).toEqual({ ...receipt, remains: [pattern] });
+    await engine.restrict(ban('rooms.3'));
+    expect(await engine.lift(ban('rooms.:any'))).toEqual({ ...receipt, remains: [ban('rooms.3')] });
+    expect(await engine.lift(ban('rooms.4'))).toEqual({ ...receipt, remains: [] });
+    await engine.restrict(ban(undefined, 500));
+    expect(await engine.lift(ban('rooms.3'))).toEqual({ ...receipt, remains: [ban(undefined, 500)] });
+    clock.sleep(500);
+    expect(await engine.lift(ban('rooms.3'))).toEqual({ ...receipt, remains: [] });
+    // Everywhere: also those of a channel.
+    expect(await engine.lift(ban())).toEqual({ ...receipt, remains: [ban('halls.1')] });
+    expect(await engine.lift(ban('halls.1'))).toEqual({ ...receipt, remains: [] });
+  });
+
+  it('names patterns that have channels in common, and at most a hundred', async () => {
+    harness = await EngineHarness.start([channel('orgs.:org.rooms.:room'), channel('orgs.:org')]);
+    const { engine } = harness;
+    const whom = { of: 'everybody', id: '' } as const;
+    const slow = (channelName: string) => ({ act: 'slow', whom, channel: channelName, everyMs: 1 }) as const;
+    await engine.restrict(slow('orgs.a.rooms.:room'));
+    await engine.restrict(slow('orgs.b.rooms.:room'));
+    await engine.restrict(slow('orgs.:org.rooms.7'));
+    await engine.restrict(slow('orgs.:org'));
+    const remains = async (name: string) =>
+      (await engine.lift(slow(name))).remains.map(({ channel: found }) => found);
+    expect(await remains('orgs.a.rooms.7')).toEqual(['orgs.a.rooms.:room', 'orgs.:org.rooms.7']);
+    expect(await remains('orgs.a.rooms.:room')).toEqual(['orgs.:org.rooms.7']);
+    expect(await remains('orgs.:org.rooms.8')).toEqual(['orgs.b.rooms.:room']);
+    for (let room = 0; room < 102; room++) await engine.restrict(slow(`orgs.c.rooms.r${room}`));
+    expect(await remains('orgs.c.rooms.:room')).toHaveLength(100);
+  });
+});
+
 describe('slow mode of a channel (G30)', () => {
   const SLOW: Restriction = {
     act: 'slow',

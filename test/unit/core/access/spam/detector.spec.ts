@@ -84,6 +84,19 @@ describe('limits of the detector', () => {
     expect(say('bystander', 'good morning to all of you', 60_000)).toBe('allow');
   });
 
+  it.each([
+    ['publishes', (index: number) => `${'abcdefghij'[index % 10]}${index}`, {}],
+    ['near-equal texts', () => TEXT, CALM],
+  ])('are not used up for an address by one of its sessions: %s', (_, text, options) => {
+    const { judge } = judgeWith(options);
+    const say = (session: string, words: string): SpamVerdict =>
+      judge(words, 0, { user: undefined, session });
+    const found = Array.from({ length: 500 }, (_unused, index) => say('flooding', text(index)));
+    expect(found.at(-1)).toBe('escalate');
+    expect(found).not.toContain('refuse');
+    expect(say('bystander', text(0))).toBe('allow');
+  });
+
   it('do not have the text read of what comes above a rate', () => {
     const read: unknown[] = [];
     const { judge } = judgeWith({
@@ -157,9 +170,9 @@ describe('whom the detector counts', () => {
       'allow',
       'escalate',
     ]);
-    // Fifteen of the address in all; each of these sessions says it once.
-    const others = Array.from({ length: 12 }, (_, index) => say(`b${index}`));
-    expect(others).toEqual([...Array<string>(11).fill('allow'), 'refuse']);
+    // Fifteen of the address in all, without what was too much of a session; each of these sessions says it once.
+    const others = Array.from({ length: 13 }, (_, index) => say(`b${index}`));
+    expect(others).toEqual([...Array<string>(12).fill('allow'), 'refuse']);
     expect(say('c', '203.0.113.8')).toBe('allow');
   });
 

@@ -2727,6 +2727,7 @@ export const OTHER_NUMBERS = {
     'redis:heartbeatMs',
     'lib/core/engine/drain.ts#STEP_MS',
     'lib/core/engine/drain.ts#SPREAD_MS',
+    'lib/brokers/redis/presence.ts#WARN_EVERY_MS',
     'lib/core/engine/drain.ts#PROGRESS_MS',
     'lib/core/engine/rotation.ts#STEP_MS',
     'lib/core/engine/overload/overload-watch.ts#EVERY_MS',

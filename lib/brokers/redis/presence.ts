@@ -3,6 +3,7 @@ import type { Scheduled } from '../../core/ports/clock.js';
 import type { PresencePage } from '../../protocol/messages.js';
 import { placeOf } from '../common/member-cursor.js';
 import type { RedisArgument, RedisCommands, ScriptCall } from './connection/commands.js';
+import { commandError } from './errors.js';
 import type { RedisKeys } from './keys.js';
 import { deviceName, PresenceRenewals } from './presence-renewals.js';
 import { DUE } from './scripts/due.js';
@@ -28,6 +29,11 @@ const RENEWAL_PART = 1 / 2;
 /** The same where this node has no members, in milliseconds. */
 const RENEWAL_MS = 15_000;
 
+/** Errors of a script that met keys of another type or form. */
+const DAMAGED = /\b(?:WRONGTYPE|ERR)\b/;
+/** How often that is warned of, in milliseconds. */
+const WARN_EVERY_MS = 60_000;
+
 /** Membership (G19), kept by scripts; leases and graces run on the server's time. */
 export class RedisPresence implements BrokerPresence {
   /** By channel: what waits travels together and becomes one diff. */
@@ -39,6 +45,8 @@ export class RedisPresence implements BrokerPresence {
   private renewalMs = RENEWAL_MS;
   /** When Redis was last found to be away, or to refuse writes. */
   private awayAt = Number.NEGATIVE_INFINITY;
+  /** When a damaged room was last warned of. */
+  private warnedAt = Number.NEGATIVE_INFINITY;
   /** How many of the nodes that live have names before this one's. */
   private rank = 0;
 
@@ -157,7 +165,20 @@ export class RedisPresence implements BrokerPresence {
     const found = (await this.commands.run(DUE, partitions[0] ?? 0, keys, [
       DUE_CHANNELS,
     ])) as readonly unknown[];
-    for (let at = 1; at < found.length && !this.closed; at += 2) await this.change(String(found[at]), [0]);
+    for (let at = 1; at < found.length && !this.closed; at += 2)
+      await this.change(String(found[at]), [0]).catch((error: unknown) => this.skipDamaged(error));
+  }
+
+  /** What is wrong with one room is not the fault of those behind it. What the server refuses, it refuses all of them. */
+  private skipDamaged(error: unknown): void {
+    const { message } = commandError(error);
+    if (!DAMAGED.test(message)) throw error;
+    const now = this.settings.clock.monotonic();
+    if (now - this.warnedAt < WARN_EVERY_MS) return;
+    this.warnedAt = now;
+    this.settings.onWarning(
+      `Members of a room cannot be ended, as its keys are not what this version writes: ${message}. Remove the keys of its presence`,
+    );
   }
 
   private change(channel: string, args: readonly RedisArgument[]): Promise<unknown> {

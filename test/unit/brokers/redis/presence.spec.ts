@@ -27,10 +27,12 @@ describe('members of Redis, as their node renews and ends them (G19)', () => {
   let calls: Call[];
   let answer: (call: Call) => Promise<unknown>;
   let presence: RedisPresence;
+  let warnings: string[];
 
   beforeEach(() => {
     clock = new ManualClock();
     calls = [];
+    warnings = [];
     answer = ({ script }) => Promise.resolve(script === MEMBERS ? ['e', 0, 0, ''] : []);
     const run: RedisCommands['run'] = (script, _partition, given, args) => {
       const call = { script, keys: given, args: args.map(String) };
@@ -38,7 +40,12 @@ describe('members of Redis, as their node renews and ends them (G19)', () => {
       return answer(call);
     };
     const commands: Pick<RedisCommands, 'clustered' | 'run' | 'read'> = { clustered: false, run, read: run };
-    const settings = redisSettings({ clock, entropy: new SeededEntropy(1), sweepMs: SWEEP_MS });
+    const settings = redisSettings({
+      clock,
+      entropy: new SeededEntropy(1),
+      sweepMs: SWEEP_MS,
+      onWarning: (message) => void warnings.push(message),
+    });
     presence = new RedisPresence(commands as RedisCommands, keys, settings);
   });
 
@@ -80,6 +87,33 @@ describe('members of Redis, as their node renews and ends them (G19)', () => {
     expect(await looks(10)).toBeGreaterThanOrEqual(10);
     presence.close();
     expect(await looks(10)).toBe(0);
+  });
+
+  it.each([
+    [
+      'a damaged room is skipped, with one warning a minute',
+      'WRONGTYPE Operation against a key',
+      ['one', 'two'],
+      1,
+    ],
+    ['a server that refuses writes is asked again later', 'OOM command not allowed', ['one'], 0],
+  ])('of other rooms are ended too: %s', async (_, message, ended, count) => {
+    answer = ({ script, keys: given }) => {
+      if (script === DUE) return Promise.resolve([0, 'one', 1, 'two', 2]);
+      return given[0]?.endsWith(':one') === true ? Promise.reject(new Error(message)) : Promise.resolve([]);
+    };
+    presence.noteRank(0);
+    presence.start();
+    await looks(1);
+    calls.length = 0;
+    await clock.advanceAsync(SWEEP_MS);
+    const rooms = taken(PRESENCE).map(({ keys: [room = ''] }) => room.slice(room.lastIndexOf(':') + 1));
+    expect([...new Set(rooms)]).toEqual(ended);
+    expect(warnings).toHaveLength(count);
+    for (const warning of warnings) expect(warning).toContain('WRONGTYPE');
+    await clock.advanceAsync(61_000);
+    expect(warnings).toHaveLength(2 * count);
+    presence.close();
   });
 
   it('do not end for half of their lease after Redis was away, by whichever node', async () => {

@@ -45,9 +45,9 @@ async function open({ isSecure, isCompressed }: Wire) {
     context.server.once(isSecure ? 'secureConnection' : 'connection', resolve),
   );
   const { port } = context;
-  const socket = isSecure
-    ? connect({ ...secureClient, port, host: '127.0.0.1', allowHalfOpen: true })
-    : undefined;
+  // `allowHalfOpen` is missing in the types.
+  const secure = { ...secureClient, port, host: '127.0.0.1', allowHalfOpen: true };
+  const socket = isSecure ? connect(secure) : undefined;
   const client = await RawClient.open(port, '/realtime', isCompressed ? OFFER : {}, socket);
   expect(client.response.headers['sec-websocket-extensions'] !== undefined).toBe(isCompressed);
   const session = await host.next();
@@ -124,6 +124,18 @@ describe.each([
     expect(session.closes).toEqual([4001]);
   });
 
+  it('what waits of a connection that the engine ends is not parsed either when its client has ended its side', async () => {
+    const { client, session, gone } = await open(wire);
+    session.isBusy = true;
+    client.socket.end(flood(wire));
+    await session.until(({ reads }) => reads.length > 0);
+    session.connection.close(4001, 'going_away|0');
+    await closed(session);
+    await gone;
+    expect(session.frames).toEqual([]);
+    expect(session.closes).toEqual([4001]);
+  });
+
   it('comes whole and in order, however waits, pauses of the engine and pauses of ws itself alternate', async () => {
     const { client, session } = await open(wire);
     let asked = 0;
@@ -150,4 +162,22 @@ describe.each([
     expect(session.frames).toEqual(texts(COUNT));
     expect(asked).toBeGreaterThanOrEqual(3);
   });
+});
+
+it('what is still to be inflated of a client that ended its side ends with its connection (G16)', async () => {
+  const wire = { isSecure: false, isCompressed: true };
+  const { client, session, serverSocket } = await open(wire);
+  let hasEnded = false;
+  serverSocket.once('end', () => (hasEnded = true));
+  let parsed = 0;
+  session.onEachFrame = () => {
+    if (!hasEnded || parsed > 0) return;
+    parsed = session.frames.length;
+    session.connection.terminate();
+  };
+  client.socket.end(flood(wire));
+  await closed(session);
+  expect(parsed).toBeGreaterThan(0);
+  expect(parsed).toBeLessThan(COUNT);
+  expect(session.frames).toEqual(texts(parsed));
 });

@@ -152,7 +152,7 @@ describe('much that comes at once (G16)', () => {
   });
 
   it('an engine that reads on does not give a turn to what is left, however little that is', async () => {
-    const { session } = await sent(PIECE_FRAMES + 1);
+    const { session, serverSocket } = await sent(PIECE_FRAMES + 1);
     await serve(session);
     expect(session.frames).toEqual(texts(PIECE_FRAMES));
     session.connection.pause();
@@ -163,6 +163,11 @@ describe('much that comes at once (G16)', () => {
     await serve(session);
     expect(session.frames).toEqual(texts(PIECE_FRAMES + 1));
     expect(session.reads).toEqual([]);
+    // That used up its turn.
+    serverSocket.push(frames(16, PIECE_FRAMES + 1));
+    await settle();
+    expect(session.frames).toEqual(texts(PIECE_FRAMES + 1));
+    expect(session.reads).toHaveLength(1);
   });
 
   it('a turn is used up by what it was for: what comes behind it waits for the next', async () => {

@@ -221,9 +221,9 @@ export interface RealtimeLimits {
    */
   readonly framesPerCommand?: number;
   /**
-   * Bytes of messages that clients have begun and not ended, and of commands before `welcome`, over all connections of this
-   * node; at least `maxFrameBytes`. Above it the client that holds most, at the address that holds most, loses the connection
-   * with its largest (4006). Default 33554432 (32 MiB).
+   * Bytes of messages that clients have begun and not ended, of what waits in their sockets for its turn, and of commands before
+   * `welcome`, over all connections of this node; at least `maxFrameBytes`. Above it the client that holds most, at the address
+   * that holds most, loses the connection with its largest (4006). Default 33554432 (32 MiB).
    */
   readonly maxUnfinishedBytes?: number;
   /** Subscribers that a signal or a presence update may reach on this node for the price of one command. Default 64. */

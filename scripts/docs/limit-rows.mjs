@@ -40,7 +40,7 @@ export const MODULE = {
   'limits.maxFrameBytes': bytes('one frame from a client', 'the connection', 'closes with 4806'),
   'limits.maxMessageBytes': bytes('one message from a client', 'the connection', 'closes with 4806'),
   'limits.maxUnfinishedBytes': bytes(
-    'messages that have begun and not ended, commands before `welcome`, and what comes before an upgrade is answered, of all clients',
+    'messages that have begun and not ended, what was put back into sockets until its turn comes, commands before `welcome`, and what comes before an upgrade is answered, of all clients',
     'the node',
     'closes with 4006: of the address that holds most the client that holds most, of it the connection with the largest; logged',
   ),
@@ -2002,7 +2002,7 @@ export const FIXED = {
   'lib/transports/websocket/connection.ts#PIECE_BYTES': bytes(
     'what is parsed in one turn of what came at once',
     'the connection',
-    'leaves the rest in the socket until the next turn: the client is read from no further, and can send no more',
+    'puts the rest back into the socket until the next turn, where it counts in `limits.maxUnfinishedBytes`: the client is read from no further, and can send no more',
   ),
   'lib/transports/websocket/connection.ts#MAX_BYTES_BEHIND_CLOSE': bytes(
     'what is read behind a close frame',

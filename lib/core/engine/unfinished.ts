@@ -11,8 +11,8 @@ export function unfinishedMessages(
     journal.warn(
       'unfinished_messages',
       () =>
-        `A connection of address ${network} was closed with overloaded: clients have sent more of messages that do not end, or ` +
-        `before welcome, than limits.maxUnfinishedBytes allows (${maxUnfinishedBytes} bytes)`,
+        `A connection of address ${network} was closed with overloaded: clients have sent more of messages that do not end, of what ` +
+        `waits for its turn, or before welcome, than limits.maxUnfinishedBytes allows (${maxUnfinishedBytes} bytes)`,
     ),
   );
 }

@@ -47,7 +47,7 @@ export interface InboundLimits extends AnnouncedLimits {
    * command count.
    */
   readonly framesPerCommand: number;
-  /** Bytes of messages that clients have begun and not ended, over all connections of this node. */
+  /** Bytes of messages that clients have begun and not ended, and of what waits in sockets for its turn, over all connections of this node. */
   readonly maxUnfinishedBytes: number;
   /** Subscribers that a signal or a presence update reaches on this node for the price of one command. */
   readonly deliveriesPerCommand: number;

@@ -57,7 +57,7 @@ export interface TransportHost {
     /** As how many a ping or pong of WebSocket counts: each costs a write, or a call, and no client needs many. */
     readonly control: number;
   };
-  /** Where a transport notes the bytes of messages that have begun and not ended (G16). */
+  /** Where a transport notes the bytes of messages that have begun and not ended, and of what it put back (G16). */
   readonly unfinished: UnfinishedBytes;
   /** Where a transport notes what answers hold that other nodes made, until their clients have read them (G13). */
   readonly relayed: UnfinishedBytes;

@@ -49,7 +49,10 @@ export interface FrameSession extends LimitedSession, UnfinishedSender {
   readonly awaitsHello: boolean;
   readonly connection: Pick<Connection, 'variant'>;
   readonly outbox: { readonly traffic: Pick<TrafficCounts, 'framesIn' | 'bytesIn'> };
-  readonly reading: Pick<ReadingPause, 'throttle' | 'hold' | 'endHold' | 'holdWithin' | 'endHoldWithin'>;
+  readonly reading: Pick<
+    ReadingPause,
+    'throttle' | 'hold' | 'endHold' | 'holdWithin' | 'endHoldWithin' | 'holdMuch' | 'endHoldMuch'
+  >;
   readonly inbound: InboundLimiter;
   readonly flow: Pick<CommandFlow, 'take'>;
   /** While there is some, what comes waits behind it. Only the {@link FrameReader} sets it. */
@@ -107,7 +110,15 @@ export class FrameReader {
     const { turns } = this.deps;
     const isRead = bytes > LARGE_BYTES;
     if (session.isClosed || !turns.isOver(isRead)) return false;
-    if (turns.add({ owner: session, isRead, onTurn })) return true;
+    const onMuchTurn = (): void => {
+      onTurn();
+      session.reading.endHoldMuch();
+    };
+    if (turns.add({ owner: session, isRead, onTurn: onMuchTurn })) {
+      // A pong may be behind it: a client that is not read from is not silent (P8).
+      session.reading.holdMuch();
+      return true;
+    }
     session.close('overloaded', RETRY_AFTER_MS);
     return false;
   }

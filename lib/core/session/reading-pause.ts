@@ -7,9 +7,10 @@ const THROTTLED = 2;
 const HELD = 4;
 const AWAITS_TURN = 8;
 const WITHIN_MESSAGE = 16;
-const ALL = IN_FLIGHT | THROTTLED | HELD | AWAITS_TURN | WITHIN_MESSAGE;
+const PUT_BACK = 32;
+const ALL = IN_FLIGHT | THROTTLED | HELD | AWAITS_TURN | WITHIN_MESSAGE | PUT_BACK;
 /** No reason: it has paused since {@link ReadingPause.takePause} was called. */
-const HAS_PAUSED = 32;
+const HAS_PAUSED = 64;
 
 export interface ReadingPauseDeps {
   readonly clock: Clock;
@@ -80,6 +81,15 @@ export class ReadingPause {
 
   endHoldWithin(): void {
     this.resume(WITHIN_MESSAGE);
+  }
+
+  /** Pauses until {@link endHoldMuch}: what came at once was put back, and waits for a turn of the event loop. */
+  holdMuch(): void {
+    this.pause(PUT_BACK);
+  }
+
+  endHoldMuch(): void {
+    this.resume(PUT_BACK);
   }
 
   /** Pauses for a time, in milliseconds. @returns `false` when such a pause is under way already. */

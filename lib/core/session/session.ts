@@ -347,8 +347,14 @@ export class Session
   /** The time for `hello` has passed, or it is old. */
   onTimer(): void {
     if (this.isLive) this.deps.rotation.end(this);
-    else if (this.state === 'hello') this.close('protocol_error');
+    else if (this.state === 'hello') this.endUngreeted();
     else if (this.state === 'authenticating') this.close('internal');
+  }
+
+  /** `hello` did not come in time, or the node had no time to read it: then the client is not to blame. */
+  private endUngreeted(): void {
+    if (this.reading.isPaused || this.unparsed?.next !== undefined) this.close('overloaded', RETRY_AFTER_MS);
+    else this.close('protocol_error');
   }
 
   requireAuth(withinMs: number): void {

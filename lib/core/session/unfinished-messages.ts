@@ -11,8 +11,8 @@ interface AddressBytes {
 }
 
 /**
- * What the clients of a node have sent that cannot run yet: messages that have not ended, commands before `welcome`, what came
- * before the upgrade was answered. Each may be as large as a frame may be, and nothing says when it ends, so a thousand
+ * What the clients of a node have sent that cannot run yet: messages that have not ended, what waits in sockets for its turn, commands
+ * before `welcome`, what came before the upgrade was answered. Each may be as large as a frame may be, and nothing says when it ends, so a thousand
  * connections could hold hundreds of megabytes without one command. Where all of them exceed the bound, connections of the address
  * are shed whose clients hold most together: of those, of the client that holds most, the largest, and of equals the one that
  * has sent nothing for longest. So a slow upload survives an attack that comes from elsewhere, however small the pieces are that the

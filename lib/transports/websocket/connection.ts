@@ -79,9 +79,11 @@ export class WebSocketConnection
   cut: Metered['cut'];
   /** Nothing of this client is read any more, not even its answer to the close frame. */
   private deaf = false;
-  /** Bytes of a message that has not ended, as they were noted last. */
+  /** Bytes of a message that has not ended, and of what was put back, as they were noted last. */
   private unfinishedBytes = 0;
   private bytesBehindClose = 0;
+  /** The client ended its side: what it sent before comes yet, as it takes time to inflate. */
+  private hasEnded = false;
   /** What came was put back until this client has its turn. */
   private awaitsTurn = false;
   /** It has its turn: one piece may be parsed, whoever waits. */
@@ -177,12 +179,13 @@ export class WebSocketConnection
 
   terminate(): void {
     this.open = false;
+    this.hasEnded = false;
     this.ws.terminate();
   }
 
   /** @internal */
   onMessage(data: Buffer, isBinary: boolean): void {
-    if (!this.open) return;
+    if (!this.open && !this.hasEnded) return;
     try {
       this.handler?.onFrame(isBinary ? data : data.toString(), data.length);
     } catch (error) {
@@ -212,8 +215,13 @@ export class WebSocketConnection
     if (!isMuch || !this.settings.meter.isMany(this, chunk) || !this.mustWait(chunk.length)) return chunk;
     this.awaitsTurn = true;
     if (!hasTurn) return this.putBack(chunk);
-    this.putBack(chunk.subarray(PIECE_BYTES));
+    this.putBack(restOf(chunk));
     return chunk.subarray(0, PIECE_BYTES);
+  }
+
+  /** What waits in the socket for a turn of this client: charged to it like a message that has not ended. */
+  private get putBackBytes(): number {
+    return this.awaitsTurn ? this.socket.readableLength : 0;
   }
 
   private mustWait(bytes: number): boolean {
@@ -229,6 +237,7 @@ export class WebSocketConnection
     // A socket that flows would emit it at once.
     this.socket.pause();
     this.socket.unshift(chunk);
+    this.noteUnfinished(this.settings.meter.unfinished(this) + this.putBackBytes);
   }
 
   private takeTurn(): void {
@@ -244,10 +253,11 @@ export class WebSocketConnection
     if (!this.deaf && (this.open || this.mayFollowClose(chunk))) {
       const { meter } = this.settings;
       const waitMs = meter.count(this, chunk);
-      this.noteUnfinished(meter.unfinished(this));
+      const partBytes = meter.unfinished(this);
+      this.noteUnfinished(partBytes + this.putBackBytes);
       // It may have been shed.
       if (this.deaf) return false;
-      if (this.unfinishedBytes > LARGE_PART_BYTES) this.notePart();
+      if (partBytes > LARGE_PART_BYTES) this.notePart();
       if (waitMs === 0) return true;
       if (this.exceeded(waitMs)) return true;
     }
@@ -333,6 +343,12 @@ export class WebSocketConnection
     this.closeTimer ??= clock.schedule(closeTimeoutMs, () => this.ws.terminate());
   }
 
+  /** @internal The client ended its side, maybe without a close frame. */
+  onEnded(): void {
+    this.hasEnded = this.open;
+    this.onClosing();
+  }
+
   /** @internal */
   onClosed(): void {
     this.open = false;
@@ -398,7 +414,7 @@ function onDrain(this: Duplex): void {
 }
 
 function onEnd(this: Duplex): void {
-  ownerOf(this)?.onClosing();
+  ownerOf(this)?.onEnded();
 }
 
 function readKept(socket: Duplex): void {
@@ -408,6 +424,15 @@ function readKept(socket: Duplex): void {
   socket.removeAllListeners('data');
   const kept = socket.read() as Buffer;
   for (const listener of listeners) listener.call(socket, kept);
+}
+
+/** What is behind the first piece. A small part would keep all that was read with it in memory, so it is copied: at most once for each half. */
+function restOf(chunk: Buffer): Buffer {
+  const rest = chunk.subarray(PIECE_BYTES);
+  if (2 * rest.length >= chunk.buffer.byteLength) return rest;
+  const copy = Buffer.allocUnsafeSlow(rest.length);
+  rest.copy(copy);
+  return copy;
 }
 
 function ownerOf(emitter: object): WebSocketConnection | undefined {

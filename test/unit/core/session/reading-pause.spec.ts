@@ -35,6 +35,21 @@ describe('pauses in reading', () => {
     expect([reading.isPaused, reading.takePause(), reading.takePause()]).toEqual([false, true, false]);
   });
 
+  it('what was put back is a reason of its own', () => {
+    const connection = { pause: () => undefined, resume: () => undefined } as unknown as Connection;
+    const settings = { limits: { maxInFlight: 2 } };
+    const reading = new ReadingPause(connection, { clock: new ManualClock(), settings });
+    reading.holdMuch();
+    reading.holdForTurn();
+    reading.endHoldForTurn();
+    expect([reading.isPaused, reading.takePause()]).toEqual([true, true]);
+    reading.hold();
+    reading.endHoldMuch();
+    expect(reading.isPaused).toBe(true);
+    reading.endHold();
+    expect([reading.isPaused, reading.takePause(), reading.takePause()]).toEqual([false, true, false]);
+  });
+
   it('the rest of a large message is a reason of its own, which counts once', () => {
     const connection = { pause: () => undefined, resume: () => undefined } as unknown as Connection;
     const settings = { limits: { maxInFlight: 2 } };

@@ -40,6 +40,34 @@ describe('session', () => {
     expect(connection.closed?.code).toBe(4805);
   });
 
+  it('closes with 4006 where the node had no time to read what came before helloTimeout ended (P3, G16)', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour: busy() })]);
+    const silent = harness.connect();
+    const putBack = harness.connect();
+    const unparsed = harness.connect();
+    const read = harness.connect();
+    const worker = await harness.subscriber('rooms.1', 'user:eve');
+    const work = (id: string) =>
+      worker.send({ type: 'request', id, channel: 'rooms.1', event: 'work', payload: {} });
+    work('r1');
+    expect(read.handler.onMuch(2 * 1024, () => undefined)).toBe(true);
+    await quiet();
+    work('r2');
+    expect(putBack.handler.onMuch(2 * 1024, () => undefined)).toBe(true);
+    unparsed.send(hello({ token: 't'.repeat(5 * 1024) }));
+    harness.clock.advance(9_900);
+    expect([silent, putBack, unparsed, read].map(({ closed }) => closed)).toEqual(
+      Array.from({ length: 4 }, () => undefined),
+    );
+    harness.clock.advance(400);
+    expect([silent, putBack, unparsed, read].map(({ closed }) => closed?.reason)).toEqual([
+      'protocol_error|0',
+      'overloaded|1000',
+      'overloaded|1000',
+      'protocol_error|0',
+    ]);
+  });
+
   it('closes with 4804 when no version is in common (P3)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = harness.connect();
@@ -122,6 +150,48 @@ describe('session', () => {
     expect(ran.slice(0, 2)).toEqual(['r1', 'large']);
     expect(ran.indexOf('small')).toBeLessThan(ran.indexOf('r2'));
     expect(much(first, 64 * 1024, 'late')).toBe(false);
+  });
+
+  it('more than 16 KiB that came at once waits until the turns of those who sent less are over (G16)', async () => {
+    const ran: string[] = [];
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour: busy() })]);
+    const [first, second, third] = [
+      await harness.greet('user:ada'),
+      await harness.greet('user:bob'),
+      await harness.greet('user:cyd'),
+    ];
+    const worker = await harness.subscriber('rooms.1', 'user:eve');
+    const keepBusy = (id: string) =>
+      worker.send({ type: 'request', id, channel: 'rooms.1', event: 'work', payload: {} });
+    const much = (connection: FakeConnection, bytes: number, name: string): boolean =>
+      connection.handler.onMuch(bytes, () => ran.push(name));
+    // One turn in four begins with reads. This one is it.
+    keepBusy('r1');
+    expect(much(third, 2 * 1024, 'before')).toBe(true);
+    await quiet();
+    expect(ran.splice(0)).toEqual(['before']);
+    keepBusy('r2');
+    expect(much(first, 16 * 1024 + 1, 'large')).toBe(true);
+    expect(much(second, 16 * 1024, 'small')).toBe(true);
+    expect(much(third, 2 * 1024, 'smaller')).toBe(true);
+    await quiet();
+    expect(ran).toEqual(['small', 'smaller', 'large']);
+  });
+
+  it('a client of which much waits for its turn is not read, and is not silent (P8, G16)', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour: busy() })]);
+    const ada = await harness.greet('user:ada');
+    const silent = await harness.greet('user:bob');
+    const worker = await harness.subscriber('rooms.1', 'user:eve');
+    worker.send({ type: 'request', id: 'r', channel: 'rooms.1', event: 'work', payload: {} });
+    let wasPausedAtTurn: boolean | undefined;
+    const onTurn = (): void => void (wasPausedAtTurn = ada.paused);
+    expect(ada.handler.onMuch(2 * 1024, onTurn)).toBe(true);
+    expect([ada.paused, silent.paused]).toEqual([true, false]);
+    harness.clock.advance(120_000);
+    expect([ada.closed, silent.closed?.code]).toEqual([undefined, 4004]);
+    await quiet();
+    expect([wasPausedAtTurn, ada.paused]).toEqual([true, false]);
   });
 
   it('a client that finds no room to wait with what came at once is ended, and may come back (G16)', async () => {

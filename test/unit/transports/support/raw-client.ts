@@ -98,8 +98,12 @@ export class RawClient {
   ) {}
 
   /** Opens a connection; rejects with the status line when the upgrade is refused. */
-  static async open(port: number, target?: string, headers?: HeaderLines): Promise<RawClient> {
-    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  static async open(
+    port: number,
+    target?: string,
+    headers?: HeaderLines,
+    socket: Socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }),
+  ): Promise<RawClient> {
     socket.write(upgradeRequest(target, headers), 'latin1');
     const head = await new Promise<Buffer>((resolve, reject) => {
       let bytes = Buffer.alloc(0);

@@ -32,7 +32,11 @@ export async function closeServers(): Promise<void> {
 }
 
 /** A transport on a real server, with an engine that says yes and a clock that stands still. */
-export async function serve(options: WebSocketTransportOptions = {}, host = new FakeHost()) {
+export async function serve(
+  options: WebSocketTransportOptions = {},
+  host = new FakeHost(),
+  ofServer?: Server,
+) {
   const clock = new ManualClock();
   const errors: unknown[] = [];
   const transport = new WebSocketTransport(host, {
@@ -40,7 +44,7 @@ export async function serve(options: WebSocketTransportOptions = {}, host = new 
     onError: (error) => errors.push(error),
     ...options,
   });
-  const { server, port } = await listen();
+  const { server, port } = await listen(ofServer);
   transport.attach(server);
   return { transport, host, clock, errors, server, port };
 }

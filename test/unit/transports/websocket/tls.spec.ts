@@ -1,34 +1,24 @@
-import { createServer } from 'node:https';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { WebSocket, type ClientOptions } from 'ws';
+import { WebSocket } from 'ws';
 import { WebSocketTransport } from '../../../../lib/transports/websocket/transport.js';
 import { FakeHost } from '../support/fake-host.js';
 import { pair } from '../support/pair.js';
+import { secureClient, secureServer } from '../support/secure.js';
 import { closeServers, listen } from '../support/test-server.js';
 
 afterEach(closeServers);
 
 const MIB = 1024 * 1024;
 
-// TLS by a shared key: a certificate of a test expires, or has to be made.
-const psk = Buffer.alloc(16, 7);
-const ciphers = 'PSK-AES128-GCM-SHA256';
-const clientOptions: ClientOptions & { pskCallback: () => object } = {
-  ciphers,
-  maxVersion: 'TLSv1.2',
-  pskCallback: () => ({ psk, identity: 'test' }),
-  checkServerIdentity: () => undefined as unknown as boolean,
-};
-
 async function secure() {
   const host = new FakeHost();
   const transport = new WebSocketTransport(host, { cookie: { name: 'session' } });
-  const server = createServer({ ciphers, maxVersion: 'TLSv1.2', pskCallback: () => psk });
+  const server = secureServer();
   transport.attach(server);
   const { port } = await listen(server);
   const open = (origin: string): Promise<WebSocket> => {
     const client = new WebSocket(`wss://localhost:${port}/realtime`, ['realtime.v1.json'], {
-      ...clientOptions,
+      ...secureClient,
       origin,
       headers: { Cookie: 'session=abc' },
     });

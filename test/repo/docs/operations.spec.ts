@@ -156,7 +156,9 @@ function isKnown(name: string): boolean {
 /** Words that are neither options nor codes. */
 const OTHERS: ReadonlySet<string> = new Set([
   // Of Kubernetes, HAProxy and nginx.
-  'behavior',
+  'namespace',
+  'pod',
+  'rules.custom',
   'stabilizationWindowSeconds',
   'leastconn',
   'least_conn',

@@ -2729,6 +2729,7 @@ export const OTHER_NUMBERS = {
     'lib/core/engine/drain.ts#SPREAD_MS',
     'lib/brokers/redis/presence.ts#WARN_EVERY_MS',
     'lib/core/engine/drain.ts#PROGRESS_MS',
+    'lib/core/engine/admission.ts#DRAIN_RETRY_AFTER_MS',
     'lib/core/engine/rotation.ts#STEP_MS',
     'lib/core/engine/overload/overload-watch.ts#EVERY_MS',
     'lib/core/engine/overload/process-sampler.ts#RESOLUTION_MS',

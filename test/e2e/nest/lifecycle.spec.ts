@@ -113,7 +113,7 @@ describe.each(PLATFORMS)('the lifecycle of an application on %s', (_name, platfo
     await app.close();
     const types = client.received.map(({ type }) => type);
     expect(types.slice(-2)).toEqual(['event', 'bye']);
-    expect(client.received.at(-1)?.payload).toEqual({ code: 4001, retryAfterMs: 0, spreadMs: 3_000 });
+    expect(client.received.at(-1)?.payload).toEqual({ code: 4001, retryAfterMs: 0, spreadMs: 250 });
     await client.expectClose(4001);
   });
 

@@ -94,7 +94,8 @@ export const NODE_METRICS = {
     unit: 'state',
     labels: [],
     aggregator: 'max',
-    meaning: '1 from the moment at which this node begins to drain until it closes its HTTP server, and with it what serves its metrics.',
+    meaning:
+      '1 from the moment at which this node begins to drain until it closes its HTTP server, and with it what serves its metrics.',
     advice: 'Longer than `drain.deadline` plus 5 s: `app.close()` waits for something of the application.',
   },
   drain_connections: {

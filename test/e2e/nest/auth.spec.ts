@@ -189,9 +189,9 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
       const before = Date.now();
       const late = await app.connect(jwt.sign({ sub: 'a', exp: now - 10 }));
       const end = (now + 20) * 1_000;
-      // Two clocks, and each is read in whole milliseconds.
-      expect(late.welcome?.tokenExpiresInMs).toBeGreaterThanOrEqual(end - Date.now() - 2);
-      expect(late.welcome?.tokenExpiresInMs).toBeLessThanOrEqual(end - before + 1);
+      // Two clocks, of which one may be adjusted by some milliseconds, and a time in seconds.
+      expect(late.welcome?.tokenExpiresInMs).toBeGreaterThanOrEqual(end - Date.now() - 50);
+      expect(late.welcome?.tokenExpiresInMs).toBeLessThanOrEqual(end - before + 50);
       await expect(
         late.reply({ type: 'auth', payload: { token: jwt.sign({ sub: 'a' }, { expiresIn: '1h' }) } }),
       ).resolves.toEqual({ expiresInMs: expect.any(Number) });

@@ -287,7 +287,7 @@ describe('the doctor', () => {
   });
 
   it('counts the module of metrics as something that measures', async () => {
-    @Module({ providers: [{ provide: 'RECORDER', useValue: {} }] })
+    @Module({ providers: [{ provide: 'MetricsRuntime', useValue: {} }] })
     class RealtimeMetricsModule {}
     const module = carelessModule();
     const report = await diagnose({ ...module, imports: [...(module.imports ?? []), RealtimeMetricsModule] });

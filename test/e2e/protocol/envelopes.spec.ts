@@ -238,7 +238,8 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
         user: 'ada',
         key: 'k1',
         ttl: 60_000,
-        trace: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+        // This node does not trace: no other one shall record what it did not.
+        trace: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00',
         meta: { locale: 'de' },
         payload: { text: 'hi', list: [1, null, 'ü'] },
       });

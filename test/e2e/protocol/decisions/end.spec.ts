@@ -6,13 +6,13 @@ afterEach(stop);
 
 describe('the end of a connection', () => {
   it('a drain says bye, flushes and closes with 4001 (P19b, G18)', async () => {
-    await start({ settings: { drainSpreadMs: 700 } });
+    await start({ settings: { drainSpreadMs: 70 } });
     const client = await server.connect('alice');
     await client.subscribe('rooms.1');
     await server.engine.application.publish('rooms.1', 'said', 1);
     await server.engine.drain(1_000);
     expect(await client.take({ type: 'bye' })).toMatchObject({
-      payload: { code: 4001, retryAfterMs: 0, spreadMs: 700 },
+      payload: { code: 4001, retryAfterMs: 0, spreadMs: 70 },
     });
     expect((await client.take({ type: 'event' })).seq).toBe(1);
     expect(await client.expectClose(4001)).toMatchObject({ reason: 'drain|0' });

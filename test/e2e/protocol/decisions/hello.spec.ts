@@ -74,7 +74,7 @@ describe('negotiation', () => {
     expect([await ask(), await ask('alice'), await ask('bad')]).toEqual([426, 426, 401]);
     server.engine.beginDrain();
     const busy = await fetch(server.httpUrl);
-    expect([busy.status, busy.headers.get('retry-after')]).toEqual([503, '2']);
+    expect([busy.status, busy.headers.get('retry-after')]).toEqual([503, '1']);
     expect((await WireClient.refused(server.url)).status).toBe(503);
   });
 });

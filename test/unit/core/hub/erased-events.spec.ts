@@ -21,6 +21,7 @@ it('events that wait for the end of the turn are erased, and nothing else of the
     ...{ ringSize: 8, ringBytes: 10_000, ringBudget: new RingBudget(10_000), observer: {} },
     counts: new ChannelCounts(),
     scheduler: { channel: () => undefined },
+    sample: { abandon: () => undefined },
     access: { isFrozen: () => false },
   } as unknown as LocalChannelDeps<Subscriber>;
   const served = new LocalChannel<Subscriber>('rooms.1', channel('rooms.:room'), deps);

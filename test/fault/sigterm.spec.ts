@@ -157,12 +157,13 @@ it(
     expect(node.logs.filter((line) => line.includes('Sec-WebSocket-Key'))).toEqual([]);
     const lines = (text: string) => node.logs.filter((line) => line.includes(text));
     for (const text of [
-      'The broker is away',
       'The hook target Pushes did not end 1 calls',
       '1 notices to users who may be offline were not taken',
       'The audit sink table did not take 1 entries before the end',
     ])
       expect([text, lines(text).length]).toEqual([text, 1]);
+    // Only where a command waited for its whole time before the end.
+    expect(lines('The broker is away').length).toBeLessThanOrEqual(1);
   },
   patience(60_000),
 );

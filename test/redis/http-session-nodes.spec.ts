@@ -347,7 +347,8 @@ describe('sessions over HTTP whose requests reach another node (P21j)', () => {
     await exchange.send(1, [say('one')], THERE);
     const { found, ack: last } = await collect(exchange, { type: 'event' }, 1, ack);
     const poll = exchange.poll(last, THERE);
-    await elapse(stretched(5));
+    // Its request has to have reached the node: one that has not is refused as one that may be tried again.
+    await elapse(stretched(100));
     // Killed, as the others see it: it sends nothing, and hears nothing.
     homeLink.deaf = true;
     homeLink.refuse = () => new Error('ERR killed');

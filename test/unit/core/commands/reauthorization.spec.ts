@@ -45,7 +45,10 @@ async function start(policy: Parameters<typeof channel>[1] = {}): Promise<FakeCo
         },
       }),
     ],
-    { warnings, settings: { heartbeat: FOREVER, retry: { baseMs: 500, maxMs: 4_000 }, presenceLeaseMs: 10 * LEASE } },
+    {
+      warnings,
+      settings: { heartbeat: FOREVER, retry: { baseMs: 500, maxMs: 4_000 }, presenceLeaseMs: 10 * LEASE },
+    },
   );
   return harness.subscriber(ROOM, 'user:ada');
 }

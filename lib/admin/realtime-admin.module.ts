@@ -1,5 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { requireOptions } from '../nest/errors/realtime-boot-error.js';
+import { optionsRequired } from '../nest/errors/realtime-boot-error.js';
 import { AdminErrorFilter } from './admin-error.filter.js';
 import { AdminAuthorityGuard } from './admin.guard.js';
 import { AdminAnswers } from './answer.js';
@@ -7,14 +7,11 @@ import { controllerOf } from './controller.js';
 import { dashboardControllers } from './dashboard/controller.js';
 import { DASHBOARD_PROVIDERS } from './dashboard/providers.js';
 import { describeRoutes } from './openapi.js';
-import { readAdminOptions, type AdminConfig, type RealtimeAdminOptions } from './options.js';
+import { readAdminOptions, type RealtimeAdminOptions } from './options.js';
 import { ROUTES } from './routes/index.js';
 import { RefusalCounts } from './refusal-counts.js';
 import { AdminRunner } from './runner.js';
 import { ADMIN_CONFIG } from './tokens.js';
-
-/** Injection token of the proof that there are options. */
-const HAS_OPTIONS = Symbol('HAS_OPTIONS');
 
 /**
  * HTTP routes for the administrators of an application: who is connected, what channels do, and acts on users. Mounted only where it
@@ -38,16 +35,11 @@ const HAS_OPTIONS = Symbol('HAS_OPTIONS');
  */
 @Module({
   providers: [
-    {
-      provide: HAS_OPTIONS,
-      inject: [{ token: ADMIN_CONFIG, optional: true }],
-      useFactory: (config?: AdminConfig) =>
-        requireOptions(
-          config,
-          'RealtimeAdminModule',
-          'RealtimeAdminModule.forRoot({ guards, authorityOf, by })',
-        ),
-    },
+    optionsRequired(
+      ADMIN_CONFIG,
+      'RealtimeAdminModule',
+      'RealtimeAdminModule.forRoot({ guards, authorityOf, by })',
+    ),
   ],
 })
 export class RealtimeAdminModule {

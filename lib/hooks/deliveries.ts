@@ -121,8 +121,8 @@ export class Deliveries {
 
   /** Takes no more, aborts what is under way, and waits a moment for it to end. */
   async close(time: TimeLeft): Promise<void> {
-    const { ms } = time.share({ mostMs: CLOSE_MS });
-    await Promise.all(this.targets.map(({ queue }) => queue.close(ms)));
+    const share = time.share({ mostMs: CLOSE_MS });
+    await Promise.all(this.targets.map(({ queue }) => queue.close(share)));
   }
 
   private roomOf(kind: Kind, types: readonly HookEvent['type'][], bytes: number): number | undefined {

@@ -131,13 +131,7 @@ export class OfflineNotices {
   async close(time: TimeLeft): Promise<void> {
     this.isClosing = true;
     if (!this.isIdle)
-      await new Promise<void>((resolve) => {
-        const timer = this.deps.clock.schedule(time.share({ mostMs: CLOSE_MS }).ms, resolve);
-        this.onIdle.push(() => {
-          timer.cancel();
-          resolve();
-        });
-      });
+      await time.share({ mostMs: CLOSE_MS }).wait(new Promise<void>((resolve) => this.onIdle.push(resolve)));
     this.isClosed = true;
     this.wake();
     const lost = this.count + this.underWay;

@@ -1,4 +1,5 @@
 import type { ThrottledLog } from '../core/async/throttled-log.js';
+import type { TimeLeft } from '../core/async/time-left.js';
 import type { Clock, Scheduled } from '../core/ports/clock.js';
 import type { Entropy } from '../core/ports/entropy.js';
 import type { EventPlace, TargetStatus } from '../nest/hooks.js';
@@ -138,22 +139,16 @@ export class TargetQueue {
     this.run();
   }
 
-  /** Aborts what is under way and waits until it has ended, not longer than `waitMs`. What the target has not taken by then is not settled. */
-  async close(waitMs: number): Promise<void> {
+  /** Aborts what is under way and waits until it has ended, not longer than the time. What the target has not taken by then is not settled. */
+  async close(time: TimeLeft): Promise<void> {
+    const { ms } = time;
     this.isClosed = true;
     this.wake?.cancel();
     this.ageTimer?.cancel();
     for (const delivery of this.deliveries) if (!delivery.isUnderWay) this.end(delivery, false);
     for (const abort of this.underWay.values()) abort.abort();
-    if (this.underWay.size > 0)
-      await new Promise<void>((resolve) => {
-        const timer = this.deps.clock.schedule(waitMs, resolve);
-        this.onIdle.push(() => {
-          timer.cancel();
-          resolve();
-        });
-      });
-    if (this.underWay.size > 0) this.logStopped(waitMs);
+    if (this.underWay.size > 0) await time.wait(new Promise<void>((resolve) => this.onIdle.push(resolve)));
+    if (this.underWay.size > 0) this.logStopped(ms);
     for (const delivery of this.deliveries) this.end(delivery, false);
   }
 

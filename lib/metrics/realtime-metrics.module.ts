@@ -8,15 +8,13 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { systemClock } from '../core/ports/clock.js';
-import { requireOptions, requireRuntime } from '../nest/errors/realtime-boot-error.js';
+import { optionsRequired, requireRuntime } from '../nest/errors/realtime-boot-error.js';
 import { RealtimeRuntime } from '../nest/index.js';
 import { NodeMetrics } from './node-metrics.js';
 import { readMetricsOptions, type MetricsConfig, type RealtimeMetricsOptions } from './options.js';
 
 /** Injection token of the options with their defaults. */
 const METRICS_CONFIG = Symbol('METRICS_CONFIG');
-/** Injection token of the proof that there are options. */
-const HAS_OPTIONS = Symbol('HAS_OPTIONS');
 
 /** Holds the metrics of one application, for as long as it runs. */
 @Injectable()
@@ -70,14 +68,7 @@ class MetricsRuntime implements OnModuleInit, OnApplicationShutdown {
  * @publicApi
  */
 @Module({
-  providers: [
-    {
-      provide: HAS_OPTIONS,
-      inject: [{ token: METRICS_CONFIG, optional: true }],
-      useFactory: (config?: MetricsConfig) =>
-        requireOptions(config, 'RealtimeMetricsModule', 'RealtimeMetricsModule.forRoot()'),
-    },
-  ],
+  providers: [optionsRequired(METRICS_CONFIG, 'RealtimeMetricsModule', 'RealtimeMetricsModule.forRoot()')],
 })
 export class RealtimeMetricsModule {
   /**

@@ -1,7 +1,6 @@
 import { isSpanContextValid, TraceFlags, type SpanContext } from '@opentelemetry/api';
+import { TRACEPARENT } from '../core/ports/tracer.js';
 
-/** Version 00, the only one there is: of a later one nobody knows what its length means. */
-const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 const LENGTH = 55;
 
 /** @returns the span that a W3C `traceparent` names; `undefined` for what is none, whoever sent it. */

@@ -1,3 +1,4 @@
+import { MAX_REMAINING } from '../../core/access/restrictions.js';
 import { MAX_NAMED_CHANNELS } from '../../core/engine/cluster/session-details.js';
 import {
   anything,
@@ -137,7 +138,7 @@ export const liftReceipt = object(
   {
     ...ofReceipt,
     remains: described(
-      list(restriction, 100),
+      list(restriction, MAX_REMAINING),
       'what else of the same act and person is still in force in these channels, such as the ban of a pattern, or one everywhere',
     ),
   },

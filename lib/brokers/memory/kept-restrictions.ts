@@ -1,6 +1,8 @@
-import { firstEnding, type Ending, type Room } from '../../core/async/first-ending.js';
+import type { Room } from '../../core/async/first-ending.js';
+import { OwnedRooms, type Owned } from '../../core/async/owned-rooms.js';
 import type { BanRecord, LiftRecord, RestrictRecord, UnbanRecord } from '../../core/ports/control.js';
 import {
+  outlasts,
   ownerOf,
   RESTRICTION_ROOM,
   restrictionKey,
@@ -11,9 +13,8 @@ const MIN_TRIM = 64;
 /** What one takes beside its texts, in bytes. */
 const ENTRY_BYTES = 400;
 
-interface Entry extends Ending {
+interface Entry extends Owned<RestrictionOwner> {
   readonly record: BanRecord | RestrictRecord;
-  readonly owner: RestrictionOwner;
 }
 
 /**
@@ -23,11 +24,13 @@ interface Entry extends Ending {
 export class KeptRestrictions {
   /** By {@link restrictionKey}, in the order in which they were put. */
   private readonly entries = new Map<string, Entry>();
-  private readonly taken = { people: { count: 0, bytes: 0 }, spam: { count: 0, bytes: 0 } };
+  private readonly rooms: OwnedRooms<RestrictionOwner>;
   /** Number at which the ended ones are dropped; doubles, so that dropping stays O(1) for each. */
   private trimAt = MIN_TRIM;
 
-  constructor(private readonly room: Readonly<Record<RestrictionOwner, Room>> = RESTRICTION_ROOM) {}
+  constructor(room: Readonly<Record<RestrictionOwner, Room>> = RESTRICTION_ROOM) {
+    this.rooms = new OwnedRooms(room);
+  }
 
   get size(): number {
     return this.entries.size;
@@ -35,7 +38,7 @@ export class KeptRestrictions {
 
   /** What they take, in bytes. */
   get bytes(): number {
-    return this.taken.people.bytes + this.taken.spam.bytes;
+    return this.rooms.bytes;
   }
 
   /** @param now the monotonic clock. */
@@ -43,20 +46,17 @@ export class KeptRestrictions {
     const key = keyOf(record);
     const until = now + (record.forMs ?? Infinity);
     const owner = ownerOf(record);
-    const before = this.entries.get(key);
-    if (owner === 'spam' && before?.owner === 'people' && before.until >= until) return;
+    if (outlasts(this.entries.get(key), { owner, until })) return;
     this.remove(key);
     if (until <= now) return;
     const bytes = ENTRY_BYTES + 2 * (key.length + JSON.stringify(record).length);
-    this.entries.set(key, { record, until, bytes, owner });
-    const [taken, room] = [this.taken[owner], this.room[owner]];
-    taken.count++;
-    taken.bytes += bytes;
+    const entry = { record, until, bytes, owner };
+    this.entries.set(key, entry);
+    this.rooms.add(entry);
     if (this.entries.size >= this.trimAt) this.trim(now);
-    if (taken.count <= room.count && taken.bytes <= room.bytes) return;
+    if (!this.rooms.isOver(owner)) return;
     this.trim(now);
-    const own = new Map([...this.entries].filter(([, entry]) => entry.owner === owner));
-    for (const other of firstEnding(own, room)) this.remove(other);
+    for (const other of this.rooms.excess(owner, this.entries)) this.remove(other);
   }
 
   lift(record: LiftRecord | UnbanRecord): void {
@@ -80,9 +80,7 @@ export class KeptRestrictions {
     const entry = this.entries.get(key);
     if (entry === undefined) return;
     this.entries.delete(key);
-    const taken = this.taken[entry.owner];
-    taken.count--;
-    taken.bytes -= entry.bytes;
+    this.rooms.remove(entry);
   }
 }
 

@@ -1,6 +1,8 @@
 import { firstEnding, type Room } from '../async/first-ending.js';
+import { OwnedRooms } from '../async/owned-rooms.js';
 import { ChannelSet, meet } from '../channel/channel-set.js';
 import {
+  outlasts,
   ownerOf,
   RESTRICTION_ROOM,
   restrictionKey,
@@ -82,22 +84,24 @@ export class Restrictions {
   /** Patterns for which room is kept, by subject, and how often. */
   private readonly awaited = new Map<string, Map<string, number>>();
   private serial = 0;
-  private readonly taken = { people: { count: 0, bytes: 0 }, spam: { count: 0, bytes: 0 } };
+  private readonly rooms: OwnedRooms<RestrictionOwner>;
   private sweepAt = MIN_SWEEP;
 
   /** @param onDropped is called with how many were dropped for lack of room. */
   constructor(
     private readonly onDropped: (count: number) => void = () => undefined,
-    private readonly room: Readonly<Record<RestrictionOwner, Room>> = RESTRICTION_ROOM,
+    room: Readonly<Record<RestrictionOwner, Room>> = RESTRICTION_ROOM,
     private readonly maxPatterns = MAX_PATTERNS,
-  ) {}
+  ) {
+    this.rooms = new OwnedRooms(room);
+  }
 
   get size(): number {
     return this.entries.size;
   }
 
   get bytes(): number {
-    return this.taken.people.bytes + this.taken.spam.bytes;
+    return this.rooms.bytes;
   }
 
   /** How many there are of an act. */
@@ -119,9 +123,7 @@ export class Restrictions {
     const channels = ChannelSet.parse(restriction.channel);
     const until = now + (restriction.forMs ?? Infinity);
     const owner = ownerOf(restriction);
-    const before = this.entries.get(key);
-    // What people put is never shortened by what the node does by itself.
-    if (owner === 'spam' && before?.owner === 'people' && before.until >= until) return;
+    if (outlasts(this.entries.get(key), { owner, until })) return;
     this.remove(key);
     if (until <= now) return;
     if (this.entries.size >= this.sweepAt) this.sweep(now);
@@ -134,14 +136,11 @@ export class Restrictions {
     if (own === undefined) this.bySubject.set(subject, (own = { named: new Map(), patterns: new Map() }));
     (channels.isPattern ? own.patterns : own.named).set(channels.key, entry);
     this.counts[act]++;
-    const taken = this.taken[owner];
-    taken.count++;
-    taken.bytes += bytes;
+    this.rooms.add(entry);
     const { patterns } = own;
     if (patterns.size > this.maxPatterns)
       this.drop(patterns, { count: this.maxPatterns, bytes: Infinity }, now);
-    const room = this.room[owner];
-    if (taken.count > room.count || taken.bytes > room.bytes) this.makeRoom(owner, now);
+    if (this.rooms.isOver(owner)) this.makeRoom(owner, now);
   }
 
   /**
@@ -292,9 +291,7 @@ export class Restrictions {
     if (entry === undefined) return;
     this.entries.delete(key);
     this.counts[entry.restriction.act]--;
-    const taken = this.taken[entry.owner];
-    taken.count--;
-    taken.bytes -= entry.bytes;
+    this.rooms.remove(entry);
     const own = this.bySubject.get(entry.subject);
     if (own === undefined) return;
     (entry.channels.isPattern ? own.patterns : own.named).delete(entry.channels.key);
@@ -309,16 +306,18 @@ export class Restrictions {
 
   private makeRoom(owner: RestrictionOwner, now: number): void {
     this.sweep(now);
-    const own = new Map([...this.entries].filter(([, entry]) => entry.owner === owner));
-    this.drop(own, this.room[owner], now);
+    this.discard(this.rooms.excess(owner, this.entries));
   }
 
   /** Drops what has ended, and what ends first of what is too much. */
   private drop(entries: ReadonlyMap<string, Entry>, room: Room, now: number): void {
     for (const { key, until } of entries.values()) if (until <= now) this.remove(key);
-    const dropped = firstEnding(entries, room).map((name) => (entries.get(name) as Entry).key);
-    for (const key of dropped) this.remove(key);
-    if (dropped.length > 0) this.onDropped(dropped.length);
+    this.discard(firstEnding(entries, room).map((name) => (entries.get(name) as Entry).key));
+  }
+
+  private discard(keys: readonly string[]): void {
+    for (const key of keys) this.remove(key);
+    if (keys.length > 0) this.onDropped(keys.length);
   }
 }
 

@@ -21,6 +21,7 @@ import type { AppendRequest } from '../ports/broker.js';
 import type { EventDraft } from '../ports/channel-event.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { attempt as attemptTo, isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import { TRACEPARENT } from '../ports/tracer.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
@@ -295,12 +296,9 @@ export class Publish {
   }
 }
 
-/** Version 00 of a W3C `traceparent`, up to its flags. */
-const TRACEPARENT = /^(00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-)[0-9a-f]{2}$/;
-
 /** What a client sent, handed on by a node that does not trace: no other node shall record what this one did not. */
 function unsampled(trace: string | undefined): string | undefined {
-  return trace?.replace(TRACEPARENT, '$100');
+  return trace?.replace(TRACEPARENT, '00-$1-$2-00');
 }
 
 /** The payload that a handler made. */

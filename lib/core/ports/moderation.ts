@@ -61,6 +61,17 @@ export function ownerOf({ by }: Pick<Restriction, 'by'>): RestrictionOwner {
   return by === BY_SPAM ? 'spam' : 'people';
 }
 
+/** A restriction with its end, on some monotonic clock. */
+interface OwnedEnd {
+  readonly owner: RestrictionOwner;
+  readonly until: number;
+}
+
+/** Whether what is there stays: what people put is never shortened by what the node does by itself. */
+export function outlasts(there: OwnedEnd | undefined, { owner, until }: OwnedEnd): boolean {
+  return owner === 'spam' && there?.owner === 'people' && there.until >= until;
+}
+
 /**
  * Equal for restrictions of which the later takes the place of the earlier. Names of parameters do not count: `rooms.:room` has the
  * same channels as `rooms.:id`.

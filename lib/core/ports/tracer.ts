@@ -7,6 +7,12 @@ import type { MaybePromise } from './maybe-promise.js';
 import type { ObservedCommand, Observer } from './observer.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 
+/**
+ * Trace, span and flags of a W3C `traceparent` of version 00, the only one there is: of a later one nobody knows what its length means.
+ * Ids of zeros alone are none.
+ */
+export const TRACEPARENT = /^00-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})$/;
+
 /** A piece of work that is traced until it ends. */
 export interface OpenSpan {
   /** @param failure the code of what went wrong; `undefined` for nothing. */

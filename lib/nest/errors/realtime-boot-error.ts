@@ -1,3 +1,5 @@
+import type { FactoryProvider } from '@nestjs/common';
+
 /** One mistake in the set-up: where it is, what is wrong, and what to write instead. */
 export interface BootProblem {
   /** Path of the option, or class and method. */
@@ -43,16 +45,28 @@ export class BootProblems {
   }
 }
 
-/** @throws RealtimeBootError where what `forRoot()` of a module provides is absent: a bare import of its class does nothing. */
-export function requireOptions(given: unknown, module: string, call: string): true {
-  if (given !== undefined) return true;
-  throw new RealtimeBootError([
-    {
-      path: module,
-      problem: 'is imported without options, and does nothing.',
-      remedy: `Write imports: [${call}], once, and leave the other imports of the class out.`,
+/**
+ * For the metadata of a module's class, which a bare import has too: without what its `forRoot()` provides the module does nothing, and
+ * the application does not start.
+ *
+ * @param token of the options.
+ * @param call as the application should write it.
+ */
+export function optionsRequired(token: symbol, module: string, call: string): FactoryProvider {
+  return {
+    provide: Symbol(`${module} has options`),
+    inject: [{ token, optional: true }],
+    useFactory: (options?: object) => {
+      if (options !== undefined) return true;
+      throw new RealtimeBootError([
+        {
+          path: module,
+          problem: 'is imported without options, and does nothing.',
+          remedy: `Write imports: [${call}], once, and leave the other imports of the class out.`,
+        },
+      ]);
     },
-  ]);
+  };
 }
 
 /** @throws RealtimeBootError where a module that looks at the runtime is in an application that has none. */

@@ -2,16 +2,22 @@ import { median, percent } from '../support/statistics.mjs';
 import { isOurs } from './contenders.mjs';
 import { figuresOf, share, spread } from './figures.mjs';
 
+/** How many events came, and how. */
+const COUNTED = ['delivered', 'lost', 'doubled', 'out of order'];
+const countsOf = ({ expected, delivered, doubled, outOfOrder }) => [
+  share(delivered, expected),
+  expected - delivered,
+  doubled,
+  outOfOrder,
+];
+
 /** What was delivered, how late, and how long a client needs to come back. */
 export function tellDeliveries(report, running, title) {
   report.table({
     title,
     columns: [
       'client and server',
-      'delivered',
-      'lost',
-      'doubled',
-      'out of order',
+      ...COUNTED,
       'cuts',
       'replay p50 / p99',
       'since the cut p50 / p99',
@@ -19,16 +25,13 @@ export function tellDeliveries(report, running, title) {
       'later than 1 s',
     ],
     rows: running.map(({ name, turns }) => {
-      const all = figuresOf(turns);
-      const { expected, delivered, doubled, outOfOrder, cuts, whole, replays, sinceCut, delays, late } = all;
+      const figures = figuresOf(turns);
+      const { delivered, cuts, whole, replays, sinceCut, delays, late } = figures;
       // Where nothing is replayed, what came without a loss are only cuts in which nothing was published.
       const isWhole = whole > cuts / 2;
       return [
         name,
-        share(delivered, expected),
-        expected - delivered,
-        doubled,
-        outOfOrder,
+        ...countsOf(figures),
         cuts,
         isWhole ? spread(replays) : '–',
         isWhole ? spread(sinceCut) : '–',
@@ -46,26 +49,15 @@ export function tellNoticed(report, running, title) {
     title,
     columns: [
       'client and server',
-      'delivered',
-      'lost',
-      'doubled',
-      'out of order',
+      ...COUNTED,
       'silenced',
       'noticed after p50 / p99',
       'complete after p50 / p99',
     ],
     rows: running.map(({ name, turns }) => {
-      const { expected, delivered, doubled, outOfOrder, cuts, whole, noticed, sinceCut } = figuresOf(turns);
-      return [
-        name,
-        share(delivered, expected),
-        expected - delivered,
-        doubled,
-        outOfOrder,
-        cuts,
-        spread(noticed),
-        whole > cuts / 2 ? spread(sinceCut) : '–',
-      ];
+      const figures = figuresOf(turns);
+      const { cuts, whole, noticed, sinceCut } = figures;
+      return [name, ...countsOf(figures), cuts, spread(noticed), whole > cuts / 2 ? spread(sinceCut) : '–'];
     }),
     note: 'Noticed: from the moment at which nothing passes any more, in both ways for half of the clients and from the server only for the others, until the client’s attempt to come back, its wait before that included; of sessions by polls, until their next connection. Complete: until it has everything that was published before that.',
   });

@@ -52,8 +52,10 @@ export class RedisKit {
   }
 
   /** As it was before the first broker, for the next test. */
+  /** Ends the nodes, lets the server take writes again, and removes all keys. */
   async reset(): Promise<void> {
     await this.closeAll();
+    await this.admin.config('SET', 'maxmemory', '0', 'min-replicas-to-write', '0');
     await this.admin.flushall();
   }
 

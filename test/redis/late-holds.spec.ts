@@ -18,11 +18,7 @@ describe('holders that renew late on Redis (G32)', () => {
   beforeAll(async () => {
     kit = await RedisKit.open();
   });
-  afterEach(async () => {
-    await kit.admin.config('SET', 'maxmemory', '0');
-    await kit.admin.config('SET', 'min-replicas-to-write', '0');
-    await kit.reset();
-  });
+  afterEach(() => kit.reset());
   afterAll(() => kit.dispose());
 
   async function node(): Promise<BrokerTransitions> {

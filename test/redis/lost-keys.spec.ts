@@ -16,10 +16,7 @@ describe('a presence room that lost a key (G19)', () => {
   beforeAll(async () => {
     kit = await RedisKit.open();
   });
-  afterEach(async () => {
-    await kit.admin.config('SET', 'maxmemory', '0');
-    await kit.reset();
-  });
+  afterEach(() => kit.reset());
   afterAll(() => kit.dispose());
 
   const entry = (member: string): PresenceEntry => ({

@@ -30,10 +30,7 @@ describe('members that are renewed on Redis (G19)', () => {
   beforeAll(async () => {
     kit = await RedisKit.open();
   });
-  afterEach(async () => {
-    await kit.admin.config('SET', 'maxmemory', '0');
-    await kit.reset();
-  });
+  afterEach(() => kit.reset());
   afterAll(() => kit.dispose());
 
   async function idsOf(broker: RedisBroker, channel: string): Promise<readonly string[]> {

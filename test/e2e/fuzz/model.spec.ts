@@ -9,6 +9,7 @@ import { readLog, startWireCluster, type WireCluster } from '../../support/wire/
 import { WirePeer } from '../../support/wire/peer.js';
 import type { WireServer } from '../../support/wire/server.js';
 import { stall } from '../../support/wire/session.js';
+import { NO_RATES } from '../../support/wire/no-rates.js';
 
 // Random clients against two nodes over one store; a checker of histories says whether the promises were kept. What is
 // checked while it runs (each event once and in order, or its range announced) is in ChannelFollower.
@@ -270,7 +271,7 @@ async function play(script: readonly Step[]): Promise<void> {
       lingerMs: 1,
       ringSize: 4,
       outbox: { maxMessages: 12, maxBytes: 4 * 1024 * 1024 },
-      limits: { ratePerSecond: 1e6, burst: 1e6, userRatePerSecond: 0, bytesPerSecond: 1e9 },
+      limits: NO_RATES,
     },
   });
   const history = new History();

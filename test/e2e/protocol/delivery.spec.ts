@@ -5,6 +5,7 @@ import { wireChannel } from '../../support/wire/channel.js';
 import { readLog, startWireCluster, type WireCluster } from '../../support/wire/cluster.js';
 import { WirePeer } from '../../support/wire/peer.js';
 import type { WireServer } from '../../support/wire/server.js';
+import { NO_RATES } from '../../support/wire/no-rates.js';
 
 const ROOM = 'rooms.1';
 
@@ -22,7 +23,7 @@ async function start(): Promise<void> {
     channels: [
       wireChannel('rooms.:room', { publish: ['said'], log: { size: 100_000 }, policy: { replayLimit: 1e6 } }),
     ],
-    settings: { limits: { ratePerSecond: 1e6, burst: 1e6, userRatePerSecond: 0, bytesPerSecond: 1e9 } },
+    settings: { limits: NO_RATES },
   });
   [left, right] = cluster.nodes as [WireServer, WireServer];
 }

@@ -4,9 +4,9 @@ import type { ConnectionRequest } from '../../../lib/core/ports/channel-definiti
 import { wireChannel } from '../../support/wire/channel.js';
 import type { WireClient, WireEnvelope } from '../../support/wire/client.js';
 import { startWireServer, type WireServer } from '../../support/wire/server.js';
+import { NO_RATES } from '../../support/wire/no-rates.js';
 
 const LIMITS = { maxFrameBytes: 8_000, maxMessageBytes: 2_000, maxEnvelopesPerFrame: 8 };
-const NO_RATE = { ratePerSecond: 1e6, burst: 1e6, bytesPerSecond: 1e9, userRatePerSecond: 0 };
 const CHANNELS = [
   wireChannel('rooms.:room', {
     presence: true,
@@ -27,7 +27,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
     server = await startWireServer({
       channels: CHANNELS,
       requests: REQUESTS,
-      settings: { limits: { ...LIMITS, ...NO_RATE } },
+      settings: { limits: { ...LIMITS, ...NO_RATES } },
     });
   });
   afterAll(() => server.close());

@@ -7,6 +7,7 @@ import { SeededEntropy } from '../engine/seeded-entropy.js';
 import { elapse, patience, stretched } from '../patience.js';
 import { until } from '../until.js';
 import { wireChannel } from '../wire/channel.js';
+import { NO_RATES } from '../wire/no-rates.js';
 import { readLog, startWireCluster, type WireCluster } from '../wire/cluster.js';
 import { FaultLibraryClient } from './client.js';
 import { checkHistory } from './history-checker.js';
@@ -146,10 +147,7 @@ export async function playJitter(options: JitterOptions): Promise<JitterResult> 
       heartbeat: { intervalMs: stretched(300), timeoutMs: stretched(700) },
       retry: { baseMs: 20, maxMs: 200, firstSpreadMs: 60, stableMs: 500 },
       limits: {
-        ratePerSecond: 1e6,
-        burst: 1e6,
-        userRatePerSecond: 0,
-        bytesPerSecond: 1e9,
+        ...NO_RATES,
         maxConnectionsPerAddress: 1e5,
         connectsPerSecond: 1e6,
       },

@@ -4,6 +4,7 @@ import { SeededEntropy } from '../engine/seeded-entropy.js';
 import { patience, stretched } from '../patience.js';
 import { until } from '../until.js';
 import { wireChannel } from '../wire/channel.js';
+import { NO_RATES } from '../wire/no-rates.js';
 import { readLog } from '../wire/cluster.js';
 import type { HttpPlace } from '../wire/http-session-client.js';
 import type { WireServer, WireServerOptions } from '../wire/server.js';
@@ -55,10 +56,7 @@ export const SCHEDULE_OPTIONS: WireServerOptions = {
   requests: new Map([['once', once]]),
   settings: {
     limits: {
-      ratePerSecond: 1e6,
-      burst: 1e6,
-      userRatePerSecond: 0,
-      bytesPerSecond: 1e9,
+      ...NO_RATES,
       maxConnectionsPerAddress: 1e5,
       connectsPerSecond: 1e6,
     },

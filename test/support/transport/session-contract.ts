@@ -11,10 +11,9 @@ import type { Stage } from './session-contract/stage.js';
 import { describeTakeover } from './session-contract/takeover.js';
 import { oneNode, Visit, type MakeSite } from './session-site.js';
 import { SESSION_TRANSPORTS, type SessionTransport } from './session-transports.js';
+import { NO_RATES } from '../wire/no-rates.js';
 
 export const ORIGIN = 'https://app.example.com';
-/** Nothing here is about rates, except where a test sets its own. */
-const UNLIMITED = { ratePerSecond: 1e6, burst: 1e6, userRatePerSecond: 0, bytesPerSecond: 1e9 };
 
 const REQUESTS = new Map<string, ConnectionRequest>([
   ['echo', { authorize: 'public', handle: ({ payload }) => payload }],
@@ -48,7 +47,7 @@ const OPTIONS: WireServerOptions = {
     }),
   ],
   requests: REQUESTS,
-  settings: { anonymous: true, limits: UNLIMITED, retry: { firstSpreadMs: 1_000 } },
+  settings: { anonymous: true, limits: NO_RATES, retry: { firstSpreadMs: 1_000 } },
   transport: { allowedOrigins: ORIGIN },
 };
 

@@ -21,7 +21,7 @@ import type { MaybePromise } from '../../core/ports/maybe-promise.js';
  *   onEnd: (end) => recover(end),
  * });
  * await log.append(0, bytes, log.session);
- * await reading.close();
+ * reading.close();
  */
 export interface OrderedLog {
   /** For logs and metrics: `kafka`, `nats`. */
@@ -178,8 +178,11 @@ export type ReadingEnd =
 
 /** A reading that is open. */
 export interface Reading {
-  /** Ends it. Resolves when no call of its events is running or will be made; from within one of them it does not wait for that one. */
-  close(): Promise<void>;
+  /**
+   * Ends it: no call of its events begins after this one. A promise that `onRecords` returned before is left alone. Idempotent; its
+   * connection is released behind it, at the latest with the `close` of the log.
+   */
+  close(): void;
 }
 
 /** What a partition holds. */

@@ -13,8 +13,15 @@ export type WriteFailure =
   /** No record is large enough for it. */
   | 'too_large';
 
-/** Called once, with the outcome of the machine on this node or with why there is none. */
-export type Settle = (outcome: Outcome | WriteFailure) => void;
+/** Where a command stands in the log. */
+export interface Place {
+  readonly offset: number;
+  /** Its number in the record, from 0. */
+  readonly index: number;
+}
+
+/** Called once, with the outcome of the machine on this node and its place, or with why there is none. */
+export type Settle = (outcome: Outcome | WriteFailure, place?: Place) => void;
 
 /** What a writer needs of its node. */
 export interface WriterSettings {
@@ -44,6 +51,7 @@ interface Sent {
   acknowledged: boolean;
   /** What this node's machine answered, when it has read the record. */
   outcomes: readonly Outcome[] | undefined;
+  offset: number;
 }
 
 /**
@@ -138,7 +146,7 @@ export class PartitionWriter {
   }
 
   /** A record of this writer was read, and applied unless it was a copy. */
-  onRead(n: number, outcomes: readonly Outcome[]): void {
+  onRead(n: number, outcomes: readonly Outcome[], offset: number): void {
     // What was acknowledged before and does not stand before this one was lost by the log.
     for (const [number, sent] of this.unread) {
       if (number >= n) break;
@@ -147,7 +155,10 @@ export class PartitionWriter {
     }
     const sent = this.current?.n === n ? this.current : this.unread.get(n);
     if (sent === undefined) return;
-    sent.outcomes ??= outcomes;
+    if (sent.outcomes === undefined) {
+      sent.outcomes = outcomes;
+      sent.offset = offset;
+    }
     if (sent.acknowledged) this.complete(sent);
   }
 
@@ -243,7 +254,7 @@ export class PartitionWriter {
     this.unread.delete(sent.n);
     sent.items.forEach((item, index) => {
       const outcome = sent.outcomes?.[index];
-      this.settle(item, outcome ?? 'timeout');
+      this.settle(item, outcome ?? 'timeout', { offset: sent.offset, index });
     });
   }
 
@@ -251,12 +262,12 @@ export class PartitionWriter {
     for (const item of items) this.settle(item, failure);
   }
 
-  private settle(item: Pending, outcome: Outcome | WriteFailure): void {
+  private settle(item: Pending, outcome: Outcome | WriteFailure, place?: Place): void {
     const { settle } = item;
     if (settle === undefined) return;
     item.settle = undefined;
     this.room.give(item.bytes);
-    settle(outcome);
+    settle(outcome, place);
   }
 
   /** Sees to it that nothing waits longer than it may. */
@@ -303,5 +314,5 @@ export class PartitionWriter {
 }
 
 function sentOf(n: number, bytes: Uint8Array, items: readonly Pending[]): Sent {
-  return { n, bytes, items, mayBeStored: false, acknowledged: false, outcomes: undefined };
+  return { n, bytes, items, mayBeStored: false, acknowledged: false, outcomes: undefined, offset: -1 };
 }

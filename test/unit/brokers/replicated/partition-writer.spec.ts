@@ -53,8 +53,7 @@ describe('the writer of a partition', () => {
       if (record?.writer === 'w')
         writer.onRead(
           record.n,
-          record.commands.map((): Outcome => ({ ok: true })),
-        );
+          record.commands.map((): Outcome => ({ ok: true })), 5);
     }
   };
 

@@ -21,7 +21,11 @@ export interface StateCommandMap {
    * Keeps the record of a channel, and the versions of its roster, until `unpin`. Counted: each `pin` needs an `unpin`. For a driver
    * all of whose subscribers are in one process. Where subscriptions are each node's own, as over a log, nothing is pinned.
    */
-  pin: { readonly channel: string };
+  pin: {
+    readonly channel: string;
+    /** Whether it is pinned even where there is no room: for the few channels of the library itself. Default false. */
+    readonly always?: boolean;
+  };
   unpin: { readonly channel: string };
   /** Makes a device a member, or renews it. */
   enter: { readonly entry: PresenceEntry } & Leased;

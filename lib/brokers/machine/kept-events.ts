@@ -30,7 +30,7 @@ export class KeptEvents {
     return this.slots[this.placeOf(index)] as ChannelEvent;
   }
 
-  /** When the event was appended, in the store's milliseconds: its `ts` is for people, and jumps with their clock. */
+  /** When the event was appended, in machine time: its `ts` is for people, and jumps with their clock. */
   appendedAt(index: number): number {
     return this.slots[this.placeOf(index) + 1] as number;
   }
@@ -69,12 +69,23 @@ export class KeptEvents {
   /** Removes the oldest event. */
   shift(): void {
     if (this.size === 0) return;
-    const { slots } = this;
-    slots[this.head] = undefined;
+    this.slots[this.head] = undefined;
     this.head = this.placeOf(1);
     this.size -= 1;
-    const capacity = slots.length / STRIDE;
-    // Releases the memory of a burst; at a quarter, so that a steady log does not resize again and again.
+    this.release();
+  }
+
+  /** Removes the newest event. */
+  pop(): void {
+    if (this.size === 0) return;
+    this.size -= 1;
+    this.slots[this.placeOf(this.size)] = undefined;
+    this.release();
+  }
+
+  /** Releases the memory of a burst; at a quarter, so that a steady log does not resize again and again. */
+  private release(): void {
+    const capacity = this.slots.length / STRIDE;
     if (capacity > INITIAL_CAPACITY && this.size * 4 <= capacity) this.resize(capacity / 2);
   }
 

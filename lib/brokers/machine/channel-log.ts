@@ -1,9 +1,11 @@
 import { ChannelEvent, expiryOf } from '../../core/ports/channel-event.js';
 import type { AppendRequest, ReadRequest, ReadResult } from '../../core/ports/broker.js';
 import type { Position } from '../../protocol/position.js';
+import { inTerm, type Epochs } from './epochs.js';
 import { KeptEvents } from './kept-events.js';
 import type { Ledger } from './ledger.js';
 import { structureOfJson } from '../../core/ports/value-weight.js';
+import type { Moment } from './commands.js';
 import { EVENT_BYTES } from './weight.js';
 
 /** An earlier epoch, and the `seq` up to which it is a true prefix of the log (P10). */
@@ -24,6 +26,8 @@ const MAX_HEAP_PER_BYTE = 4;
 /** The log of one channel: numbers every event, keeps the newest (P10). */
 export class ChannelLog {
   private tip = 0;
+  /** Machine time of the last append. */
+  private lastAt = -Infinity;
   private ttlMs = Infinity;
   /** Bytes of the events that are kept, as their appends counted them. */
   private size = 0;
@@ -31,12 +35,17 @@ export class ChannelLog {
   private heap = 0;
   private readonly events = new KeptEvents();
   private forks: readonly Fork[] = [];
+  private epoch: string;
 
+  /** @param base The epoch that it begins with, without its term. */
   constructor(
     private readonly channel: string,
-    private epoch: string,
+    private base: string,
+    private term: number,
     private readonly ledger: Ledger,
-  ) {}
+  ) {
+    this.epoch = inTerm(base, term);
+  }
 
   get position(): Position {
     return { epoch: this.epoch, seq: this.tip };
@@ -58,18 +67,16 @@ export class ChannelLog {
     return events.length === 0 ? 0 : events.weight(events.length - 1);
   }
 
-  /** When the oldest event ends, in the store's milliseconds; `Infinity` when none is kept. */
+  /** When the oldest event ends, in machine time; `Infinity` when none is kept. */
   get until(): number {
     const { events } = this;
     return events.length === 0 ? Infinity : events.appendedAt(0) + this.ttlMs;
   }
 
-  /**
-   * @param ts The wall clock.
-   * @param now The store's time.
-   */
-  append({ event: draft, policy, bytes }: AppendRequest, ts: number, now: number): ChannelEvent {
+  /** @param ts of the record: a parameter, as a whole batch has one. */
+  append({ event: draft, policy, bytes }: AppendRequest, ts: number, { now, local }: Moment): ChannelEvent {
     this.tip += 1;
+    this.lastAt = now;
     const keeps = policy.retain && policy.size > 0 && bytes <= policy.maxBytes;
     const event = new ChannelEvent(
       {
@@ -77,7 +84,7 @@ export class ChannelLog {
         seq: this.tip,
         epoch: this.epoch,
         ts,
-        expiresAt: expiryOf(draft.ttl, 0, now),
+        expiresAt: expiryOf(draft.ttl, 0, local),
         id: draft.id,
         event: draft.event,
         payload: draft.payload,
@@ -116,7 +123,9 @@ export class ChannelLog {
     const events: ChannelEvent[] = [];
     for (let taken = 0; taken < count; taken += 1) {
       const event = this.events.at(start + taken * step - oldest);
-      if (event !== undefined) events.push(event);
+      // Under the epoch that a client which resumes continues with (P14): an event of an earlier one is read seldom.
+      if (event !== undefined)
+        events.push(event.epoch === tip.epoch ? event : new ChannelEvent({ ...event, epoch: tip.epoch }));
     }
     return { tip, continuous: true, oldest, events };
   }
@@ -163,27 +172,61 @@ export class ChannelLog {
     while (this.events.length > 0) this.drop();
   }
 
-  /** Empties the log and begins an epoch: earlier positions are lost. */
-  clear(epoch: string): void {
+  /** Empties the log and begins an epoch: earlier positions are lost. @param base The epoch without its term. */
+  clear(base: string): void {
     this.empty();
-    this.epoch = epoch;
+    this.base = base;
+    this.epoch = inTerm(base, this.term);
     this.tip = 0;
     this.forks = [];
   }
 
-  /** Loses every event after `keep`, and begins an epoch that continues from there (G6). */
-  fork(epoch: string, keep: number): void {
+  /** Loses every event after `keep`, and begins an epoch that continues from there (G6). @param base As of `clear`. */
+  cut(base: string, keep: number): void {
     const lastSeq = Math.max(0, Math.min(keep, this.tip));
-    for (let left = this.events.length; left > 0; left -= 1) {
-      const { events } = this;
-      const event = events.at(0);
-      const [appendedAt, bytes, weight] = [events.appendedAt(0), events.bytes(0), events.weight(0)];
-      this.drop();
-      // A client that resumes continues under the new epoch (P14), so the events must carry it.
-      if (event !== undefined && event.seq <= lastSeq)
-        this.push(new ChannelEvent({ ...event, epoch }, bytes), appendedAt, bytes, weight);
+    const { events } = this;
+    for (let newest = events.length - 1; newest >= 0 && this.oldest + newest > lastSeq; newest -= 1) {
+      this.size -= events.bytes(newest);
+      this.heap -= events.weight(newest) - EVENT_BYTES;
+      this.ledger.creditLoose(events.weight(newest));
+      events.pop();
+      this.tip -= 1;
     }
     this.tip = lastSeq;
+    this.base = base;
+    this.fork(inTerm(base, this.term), lastSeq);
+  }
+
+  /**
+   * Begins the epochs of the terms that began since the log was last used: positions stay true up to the tip, as nothing was appended
+   * in between.
+   */
+  enterTerms(epochs: Epochs): void {
+    if (epochs.term === this.term) return;
+    for (const term of epochs.termsAfter(this.term)) this.enterTerm(term, this.tip);
+  }
+
+  /** Begins the epoch of a term before which the log lost its end. @param since Machine time from which on nothing of it is sure. */
+  lose(term: number, since: number): void {
+    this.enterTerm(term, this.surelyBefore(since));
+  }
+
+  private enterTerm(term: number, lastSeq: number): void {
+    this.term = term;
+    this.fork(inTerm(this.base, term), lastSeq);
+  }
+
+  /** The last `seq` that was surely given before a time; 0 where that is not known any more. */
+  private surelyBefore(time: number): number {
+    const { events } = this;
+    let left = events.length;
+    while (left > 0 && events.appendedAt(left - 1) >= time) left -= 1;
+    if (left > 0) return this.oldest + left - 1;
+    return this.lastAt < time ? this.tip : 0;
+  }
+
+  /** Begins an epoch. @param lastSeq Up to where positions of the one before, and of all earlier ones, are true. */
+  private fork(epoch: string, lastSeq: number): void {
     const earlier = this.forks.map((fork) => ({ ...fork, lastSeq: Math.min(fork.lastSeq, lastSeq) }));
     this.forks = [...earlier, { epoch: this.epoch, lastSeq }].slice(-MAX_FORKS);
     this.epoch = epoch;
@@ -208,7 +251,7 @@ export class ChannelLog {
 }
 
 /** What a log answers that was never written: its position is stable, and nothing is stored for it. */
-export function readUnwritten(request: ReadRequest, epoch: string): ReadResult {
-  const continuous = (request.epoch ?? epoch) === epoch && request.from <= 1;
-  return { tip: { epoch, seq: 0 }, continuous, oldest: 1, events: [] };
+export function readUnwritten({ channel, epoch, from }: ReadRequest, epochs: Epochs): ReadResult {
+  const continuous = from <= 1 && (epoch === undefined || epochs.isUnwritten(channel, epoch));
+  return { tip: { epoch: epochs.of(channel), seq: 0 }, continuous, oldest: 1, events: [] };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { KeptEvents } from '../../../../lib/brokers/memory/kept-events.js';
+import { KeptEvents } from '../../../../lib/brokers/machine/kept-events.js';
 import { ChannelEvent } from '../../../../lib/core/ports/channel-event.js';
 import fc from '../../../support/property.js';
 

@@ -41,7 +41,7 @@ export class KeptRestrictions {
     return this.rooms.bytes;
   }
 
-  /** @param now the monotonic clock. */
+  /** @param now of the clock that they end by. */
   put(record: BanRecord | RestrictRecord, now: number): void {
     const key = keyOf(record);
     const until = now + (record.forMs ?? Infinity);
@@ -63,12 +63,13 @@ export class KeptRestrictions {
     this.remove(keyOf(record));
   }
 
-  /** Those that hold, with what is left of each. @param now the monotonic clock. */
+  /** Those that hold, with what is left of each: a read, which drops nothing. @param now of the clock that they end by. */
   inForce(now: number): readonly (BanRecord | RestrictRecord)[] {
-    this.trim(now);
-    return [...this.entries.values()].map(({ record, until }) =>
-      until === Infinity ? record : { ...record, forMs: until - now },
-    );
+    const held: (BanRecord | RestrictRecord)[] = [];
+    for (const { record, until } of this.entries.values()) {
+      if (until > now) held.push(until === Infinity ? record : { ...record, forMs: until - now });
+    }
+    return held;
   }
 
   private trim(now: number): void {

@@ -1,6 +1,8 @@
 import type { PresenceEntry } from '../../core/ports/broker.js';
 import type { PresenceDiff, PresenceMember, PresencePage } from '../../protocol/messages.js';
-import type { Expiring } from './deadlines.js';
+import type { Expiring } from './end-queue.js';
+import type { Epochs } from './epochs.js';
+import { Lease } from './lease.js';
 import type { Ledger } from './ledger.js';
 import { Roster, type RosterItem } from './roster.js';
 import { weightOf } from '../../core/ports/value-weight.js';
@@ -16,14 +18,27 @@ interface Member extends RosterItem {
 }
 
 /** One device of a member. */
-export interface PresenceDevice extends Expiring {
-  readonly room: PresenceRoom;
-  readonly member: Member;
-  readonly name: string;
-  generation: number;
-  until: number;
+export class PresenceDevice implements Expiring {
+  index = -1;
+  key = 0;
   /** Whether it left and its grace runs; it counts as present until the grace ends. */
-  leaving: boolean;
+  leaving = false;
+  /** Whether it has ended. */
+  ended = false;
+
+  /** @param order Number of the device in its machine. */
+  constructor(
+    readonly room: PresenceRoom,
+    readonly member: Member,
+    readonly name: string,
+    readonly order: number,
+    public generation: number,
+    public lease: Lease,
+  ) {}
+
+  get until(): number {
+    return this.ended ? Infinity : this.lease.until;
+  }
 }
 
 /**
@@ -32,6 +47,8 @@ export interface PresenceDevice extends Expiring {
  */
 export class PresenceRoom {
   private version = 0;
+  private epoch: string;
+  private term: number;
   private readonly members = new Roster<Member>();
   private readonly joined = new Set<Member>();
   private readonly updated = new Set<Member>();
@@ -39,13 +56,23 @@ export class PresenceRoom {
 
   constructor(
     readonly channel: string,
-    private readonly epoch: string,
+    epochs: Epochs,
     private readonly ledger: Ledger,
-  ) {}
+  ) {
+    this.epoch = epochs.of(channel);
+    this.term = epochs.term;
+  }
 
   /** What the first member of a channel weighs, with its room. */
   static firstCost(entry: PresenceEntry): number {
     return ROOM_BYTES + memberBytes(entry.member) + deviceBytes(entry.device) + weightOf(entry.data);
+  }
+
+  /** Begins the epoch of the present term: a version of the one before may be of a part that the log lost. */
+  enterTerm(epochs: Epochs): void {
+    if (epochs.term === this.term) return;
+    this.term = epochs.term;
+    this.epoch = epochs.of(this.channel);
   }
 
   get isEmpty(): boolean {
@@ -70,24 +97,24 @@ export class PresenceRoom {
    * @param order Number of the device, should it be new.
    * @returns The device whose end moved, or `undefined` when the entry is fenced.
    */
-  enter(entry: PresenceEntry, until: number, order: number): PresenceDevice | undefined {
+  enter(entry: PresenceEntry, lease: Lease, order: number): PresenceDevice | undefined {
     const found = this.find(entry);
     if (found === 'fenced') return undefined;
-    const device = found ?? this.admit(entry, order);
+    const device = found ?? this.admit(entry, lease, order);
     device.generation = entry.generation;
     device.leaving = false;
-    device.until = until;
+    device.lease = lease;
     if (entry.data !== undefined) this.setData(device.member, entry.data);
     return device;
   }
 
   /** Like `enter` for an absent device; one that is leaving stays leaving. */
-  renew(entry: PresenceEntry, until: number, order: number): PresenceDevice | undefined {
+  renew(entry: PresenceEntry, lease: Lease, order: number): PresenceDevice | undefined {
     const found = this.find(entry);
     if (found === 'fenced') return undefined;
-    if (found === undefined || entry.generation > found.generation) return this.enter(entry, until, order);
+    if (found === undefined || entry.generation > found.generation) return this.enter(entry, lease, order);
     if (found.leaving) return undefined;
-    found.until = until;
+    found.lease = lease;
     return found;
   }
 
@@ -103,7 +130,7 @@ export class PresenceRoom {
     const found = this.find(entry);
     if (found === undefined || found === 'fenced') return undefined;
     // A second leave may bring the end forward (`bye` after a lost connection), never put it off.
-    found.until = found.leaving ? Math.min(found.until, until) : until;
+    found.lease = Lease.until(found.leaving ? Math.min(found.until, until) : until);
     found.leaving = true;
     return found;
   }
@@ -111,7 +138,7 @@ export class PresenceRoom {
   /** Ends a device now. */
   end(device: PresenceDevice): void {
     const { member } = device;
-    device.until = Infinity;
+    device.ended = true;
     if (!member.devices.delete(device.name)) return;
     this.ledger.credit(deviceBytes(device.name));
     if (member.devices.size > 0) {
@@ -156,7 +183,7 @@ export class PresenceRoom {
     };
   }
 
-  private admit(entry: PresenceEntry, order: number): PresenceDevice {
+  private admit(entry: PresenceEntry, lease: Lease, order: number): PresenceDevice {
     let member = this.members.get(entry.member);
     if (member === undefined) {
       member = this.members.add(entry.member, (place) => ({
@@ -171,17 +198,7 @@ export class PresenceRoom {
     } else {
       this.updated.add(member);
     }
-    const device: PresenceDevice = {
-      room: this,
-      member,
-      name: entry.device,
-      generation: entry.generation,
-      leaving: false,
-      until: Infinity,
-      order,
-      index: -1,
-      key: 0,
-    };
+    const device = new PresenceDevice(this, member, entry.device, order, entry.generation, lease);
     this.ledger.charge(deviceBytes(device.name));
     member.devices.set(entry.device, device);
     return device;

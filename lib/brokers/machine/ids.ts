@@ -1,5 +1,5 @@
 import type { Position } from '../../protocol/position.js';
-import { EndQueue, type Expiring } from './deadlines.js';
+import { EndQueue, type Expiring } from './end-queue.js';
 import type { Ledger } from './ledger.js';
 import { ID_BYTES, ID_LANE_BYTES, PRODUCER_BYTES } from './weight.js';
 
@@ -16,7 +16,7 @@ export interface RememberedId<Owner = unknown> {
   readonly epoch: string;
   readonly seq: number;
   readonly fingerprint: string;
-  /** When the id is forgotten, in whole milliseconds of the store: V8 makes an object for a fraction. */
+  /** When the id is forgotten, in whole milliseconds of machine time: V8 makes an object for a fraction. */
   readonly until: number;
   readonly window: IdWindow<Owner>;
   readonly lane: IdLane<Owner>;
@@ -44,7 +44,7 @@ class IdLane<Owner> implements Expiring {
   index = -1;
   key = 0;
 
-  /** @param order Number of the lane in its store. */
+  /** @param order Number of the lane in its machine. */
   constructor(
     readonly producer: Producer<Owner>,
     readonly windowMs: number,
@@ -105,7 +105,7 @@ export class IdWindow<Owner> {
 }
 
 /**
- * The remembered ids of a store. None is forgotten before its window ends: a late retry would be appended twice (G4). So their
+ * The remembered ids of a machine. None is forgotten before its window ends: a late retry would be appended twice (G4). So their
  * memory is bounded by refusing, and divided so that nobody can spend it for the others:
  *
  * - One producer holds at most `share` of the bytes that are still free. Alone it may hold a ninth of all (with `share` 1/8);

@@ -1,13 +1,9 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { Command, CommandKind, Outcome, OutcomeMap } from '../machine/commands.js';
-import type { WriteFailure } from './partition-writer.js';
+import type { Command, CommandKind, OutcomeMap } from '../machine/commands.js';
+import type { Settle, WriteFailure } from './partition-writer.js';
 
 /** Writes a command to a partition. */
-export type Write = (
-  partition: number,
-  command: Command,
-  settle: (outcome: Outcome | WriteFailure) => void,
-) => void;
+export type Write = (partition: number, command: Command, settle: Settle) => void;
 
 /** The partition of presence, holds, control records and the signs of life of nodes: leases of nodes have to be known where they keep something. */
 export const STATE_PARTITION = 0;
@@ -49,7 +45,7 @@ export function partitionOf(channel: string, partitions: number): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < channel.length; index += 1)
     hash = Math.imul(hash ^ channel.charCodeAt(index), 0x01000193);
-  return 1 + ((hash ^ (hash >>> 16)) >>> 0) % (partitions - 1);
+  return 1 + (((hash ^ (hash >>> 16)) >>> 0) % (partitions - 1));
 }
 
 /** Names the function of {@link partitionOf} in the genesis of a log. */

@@ -1,5 +1,5 @@
 import type { BrokerListener } from '../../core/ports/broker.js';
-import type { Clock, Scheduled } from '../../core/ports/clock.js';
+import type { Clock } from '../../core/ports/clock.js';
 import type { ControlMessage, ControlReceipt } from '../../core/ports/control.js';
 import type { RestrictionName } from '../../core/ports/moderation.js';
 import { applyControl, PendingReceipt } from '../common/receipt.js';
@@ -31,7 +31,6 @@ export class ReplicatedControl {
   /** What this node has answered of late, and when. */
   private readonly recent = new Map<string, { readonly applied: boolean; readonly at: number }>();
   private unsent = new Set<string>();
-  private sending: Scheduled | undefined;
 
   constructor(
     private readonly write: Write,
@@ -45,7 +44,6 @@ export class ReplicatedControl {
 
   close(): void {
     this.listener = undefined;
-    this.sending?.cancel();
     for (const receipt of this.receipts.values()) receipt.finish();
   }
 
@@ -91,19 +89,19 @@ export class ReplicatedControl {
     this.sendAnswers([...this.recent.keys()]);
   }
 
-  /** Hands over what is in force: for a node that starts. */
-  async catchUp(machine: Machine): Promise<void> {
+  /** Hands over what is in force: for a node that starts. @param timeMs by the wall clock of the log, by which it ends. */
+  async catchUp(machine: Machine, timeMs: number): Promise<void> {
     const { listener } = this;
-    const kept = machine.restrictionsInForce(this.settings.clock.now());
+    const kept = machine.restrictionsInForce(timeMs);
     await Promise.all(kept.map(async (message) => listener?.onControl(message)));
   }
 
-  /** Records are lost that this node may not know. */
-  async onLost(machine: Machine): Promise<void> {
+  /** Records are lost that this node may not know. @param timeMs as of `catchUp`. */
+  async onLost(machine: Machine, timeMs: number): Promise<void> {
     const { listener } = this;
-    const kept = machine.restrictionsInForce(this.settings.clock.now());
+    const kept = machine.restrictionsInForce(timeMs);
     listener?.onRestrictions?.(kept.flatMap((message) => nameOf(message)));
-    await this.catchUp(machine);
+    await this.catchUp(machine, timeMs);
     await listener?.onControlLost();
   }
 
@@ -142,11 +140,11 @@ export class ReplicatedControl {
     }
     this.unsent.add(key);
     // Those of one turn travel together.
-    this.sending ??= this.settings.clock.schedule(0, () => {
-      this.sending = undefined;
+    if (this.unsent.size > 1) return;
+    queueMicrotask(() => {
       const keys = [...this.unsent];
       this.unsent = new Set();
-      this.sendAnswers(keys);
+      if (this.listener !== undefined) this.sendAnswers(keys);
     });
   }
 
@@ -160,7 +158,10 @@ export class ReplicatedControl {
   }
 }
 
-function isControl(command: unknown, outcome: Outcome | undefined): command is { readonly message: ControlMessage } {
+function isControl(
+  command: unknown,
+  outcome: Outcome | undefined,
+): command is { readonly message: ControlMessage } {
   const { kind } = command as { readonly kind: string };
   return kind === 'control' && outcome !== undefined && !('code' in outcome);
 }

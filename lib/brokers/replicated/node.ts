@@ -1,8 +1,15 @@
-import type { BrokerBus, BrokerListener, BrokerLog, BrokerPresence, BrokerState } from '../../core/ports/broker.js';
+import type {
+  BrokerBus,
+  BrokerListener,
+  BrokerLog,
+  BrokerPresence,
+  BrokerState,
+} from '../../core/ports/broker.js';
 import type { BrokerTransitions } from '../../core/ports/transitions.js';
 import { guarded } from '../common/listeners.js';
 import { assertNodeMessage } from '../common/node-message.js';
 import type { Outcome } from '../machine/commands.js';
+import { readCommand } from '../machine/read-command.js';
 import type { RecordContent } from '../machine/record.js';
 import { VERSIONS } from '../machine/partition.js';
 import { failed, HASH, leaseOf, nodeOf, partitionOf, STATE_PARTITION, type Write } from './commander.js';
@@ -35,6 +42,7 @@ export class ReplicatedNode {
   private readonly control: ReplicatedControl;
   private readonly life: NodeLife;
   private readonly lease: string;
+  private readonly writer: string;
   private readonly events: ReplicatedLog;
   private readonly entered: ReplicatedPresence;
   private readonly held: ReplicatedTransitions;
@@ -45,7 +53,7 @@ export class ReplicatedNode {
 
   constructor(
     private readonly storage: OrderedLog,
-    private readonly settings: ReplicatedSettings,
+    settings: ReplicatedSettings,
     node: string,
     private readonly listener: BrokerListener,
   ) {
@@ -53,6 +61,7 @@ export class ReplicatedNode {
     const start = entropy.token();
     const lease = leaseOf(node, start);
     this.lease = lease;
+    this.writer = start;
     this.room = new WriteRoom(settings);
     const shared: MemberSettings = {
       ...settings,
@@ -93,17 +102,23 @@ export class ReplicatedNode {
     this.presence = this.entered = new ReplicatedPresence(write, state, leased);
     this.transitions = this.held = new ReplicatedTransitions(write, leased);
     const { controlTimeoutMs, controlMaxAgeMs } = settings;
-    this.control = new ReplicatedControl(write, { clock, controlTimeoutMs, controlMaxAgeMs }, (done, refused) =>
-      void this.signals.sendApplied(done, refused).catch(() => undefined),
+    this.control = new ReplicatedControl(
+      write,
+      { clock, controlTimeoutMs, controlMaxAgeMs },
+      (done, refused) => void this.signals.sendApplied(done, refused).catch(() => undefined),
     );
-    this.life = new NodeLife(write, { ...leased, heartbeatMs: settings.heartbeatMs }, {
-      onProved: (askedAt) => this.control.onProved(askedAt),
-      onNew: () => {
-        this.entered.restore();
-        this.held.restore();
+    this.life = new NodeLife(
+      write,
+      { ...leased, heartbeatMs: settings.heartbeatMs },
+      {
+        onProved: (askedAt) => this.control.onProved(askedAt),
+        onNew: () => {
+          this.entered.restore();
+          this.held.restore();
+        },
+        onBeat: () => this.onBeat(),
       },
-      onBeat: () => this.onBeat(),
-    });
+    );
     this.bus = {
       control: (message) => this.control.send(message, () => state.partition.machine),
       send: async (to, topic, bytes) => {
@@ -135,7 +150,7 @@ export class ReplicatedNode {
     this.started = true;
     this.reportState();
     const state = replicaOf(this.members.map(({ replica }) => replica));
-    await this.control.catchUp(state.partition.machine);
+    await this.control.catchUp(state.partition.machine, state.lastTimeMs);
   }
 
   /** Waits until what was accepted has its outcome, and leaves the cluster. Never rejects. */
@@ -159,7 +174,10 @@ export class ReplicatedNode {
     outcomes: readonly Outcome[],
     offset: number,
   ): void {
-    if (index === STATE_PARTITION && this.started) this.control.onRecord(content, outcomes, offset);
+    if (index === STATE_PARTITION) {
+      if (content.writer !== this.writer) for (const command of content.commands) this.forget(command);
+      if (this.started) this.control.onRecord(content, outcomes, offset);
+    }
     this.feeds.deliver();
   }
 
@@ -178,8 +196,27 @@ export class ReplicatedNode {
       if (isEvents) this.feeds.notice(channel, machine.positionOf(channel));
     }
     this.feeds.deliver();
-    if (index === STATE_PARTITION && this.started) await this.control.onLost(machine);
+    if (index === STATE_PARTITION && this.started) await this.control.onLost(machine, replica.lastTimeMs);
     if (index === STATE_PARTITION) this.life.beatNow();
+  }
+
+  /** What another node has done to members and holders is no longer this node's to renew. */
+  private forget(value: unknown): void {
+    const command = readCommand(value);
+    switch (command?.kind) {
+      case 'enter':
+      case 'leave':
+        return this.entered.forget(command.entry);
+      case 'renew':
+        for (const entry of command.entries) this.entered.forget(entry);
+        return;
+      case 'release':
+        return this.held.forget(command.hold);
+      case 'hold':
+        for (const hold of command.holds) this.held.forget(hold);
+        return;
+      default:
+    }
   }
 
   private onSignal(signal: Signal): void {
@@ -208,7 +245,9 @@ export class ReplicatedNode {
   private reportState(): void {
     if (!this.started || this.closed) return;
     const stopped = this.members.find(({ trouble }) => trouble !== undefined);
-    const trouble = this.storage.connected ? stopped?.trouble : `there is no connection to ${this.storage.name}`;
+    const trouble = this.storage.connected
+      ? stopped?.trouble
+      : `there is no connection to ${this.storage.name}`;
     const state: BrokerState = trouble === undefined ? 'up' : 'down';
     if (state === this.state) return;
     this.state = state;

@@ -2,6 +2,7 @@ import type { BrokerPresence, PresenceEntry } from '../../core/ports/broker.js';
 import type { Clock } from '../../core/ports/clock.js';
 import type { PresencePage } from '../../protocol/messages.js';
 import { placeOf } from '../common/member-cursor.js';
+import type { Leased } from '../machine/commands.js';
 import { perform, STATE_PARTITION, type Write } from './commander.js';
 import { LocalLeases } from './local-leases.js';
 import type { Replica } from './replica.js';
@@ -27,7 +28,8 @@ export class ReplicatedPresence implements BrokerPresence {
 
   async enter(entry: PresenceEntry, leaseMs: number): Promise<void> {
     const { channel, device, generation, member } = entry;
-    this.local.put(keyOf(channel, member, device), entry, generation, leaseMs, this.now);
+    if (isKept(this.settings, leaseMs))
+      this.local.put(keyOf(channel, member, device), entry, generation, leaseMs, this.now);
     await perform(this.write, STATE_PARTITION, { kind: 'enter', entry, ...this.leased(leaseMs) });
   }
 
@@ -42,6 +44,7 @@ export class ReplicatedPresence implements BrokerPresence {
   }
 
   async renew(entries: readonly PresenceEntry[], leaseMs: number): Promise<void> {
+    if (!isKept(this.settings, leaseMs)) return this.append(entries, leaseMs);
     const missing = entries.filter((entry) => {
       const key = keyOf(entry.channel, entry.member, entry.device);
       if (this.local.renew(key, entry.generation, leaseMs, this.now)) return false;
@@ -58,6 +61,11 @@ export class ReplicatedPresence implements BrokerPresence {
     const after = placeOf(cursor);
     await this.replica.caughtUp();
     return this.replica.partition.machine.members(channel, after, limit);
+  }
+
+  /** Another node has ended the device, or has it now. */
+  forget({ channel, device, generation, member }: PresenceEntry): void {
+    this.local.delete(keyOf(channel, member, device), generation);
   }
 
   /** Ends what the engine did not renew. */
@@ -80,13 +88,17 @@ export class ReplicatedPresence implements BrokerPresence {
   private async append(entries: readonly PresenceEntry[], leaseMs: number): Promise<void> {
     const parts: Promise<unknown>[] = [];
     for (let at = 0; at < entries.length; at += ENTRIES) {
-      const command = { kind: 'renew', entries: entries.slice(at, at + ENTRIES), ...this.leased(leaseMs) } as const;
+      const command = {
+        kind: 'renew',
+        entries: entries.slice(at, at + ENTRIES),
+        ...this.leased(leaseMs),
+      } as const;
       parts.push(perform(this.write, STATE_PARTITION, command));
     }
     await Promise.all(parts);
   }
 
-  private leased(leaseMs: number): { readonly leaseMs: number; readonly node: string } {
+  private leased(leaseMs: number): Leased {
     return leasedBy(this.settings, leaseMs);
   }
 
@@ -98,12 +110,15 @@ export class ReplicatedPresence implements BrokerPresence {
 /** Most members in one command: data of members is up to some kilobytes. */
 const ENTRIES = 50;
 
-/** With the lease of the node the rest of the time that was asked for: without it what a dead node kept would last for both. */
-export function leasedBy(
-  { lease, nodeTtlMs }: LeaseSettings,
-  leaseMs: number,
-): { readonly leaseMs: number; readonly node: string } {
-  return { leaseMs: Math.max(0, leaseMs - nodeTtlMs), node: lease };
+/** Whether the node's own lease keeps what has this lease. A shorter one ends by itself, and is renewed in the log. */
+export function isKept({ nodeTtlMs }: LeaseSettings, leaseMs: number): boolean {
+  return leaseMs >= nodeTtlMs;
+}
+
+/** With the lease of the node the rest of the time that was asked for: otherwise what a dead node kept would last for both. */
+export function leasedBy(settings: LeaseSettings, leaseMs: number): Leased {
+  if (!isKept(settings, leaseMs)) return { leaseMs };
+  return { leaseMs: leaseMs - settings.nodeTtlMs, node: settings.lease };
 }
 
 function keyOf(channel: string, member: string, device: string): string {

@@ -59,6 +59,7 @@ export class Replica {
   /** Offset behind the last record that was applied. */
   private next = 0;
   private term = 0;
+  private timeMs = 0;
   private life = '';
   private waiters: Waiter[] = [];
   /** The question for the log's end that those share who ask in one turn. */
@@ -98,6 +99,11 @@ export class Replica {
   /** Offset of the last record that was applied; -1 for none. */
   get position(): number {
     return this.state?.position ?? -1;
+  }
+
+  /** When the log took the last record that was applied, by its wall clock; 0 before the first. */
+  get lastTimeMs(): number {
+    return this.timeMs;
   }
 
   /** Term of the last record that was applied. */
@@ -226,7 +232,9 @@ export class Replica {
       if (record === undefined || this.closed) break;
       this.applyOne(record);
       if (this.beginning !== undefined && this.next >= this.beginning.end)
-        return this.begin()?.then(() => this.apply(records.slice(at + 1))) ?? this.apply(records.slice(at + 1));
+        return (
+          this.begin()?.then(() => this.apply(records.slice(at + 1))) ?? this.apply(records.slice(at + 1))
+        );
     }
     this.wake();
   }
@@ -238,6 +246,7 @@ export class Replica {
     const outcome = state.apply({ ...record, content }, settings.clock.monotonic());
     this.next = record.offset + 1;
     this.term = record.term;
+    this.timeMs = record.timeMs;
     if (state.stopped !== undefined) return this.serve(false, stoppedText(state.stopped));
     if (!outcome.applied || content === undefined) return;
     this.events.onApplied(content, outcome.outcomes, record.offset);

@@ -45,7 +45,10 @@ export async function restorePartition(
   return { partition: new Partition(genesis), offset: bounds.first, term: 0 };
 }
 
-function isUsable({ incarnation, offset, about }: Pick<Checkpoint, 'incarnation' | 'offset' | 'about'>, bounds: LogBounds): boolean {
+function isUsable(
+  { incarnation, offset, about }: Pick<Checkpoint, 'incarnation' | 'offset' | 'about'>,
+  bounds: LogBounds,
+): boolean {
   if (incarnation !== bounds.incarnation || offset < bounds.first || offset > bounds.end) return false;
   return VERSIONS.includes(aboutOf(about)?.version ?? -1);
 }
@@ -68,7 +71,12 @@ async function fromCheckpoint(
   const state = readWireValue(Buffer.from(bytes).toString()) as PartitionState;
   const partition = Partition.restored(genesis, state);
   const { input, offset: last } = partition.digests;
-  const tail = { partition: index, incarnation, marks: partition.marks(), last: { offset: last, digest: input } };
+  const tail = {
+    partition: index,
+    incarnation,
+    marks: partition.marks(),
+    last: { offset: last, digest: input },
+  };
   // `unknown`: all that it stands for is dropped by the log, and nothing there says otherwise.
   if ((await compareTail(log, tail)) === 'other') return undefined;
   const from = partition.oldestMissing;
@@ -95,7 +103,8 @@ async function fill(
       {
         onRecords: (records) => {
           for (const record of records) {
-            if (record.offset <= last) partition.fill({ ...record, content: decodeRecord(record.bytes) }, local());
+            if (record.offset <= last)
+              partition.fill({ ...record, content: decodeRecord(record.bytes) }, local());
             if (record.offset >= last) {
               reading.close();
               return resolve();

@@ -73,7 +73,9 @@ export function replicatedSettings(
   const maxBytes = positive('maxBytes', options.maxBytes, 256 * 1024 * 1024);
   const maxIdBytes = positive('maxIdBytes', options.maxIdBytes, maxBytes / 4);
   if (maxIdBytes > maxBytes)
-    throw new RangeError(`${broker}: \`maxIdBytes\` must be at most \`maxBytes\` (${maxBytes}), not ${maxIdBytes}.`);
+    throw new RangeError(
+      `${broker}: \`maxIdBytes\` must be at most \`maxBytes\` (${maxBytes}), not ${maxIdBytes}.`,
+    );
   const heartbeatMs = positive('heartbeatMs', options.heartbeatMs, 1_000);
   const commandTimeoutMs = positive('commandTimeoutMs', options.commandTimeoutMs, 3_000);
   const controlMaxAgeMs = positive('controlMaxAgeMs', options.controlMaxAgeMs, 10_000);

@@ -1,12 +1,14 @@
 import type { Clock } from '../../core/ports/clock.js';
 import type { SignalMessage } from '../../core/ports/broker.js';
 import { wireValueReader } from '../../protocol/wire-value.js';
-import type { OrderedLog } from './ordered-log.js';
+import { LogUnavailableError, type OrderedLog } from './ordered-log.js';
 
 /** How long the parts of a message may take to arrive, in milliseconds. */
 const PARTS_MS = 10_000;
 /** Most bytes of messages whose parts have not all arrived. */
 const MAX_PARTS_BYTES = 32 * 1024 * 1024;
+/** Most bytes of messages of this node that wait to be sent. */
+const MAX_SENDING_BYTES = 16 * 1024 * 1024;
 /** Most parts of one message. */
 const MAX_PARTS = 10_000;
 /** Room for what stands before the bytes of a part. */
@@ -47,6 +49,9 @@ export class Signals {
   private readonly parts = new Map<string, Parts>();
   private partsBytes = 0;
   private sent = 0;
+  /** Messages of this node are sent one after the other: parts of many would wait for one another at the receiver. */
+  private sending: Promise<void> = Promise.resolve();
+  private sendingBytes = 0;
   private stop: (() => void) | undefined;
 
   constructor(
@@ -72,8 +77,27 @@ export class Signals {
     await this.log.signal(join({ k: 's', c: channel, n: event, p, u: user }, new Uint8Array()));
   }
 
-  /** @throws LogUnavailableError */
+  /** @throws LogUnavailableError, also where too much waits to be sent */
   async sendMessage(to: string, topic: string, bytes: Uint8Array): Promise<void> {
+    if (this.sendingBytes > 0 && this.sendingBytes + bytes.length > MAX_SENDING_BYTES)
+      throw new LogUnavailableError('Too much waits to be sent to other nodes');
+    this.sendingBytes += bytes.length;
+    const copy = bytes.slice();
+    const sent = this.sending.then(() => this.sendParts(to, topic, copy));
+    this.sending = sent.catch(() => undefined);
+    try {
+      await sent;
+    } finally {
+      this.sendingBytes -= bytes.length;
+    }
+  }
+
+  /** @throws LogUnavailableError */
+  async sendApplied(done: readonly string[], refused: readonly string[]): Promise<void> {
+    await this.log.signal(join({ k: 'a', n: this.node, d: done, r: refused }, new Uint8Array()));
+  }
+
+  private async sendParts(to: string, topic: string, bytes: Uint8Array): Promise<void> {
     this.sent += 1;
     const most = this.log.maxRecordBytes - HEAD_BYTES - 2 * Buffer.byteLength(to + topic + this.node);
     const count = Math.max(1, Math.ceil(bytes.length / most));
@@ -81,11 +105,6 @@ export class Signals {
       const head: Head = { k: 'm', t: to, f: this.node, o: topic, i: this.sent, p: part, c: count };
       await this.log.signal(join(head, bytes.subarray(part * most, (part + 1) * most)));
     }
-  }
-
-  /** @throws LogUnavailableError */
-  async sendApplied(done: readonly string[], refused: readonly string[]): Promise<void> {
-    await this.log.signal(join({ k: 'a', n: this.node, d: done, r: refused }, new Uint8Array()));
   }
 
   private receive(bytes: Uint8Array): void {

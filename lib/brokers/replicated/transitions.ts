@@ -1,7 +1,7 @@
 import type { BrokerTransitions, Hold, Transition } from '../../core/ports/transitions.js';
 import { perform, STATE_PARTITION, type Write } from './commander.js';
 import { LocalLeases } from './local-leases.js';
-import { leasedBy, type LeaseSettings } from './presence.js';
+import { isKept, leasedBy, type LeaseSettings } from './presence.js';
 
 /** Most holders in one command. */
 const HOLDS = 200;
@@ -17,6 +17,7 @@ export class ReplicatedTransitions implements BrokerTransitions {
 
   async hold(holds: readonly Hold[], leaseMs: number): Promise<void> {
     const { clock } = this.settings;
+    if (!isKept(this.settings, leaseMs)) return this.append(holds, leaseMs);
     const missing = holds.filter((hold) => {
       const key = keyOf(hold);
       if (this.local.renew(key, hold.generation, leaseMs, clock.monotonic())) return false;
@@ -39,6 +40,11 @@ export class ReplicatedTransitions implements BrokerTransitions {
   async done(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
     await perform(this.write, STATE_PARTITION, { kind: 'done', ids });
+  }
+
+  /** Another node has ended the holder, or has it now. */
+  forget(hold: Hold): void {
+    this.local.delete(keyOf(hold), hold.generation);
   }
 
   /** Ends what was not renewed. */

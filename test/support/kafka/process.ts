@@ -54,6 +54,11 @@ export class KafkaProcess {
     return server;
   }
 
+  /** A port for a broker that is to be found by others than before. */
+  static anotherPort(): Promise<number> {
+    return freePort();
+  }
+
   get address(): string {
     return `127.0.0.1:${this.port}`;
   }

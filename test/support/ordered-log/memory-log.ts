@@ -202,6 +202,7 @@ export class MemoryOrderedLog implements OrderedLog {
       this.server.whenRunning(() =>
         this.later(() => {
           timer.cancel();
+          if (!this.connected) return reject(new LogUnavailableError('the connection was lost'));
           try {
             resolve(question());
           } catch (error) {

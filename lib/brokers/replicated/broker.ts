@@ -12,6 +12,7 @@ import type { BrokerTransitions } from '../../core/ports/transitions.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { Probes } from '../common/probes.js';
 import { ReplicatedNode } from './node.js';
+import type { LogDeps } from './log-deps.js';
 import type { OrderedLog } from './ordered-log.js';
 import { replicatedSettings, type ReplicatedOptions } from './settings.js';
 
@@ -23,7 +24,7 @@ export interface ReplicatedDriver {
   /** How many partitions a log has that is made now: bounds of memory are divided by it. */
   readonly partitions: number;
   /** Opens the log: makes or checks its topics. Called once. @throws LogSetupError with the remedy */
-  open(): Promise<OrderedLog>;
+  open(deps: LogDeps): Promise<OrderedLog>;
 }
 
 /**
@@ -86,14 +87,18 @@ export class ReplicatedBroker implements Broker {
     if (this.begun || this.closing !== undefined)
       throw new Error(`A ${this.name} broker is started once. Make a new one: the logs are kept.`);
     this.begun = true;
-    const storage = await this.driver.open();
+    const { clock, entropy, onWarning } = replicatedSettings(this.name, this.options, this.driver.partitions);
+    const warn = (message: string): void => {
+      onWarning(message);
+      listener.onWarning?.(message);
+    };
+    const storage = await this.driver.open({ clock, entropy, onWarning: warn });
     this.storage = storage;
     const settings = replicatedSettings(this.name, this.options, storage.partitions);
     const node = new ReplicatedNode(storage, settings, nodeId ?? settings.entropy.token(), listener);
     try {
       await node.start();
       if (this.isClosed) throw notRunning();
-      const { clock, entropy } = settings;
       const probes = new Probes(`$probe.${settings.entropy.token()}`, node.log, clock, entropy);
       node.log.follow(probes.channel, probes.listener);
       this.probes = probes;

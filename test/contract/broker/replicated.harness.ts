@@ -87,4 +87,3 @@ function createHarness(detectsCuts: 'log' | 'readers', runs: number): BrokerHarn
     },
   };
 }
-

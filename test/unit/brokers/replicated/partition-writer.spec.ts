@@ -45,7 +45,7 @@ describe('the writer of a partition', () => {
   const stored = () => (server.partition(0)?.records ?? []).map(({ bytes }) => decodeRecord(bytes));
   const channelsOf = () =>
     stored().map((record) =>
-      record?.commands.map((command) => ('channel' in command ? command.channel : command.kind)),
+      record?.commands.map((value) => value as Command).map((command) => ('channel' in command ? command.channel : command.kind)),
     );
   /** Reads as a node does, each number once. */
   const read = (from = 0): void => {

@@ -1,0 +1,72 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  RecordingListener,
+  type BrokerHarness,
+  type BrokerHarnessFactory,
+  type ContractNode,
+  type ContractWindows,
+} from '../../../lib/brokers/contract/index.js';
+import type { Broker } from '../../../lib/brokers/broker.js';
+import type { ReplicatedOptions } from '../../../lib/brokers/replicated/settings.js';
+import { stretched } from '../../support/patience.js';
+
+/** Short ones: the tests wait for them. Leases are longer than {@link NODE_TTL_MS}, so that the nodes' own keep them. */
+const WINDOWS: ContractWindows = {
+  dedupeMs: stretched(3_000),
+  ttlMs: stretched(3_000),
+  leaseMs: stretched(3_500),
+  graceMs: stretched(1_500),
+  controlTimeoutMs: stretched(2_000),
+  slackMs: stretched(2_500),
+};
+const NODE_TTL_MS = stretched(2_500);
+
+/**
+ * Brokers over a real log.
+ *
+ * @param make A broker over the log of this name, which is empty the first time.
+ */
+export function realLogHarness(
+  make: (name: string, options: ReplicatedOptions) => Broker,
+  quietMs: number,
+): BrokerHarnessFactory {
+  let names = 0;
+  return {
+    capabilities: { durability: 'broker', dedupes: true, presence: true },
+    faults: [],
+    bounds: ['historyBytes', 'idsOfProducer'],
+    messages: true,
+    transitions: true,
+    erases: true,
+    create: async () => createHarness(make, () => `t${++names}`, quietMs),
+  };
+}
+
+function createHarness(
+  make: (name: string, options: ReplicatedOptions) => Broker,
+  nextName: () => string,
+  quietMs: number,
+): BrokerHarness {
+  const name = nextName();
+  const nodes: ContractNode[] = [];
+  const node = async (over: string, options: ReplicatedOptions = {}): Promise<ContractNode> => {
+    const { controlTimeoutMs } = WINDOWS;
+    const broker = make(over, { heartbeatMs: 500, nodeTtlMs: NODE_TTL_MS, controlTimeoutMs, ...options });
+    const made: ContractNode = { id: `node${nodes.length + 1}`, broker, seen: new RecordingListener() };
+    nodes.push(made);
+    await broker.start(made.seen, made.id);
+    return made;
+  };
+  return {
+    windows: WINDOWS,
+    runs: 8,
+    faults: {},
+    node: () => node(name),
+    crowdedNode: () => node(nextName(), { maxIdBytes: 200_000 }),
+    advance: async (ms) => void (await sleep(ms)),
+    quiet: async () => void (await sleep(quietMs)),
+    async dispose() {
+      for (const { broker } of nodes) await broker.close();
+    },
+  };
+}

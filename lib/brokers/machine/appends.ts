@@ -19,8 +19,11 @@ export class Appends {
     private readonly losses: Losses,
   ) {}
 
-  /** @param ts of the record: a parameter, as a whole batch has one. */
-  append(request: AppendRequest, ts: number, at: Moment): AppendOutcome {
+  /**
+   * @param ts of the record: a parameter, as a whole batch has one.
+   * @param index of the request in its batch.
+   */
+  append(request: AppendRequest, ts: number, at: Moment, index: number): AppendOutcome {
     const { channels, ids } = this;
     const { channel: name, policy, fingerprint, after } = request;
     const { dedupeMs } = policy;
@@ -54,7 +57,7 @@ export class Appends {
     if (reserved > 0 && !channels.reserve(reserved, known)) return FULL;
 
     const channel = known ?? channels.open(name);
-    const event = channel.log.append(request, ts, at);
+    const event = channel.log.append(request, ts, at, index);
     const position: Position = { epoch: event.epoch, seq: event.seq };
     if (producer !== undefined) {
       ids.remember(channel.ids, key, producer, fingerprint, position, at.now, dedupeMs);

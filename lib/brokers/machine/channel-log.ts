@@ -73,33 +73,20 @@ export class ChannelLog {
     return events.length === 0 ? Infinity : events.appendedAt(0) + this.ttlMs;
   }
 
-  /** @param ts of the record: a parameter, as a whole batch has one. */
-  append({ event: draft, policy, bytes }: AppendRequest, ts: number, { now, local }: Moment): ChannelEvent {
+  /**
+   * @param ts of the record: a parameter, as a whole batch has one.
+   * @param index of the request in its batch.
+   */
+  append(request: AppendRequest, ts: number, { now, local, place }: Moment, index: number): ChannelEvent {
+    const { event: draft, policy, bytes } = request;
     this.tip += 1;
     this.lastAt = now;
     const keeps = policy.retain && policy.size > 0 && bytes <= policy.maxBytes;
-    const event = new ChannelEvent(
-      {
-        channel: this.channel,
-        seq: this.tip,
-        epoch: this.epoch,
-        ts,
-        expiresAt: expiryOf(draft.ttl, 0, local),
-        id: draft.id,
-        event: draft.event,
-        payload: draft.payload,
-        user: draft.user,
-        key: draft.key,
-        ttl: draft.ttl,
-        trace: draft.trace,
-        meta: draft.meta,
-      },
-      bytes,
-    );
+    const event = this.eventOf(request, this.tip, ts, local);
     if (keeps) {
       this.ttlMs = policy.ttlMs;
       const structure = structureOfJson(draft.payload, bytes) + structureOfJson(draft.meta, bytes);
-      this.push(event, now, bytes, EVENT_BYTES + bytes + structure);
+      this.push(event, now, bytes, EVENT_BYTES + bytes + structure, place === 0 ? 0 : place + index);
       while (this.events.length > policy.size || this.isAbove(policy.maxBytes)) this.drop();
       this.trim(now);
     } else {
@@ -206,6 +193,75 @@ export class ChannelLog {
     for (const term of epochs.termsAfter(this.term)) this.enterTerm(term, this.tip);
   }
 
+  /** Puts an event where it is missing, as it is read from the log again. @returns whether it was. */
+  fill(request: AppendRequest, place: number, ts: number, local: number): boolean {
+    const { events } = this;
+    let [low, high] = [0, events.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (events.placeInLog(middle) < place) low = middle + 1;
+      else high = middle;
+    }
+    if (low === events.length || events.placeInLog(low) !== place) return false;
+    return events.fill(low, this.eventOf(request, this.oldest + low, ts, local));
+  }
+
+  /** Place of the first event that is missing; `Infinity` where none is. */
+  get oldestMissing(): number {
+    const { events } = this;
+    for (let index = 0; index < events.length; index += 1)
+      if (events.at(index) === undefined) return events.placeInLog(index);
+    return Infinity;
+  }
+
+  /** Puts what cannot be read in the places of events that are still missing. @returns how many were. */
+  fillRest(): number {
+    const { channel, epoch, events } = this;
+    let missing = 0;
+    for (let index = 0; index < events.length; index += 1) {
+      const place = { channel, epoch, seq: this.oldest + index, ts: 0 };
+      if (events.fill(index, ChannelEvent.unreadable(place))) missing += 1;
+    }
+    return missing;
+  }
+
+  /** All of it but the events. */
+  save(): ChannelLogState {
+    const { tip, lastAt, ttlMs, size, heap, base, term, epoch, events } = this;
+    const kept: KeptEventState[] = [];
+    for (let index = 0; index < events.length; index += 1) {
+      const event = events.at(index);
+      const numbers = [events.appendedAt(index), events.bytes(index), events.weight(index)] as const;
+      const place = events.placeInLog(index);
+      kept.push(event?.isErased === true ? [...numbers, place, event.ts] : [...numbers, place]);
+    }
+    return {
+      head: [tip, orNull(lastAt), orNull(ttlMs), size, heap, term],
+      epochs: [base, epoch, ...this.forks.flatMap((fork) => [fork.epoch, fork.lastSeq])],
+      kept,
+    };
+  }
+
+  /** Into a new log; the ledger has the weights of the events already. */
+  restore({ head, epochs, kept }: ChannelLogState): void {
+    const [tip, lastAt, ttlMs, size, heap, term] = head;
+    const [base, epoch, ...forks] = epochs;
+    this.tip = tip;
+    this.lastAt = lastAt ?? -Infinity;
+    this.ttlMs = ttlMs ?? Infinity;
+    this.size = size;
+    this.heap = heap;
+    this.base = base;
+    this.term = term;
+    this.epoch = epoch;
+    this.forks = pairs(forks).map(([name, lastSeq]) => ({ epoch: String(name), lastSeq: Number(lastSeq) }));
+    for (const [index, [appendedAt, bytes, weight, place, erasedTs]] of kept.entries()) {
+      const at = { channel: this.channel, epoch, seq: tip - kept.length + 1 + index, ts: erasedTs ?? 0 };
+      const event = erasedTs === undefined ? undefined : ChannelEvent.erased(at);
+      this.events.push(event, appendedAt, bytes, weight, place);
+    }
+  }
+
   /** Begins the epoch of a term before which the log lost its end. @param since Machine time from which on nothing of it is sure. */
   lose(term: number, since: number): void {
     this.enterTerm(term, this.surelyBefore(since));
@@ -232,8 +288,34 @@ export class ChannelLog {
     this.epoch = epoch;
   }
 
-  private push(event: ChannelEvent, appendedAt: number, bytes: number, weight: number): void {
-    this.events.push(event, appendedAt, bytes, weight);
+  private eventOf(
+    { event: draft, bytes }: AppendRequest,
+    seq: number,
+    ts: number,
+    local: number,
+  ): ChannelEvent {
+    return new ChannelEvent(
+      {
+        channel: this.channel,
+        seq,
+        epoch: this.epoch,
+        ts,
+        expiresAt: expiryOf(draft.ttl, 0, local),
+        id: draft.id,
+        event: draft.event,
+        payload: draft.payload,
+        user: draft.user,
+        key: draft.key,
+        ttl: draft.ttl,
+        trace: draft.trace,
+        meta: draft.meta,
+      },
+      bytes,
+    );
+  }
+
+  private push(event: ChannelEvent, appendedAt: number, bytes: number, weight: number, place: number): void {
+    this.events.push(event, appendedAt, bytes, weight, place);
     this.size += bytes;
     this.heap += weight - EVENT_BYTES;
     this.ledger.chargeLoose(weight);
@@ -248,6 +330,38 @@ export class ChannelLog {
     if (epoch === this.epoch) return seq <= this.tip;
     return this.forks.some((fork) => fork.epoch === epoch && seq <= fork.lastSeq);
   }
+}
+
+/** A kept event without what it says; of an erased one its `ts`, too: nothing else of it is in the log again. */
+type KeptEventState = readonly [
+  appendedAt: number,
+  bytes: number,
+  weight: number,
+  place: number,
+  erasedTs?: number,
+];
+
+/** A {@link ChannelLog} in a checkpoint. `null` is an infinite number. */
+export interface ChannelLogState {
+  readonly head: readonly [
+    tip: number,
+    lastAt: number | null,
+    ttlMs: number | null,
+    size: number,
+    heap: number,
+    term: number,
+  ];
+  /** The one it began, the one it has, and epoch and last `seq` of each earlier one. */
+  readonly epochs: readonly [base: string, epoch: string, ...forks: (string | number)[]];
+  readonly kept: readonly KeptEventState[];
+}
+
+function orNull(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+function pairs<T>(list: readonly T[]): (readonly [T | undefined, T | undefined])[] {
+  return list.flatMap((item, index) => (index % 2 === 0 ? [[item, list[index + 1]] as const] : []));
 }
 
 /** What a log answers that was never written: its position is stable, and nothing is stored for it. */

@@ -1,9 +1,10 @@
 import type { ReadRequest, ReadResult } from '../../core/ports/broker.js';
 import type { Position } from '../../protocol/position.js';
 import { channelBytes, MachineChannel } from './channel.js';
-import { readUnwritten } from './channel-log.js';
-import { EndQueue } from './end-queue.js';
-import { Epochs } from './epochs.js';
+import { readUnwritten, type ChannelLogState } from './channel-log.js';
+import type { Digest } from './digest.js';
+import { EndQueue, queuedBy } from './end-queue.js';
+import { Epochs, type EpochsState } from './epochs.js';
 import { EvictionOrder } from './eviction-order.js';
 import type { ChannelFeed } from './feed.js';
 import type { Ledger } from './ledger.js';
@@ -204,6 +205,53 @@ export class Channels {
     }
   }
 
+  mixInto(digest: Digest): void {
+    for (const count of [this.made, this.order.count, this.pinned]) digest.number(count);
+  }
+
+  all(): Iterable<MachineChannel> {
+    return this.channels.values();
+  }
+
+  /** What was read in between must not show: all that is saved has entered the present term. */
+  save(): ChannelsState {
+    for (const name of this.channels.keys()) this.find(name);
+    const channels = [...this.channels.values()].map((channel): ChannelState => {
+      const { name, order, pins, lastAppend, headUntil } = channel;
+      const head = headUntil === Infinity ? null : headUntil;
+      return [name, order, pins, lastAppend, head, queuedBy(channel), channel.log.save()];
+    });
+    return {
+      counts: [this.made, this.order.count],
+      epochs: this.epochs.save(),
+      rosterEpochs: this.rosterEpochs.save(),
+      channels,
+    };
+  }
+
+  /** Into a new one; {@link restored} is to be called when the ids and the members are there, too. */
+  restore({ counts: [made], epochs, rosterEpochs, channels }: ChannelsState, now: number): void {
+    this.now = now;
+    this.made = made;
+    this.epochs.restore(epochs);
+    this.rosterEpochs.restore(rosterEpochs);
+    for (const [name, order, pins, lastAppend, head, key, log] of channels) {
+      const channel = new MachineChannel(name, this.epochs, this.ledger, order, this.feeds.get(name));
+      channel.pins = pins;
+      channel.lastAppend = lastAppend;
+      channel.headUntil = head ?? Infinity;
+      channel.log.restore(log);
+      this.channels.set(name, channel);
+      this.ends.restore(channel, key);
+      if (pins > 0) this.pinned += 1;
+    }
+  }
+
+  restored({ counts: [, appends] }: ChannelsState): void {
+    for (const channel of this.channels.values()) channel.isLoose = channel.isCollectable;
+    this.order.restore(this.channels.values(), appends);
+  }
+
   private used(channel: MachineChannel): void {
     channel.headUntil = this.now + this.settings.headMs;
     this.ends.track(channel);
@@ -272,4 +320,22 @@ export class Channels {
       channel = this.order.firstIdle;
     }
   }
+}
+
+type ChannelState = readonly [
+  name: string,
+  order: number,
+  pins: number,
+  lastAppend: number,
+  headUntil: number | null,
+  key: number | null,
+  log: ChannelLogState,
+];
+
+/** {@link Channels} in a checkpoint. */
+export interface ChannelsState {
+  readonly counts: readonly [made: number, appends: number];
+  readonly epochs: EpochsState;
+  readonly rosterEpochs: EpochsState;
+  readonly channels: readonly ChannelState[];
 }

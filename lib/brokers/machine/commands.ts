@@ -116,6 +116,11 @@ export interface Moment {
    * deliver them. No outcome depends on it, so it may differ between nodes.
    */
   readonly local: number;
+  /**
+   * Number of the first request of an `append` among all of the log: what an event is found again by where it is read from the log
+   * after a checkpoint. 0 where nothing is read again.
+   */
+  readonly place: number;
 }
 
 /** How long something is kept that must be renewed. */
@@ -145,7 +150,7 @@ export interface Genesis {
   readonly settings: MachineSettings;
 }
 
-/** A place in the log, and the digest of all records up to it. */
+/** A place in the log, and the digest of all records up to it, itself included. */
 export interface Mark {
   readonly offset: number;
   readonly digest: string;
@@ -154,9 +159,7 @@ export interface Mark {
 /** What a node has read, when it connects to the log: its first record there, and nothing else of it before that. */
 export interface Hello {
   readonly node: string;
-  /** Offset of the last record that it has read; -1 for none. */
-  readonly position: number;
-  /** Places up to there, newest first, as {@link Partition.marks} gives them. */
+  /** Places that it has read, newest first, as {@link Partition.marks} gives them; none where it has read nothing. */
   readonly marks: readonly Mark[];
 }
 
@@ -198,8 +201,8 @@ export type GenesisOutcome =
 export interface HelloOutcome {
   readonly ok: true;
   /**
-   * Offset after which what the node read is not in this log. Every channel began an epoch that continues from there; the node itself
-   * is to read the log again. Absent: all that it read is in the log.
+   * Offset after which what the node read is not in this log, -1 where all may not be. Every channel began an epoch that continues
+   * from there; the node itself is to read the log again. Absent: as far as the log remembers it, all that it read is in the log.
    */
   readonly lostAfter?: number;
 }

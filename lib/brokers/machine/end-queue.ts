@@ -38,6 +38,11 @@ export class EndQueue<T extends Expiring> {
     this.heap.delete(item);
   }
 
+  /** To be called with an item of a checkpoint, and the `key` that it was queued by there. */
+  restore(item: T, key: number | null): void {
+    if (key !== null) this.heap.put(item, key);
+  }
+
   /** Removes and returns what has ended, in the order of `until`. */
   take(now: number): readonly T[] {
     const due: T[] = [];
@@ -52,4 +57,9 @@ export class EndQueue<T extends Expiring> {
     }
     return due;
   }
+}
+
+/** What an item is queued by, for a checkpoint; `null` where it is not queued. */
+export function queuedBy({ index, key }: Expiring): number | null {
+  return index < 0 ? null : key;
 }

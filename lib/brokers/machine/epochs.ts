@@ -1,7 +1,7 @@
 /** Names are spread over so many counters: forgetting one log makes no more than this part of the other names begin again. */
 const COUNTERS = 4_096;
-/** Terms that are remembered; a log remembers no more earlier epochs either. */
-const MAX_TERMS = 8;
+/** Terms that are remembered: this one, and as many before it as a log remembers epochs, whether it entered each or all at once. */
+const MAX_TERMS = 9;
 
 /**
  * Epochs of the logs, or of the rosters. They are derived, so that two reads of a name that was never written agree, on every node, and
@@ -61,20 +61,21 @@ export class Epochs {
     return this.known.filter((other) => other > term);
   }
 
-  /** What differs from a new one, for a checkpoint. */
-  get state(): EpochsState {
+  /** What differs from a new one. */
+  save(): EpochsState {
     const counters: (readonly [number, number])[] = [];
     for (const [index, count] of this.counters.entries()) if (count > 0) counters.push([index, count]);
     return { terms: this.known, counters };
   }
 
+  /** Into new ones. */
   restore({ terms, counters }: EpochsState): void {
     this.known = [...terms];
-    this.counters.fill(0);
     for (const [index, count] of counters) this.counters[index] = count;
   }
 }
 
+/** {@link Epochs} in a checkpoint. */
 export interface EpochsState {
   readonly terms: readonly number[];
   readonly counters: readonly (readonly [index: number, count: number])[];

@@ -13,6 +13,20 @@ export class EvictionOrder {
   private readonly idle = new MinHeap<ChannelPlace>();
   private appends = 0;
 
+  /** Appends that were ever made. */
+  get count(): number {
+    return this.appends;
+  }
+
+  /** Into a new one, all channels of a checkpoint, once what they hold is restored. */
+  restore(channels: Iterable<MachineChannel>, appends: number): void {
+    this.appends = appends;
+    for (const channel of channels) {
+      if (channel.log.length > 0) this.keeping.put(channel.keeping, channel.lastAppend);
+      if (channel.isLoose) this.released(channel);
+    }
+  }
+
   /** To be called at each append, after it. */
   appended(channel: MachineChannel): void {
     this.appends += 1;

@@ -49,10 +49,7 @@ export class KeptRestrictions {
     if (outlasts(this.entries.get(key), { owner, until })) return;
     this.remove(key);
     if (until <= now) return;
-    const bytes = ENTRY_BYTES + 2 * (key.length + JSON.stringify(record).length);
-    const entry = { record, until, bytes, owner };
-    this.entries.set(key, entry);
-    this.rooms.add(entry);
+    this.add(key, record, until);
     if (this.entries.size >= this.trimAt) this.trim(now);
     if (!this.rooms.isOver(owner)) return;
     this.trim(now);
@@ -72,6 +69,26 @@ export class KeptRestrictions {
     return held;
   }
 
+  save(): KeptRestrictionsState {
+    const entries = [...this.entries.values()].map(({ record, until }): RestrictionState =>
+      until === Infinity ? [record] : [record, until],
+    );
+    return { trimAt: this.trimAt, entries };
+  }
+
+  /** Into a new one. */
+  restore({ trimAt, entries }: KeptRestrictionsState): void {
+    for (const [record, until = Infinity] of entries) this.add(keyOf(record), record, until);
+    this.trimAt = trimAt;
+  }
+
+  private add(key: string, record: BanRecord | RestrictRecord, until: number): void {
+    const bytes = ENTRY_BYTES + 2 * (key.length + JSON.stringify(record).length);
+    const entry = { record, until, bytes, owner: ownerOf(record) };
+    this.entries.set(key, entry);
+    this.rooms.add(entry);
+  }
+
   private trim(now: number): void {
     for (const [key, { until }] of this.entries) if (until <= now) this.remove(key);
     this.trimAt = Math.max(MIN_TRIM, 2 * this.entries.size);
@@ -83,6 +100,14 @@ export class KeptRestrictions {
     this.entries.delete(key);
     this.rooms.remove(entry);
   }
+}
+
+type RestrictionState = readonly [record: BanRecord | RestrictRecord, until?: number];
+
+/** {@link KeptRestrictions} in a checkpoint. */
+export interface KeptRestrictionsState {
+  readonly trimAt: number;
+  readonly entries: readonly RestrictionState[];
 }
 
 /** A ban of a user everywhere has a record of its own. */

@@ -22,8 +22,23 @@ export class Lease {
     return new Lease(graceMs, node);
   }
 
+  static restored([ms, node]: LeaseState, nodes: NodeLeases): Lease {
+    const keeper = node === undefined ? undefined : nodes.get(node);
+    return new Lease(ms, keeper);
+  }
+
+  /** The lease of a node that has ended never moves again. */
+  save(nodes: NodeLeases): LeaseState {
+    const { ms, node, until } = this;
+    if (node === undefined) return [ms];
+    return nodes.get(node.id) === node ? [ms, node.id] : [until];
+  }
+
   /** When it ends, as far as is known. */
   get until(): number {
     return this.node === undefined ? this.ms : this.node.until + this.ms;
   }
 }
+
+/** A {@link Lease} in a checkpoint. */
+export type LeaseState = readonly [ms: number, node?: string];

@@ -1,21 +1,34 @@
-import type { EraseResult, ReadRequest, ReadResult } from '../../core/ports/broker.js';
+import type { AppendRequest, EraseResult, ReadRequest, ReadResult } from '../../core/ports/broker.js';
 import type { ControlMessage } from '../../core/ports/control.js';
 import type { PresencePage } from '../../protocol/messages.js';
 import type { Position } from '../../protocol/position.js';
 import { Appends } from './appends.js';
 import type { MachineChannel } from './channel.js';
-import { Channels } from './channels.js';
+import { Channels, type ChannelsState } from './channels.js';
 import type { Command, Moment, Outcome, OutcomeMap, StateCommandKind } from './commands.js';
+import type { Digest } from './digest.js';
 import type { ChannelFeed } from './feed.js';
 import { DONE, FULL } from './full.js';
-import { IdMemory } from './ids.js';
-import { Ledger } from './ledger.js';
+import { IdMemory, type IdMemoryState, type IdWindow } from './ids.js';
+import { Ledger, type LedgerState } from './ledger.js';
 import { Losses } from './losses.js';
-import { NodeLeases, type NodeLease } from './nodes.js';
-import { Presence } from './presence.js';
-import { Restrictions } from './restrictions.js';
+import { NodeLeases, type NodeLease, type NodeLeasesState } from './nodes.js';
+import { Presence, type PresenceState } from './presence.js';
+import { Restrictions, type RestrictionsState } from './restrictions.js';
 import type { MachineSettings } from './settings.js';
-import { Transitions } from './transitions.js';
+import { Transitions, type TransitionsState } from './transitions.js';
+
+/** A {@link Machine} in a checkpoint. */
+export interface MachineState {
+  readonly time: number | null;
+  readonly ledger: LedgerState;
+  readonly nodes: NodeLeasesState;
+  readonly channels: ChannelsState;
+  readonly ids: IdMemoryState;
+  readonly presence: PresenceState;
+  readonly transitions: TransitionsState;
+  readonly restrictions: RestrictionsState;
+}
 
 type Handlers = {
   readonly [K in StateCommandKind]: (command: Command<K>, at: Moment) => OutcomeMap[K];
@@ -147,12 +160,90 @@ export class Machine {
     return this.nodes.all();
   }
 
+  /** Begins a term before which nothing was lost (G6): positions stay true up to where each log is. */
+  begin(term: number): void {
+    this.channels.begin(term);
+  }
+
+  /**
+   * Begins a term before which the log lost its end (G6): positions that were learned before stay true only as far as they are surely
+   * older than `since`, in machine time.
+   */
+  lose(term: number, since: number): void {
+    this.channels.lose(term, since);
+  }
+
+  get term(): number {
+    return this.channels.epochs.term;
+  }
+
+  /** Mixes into a digest what tells the state from another that had the same outcomes. */
+  mixInto(digest: Digest): void {
+    for (const count of [this.bytes, this.idBytes, this.size, this.term]) digest.number(count);
+    for (const part of [this.channels, this.presence, this.transitions]) part.mixInto(digest);
+  }
+
+  /** All of it but the events: plain data that JSON keeps as it is, but for bytes in the data of members ({@link readWireValue}). */
+  save(): MachineState {
+    return {
+      time: this.time === -Infinity ? null : this.time,
+      ledger: this.ledger.save(),
+      nodes: this.nodes.save(),
+      channels: this.channels.save(),
+      ids: this.ids.save(({ name }) => name),
+      presence: this.presence.save(),
+      transitions: this.transitions.save(),
+      restrictions: this.restrictions.save(),
+    };
+  }
+
+  /**
+   * Into a new machine of the same settings and token. Its events are still missing: `fill` with what is read from the log again, then
+   * `fillRest`, before the first command.
+   */
+  restore(state: MachineState): void {
+    this.time = state.time ?? -Infinity;
+    this.nodes.restore(state.nodes);
+    this.channels.restore(state.channels, this.time);
+    this.ids.restore(state.ids, (name) => this.windowOf(name));
+    this.presence.restore(state.presence);
+    this.transitions.restore(state.transitions);
+    this.restrictions.restore(state.restrictions);
+    this.channels.restored(state.channels);
+    this.ledger.restore(state.ledger);
+  }
+
+  /** Puts an event where it is missing. @param place As in the {@link Moment} of its append. @returns Whether it was. */
+  fill(request: AppendRequest, place: number, { ts, local }: Pick<Moment, 'ts' | 'local'>): boolean {
+    return this.channels.find(request.channel)?.log.fill(request, place, ts, local) ?? false;
+  }
+
+  /** Place of the first event that is missing; `undefined` where none is. */
+  get oldestMissing(): number | undefined {
+    let oldest = Infinity;
+    for (const { log } of this.channels.all()) oldest = Math.min(oldest, log.oldestMissing);
+    return oldest === Infinity ? undefined : oldest;
+  }
+
+  /** Puts what cannot be read in the places of events that are still missing. @returns How many were. */
+  fillRest(): number {
+    let missing = 0;
+    for (const { log } of this.channels.all()) missing += log.fillRest();
+    return missing;
+  }
+
+  private windowOf(name: string): IdWindow<MachineChannel> {
+    const channel = this.channels.find(name);
+    if (channel === undefined) throw new Error('A checkpoint has ids of a channel that it does not have');
+    return channel.ids;
+  }
+
   private makeHandlers(): Handlers {
     const { channels, presence, transitions, restrictions, nodes } = this;
     return {
       append: ({ requests }, at) => {
         const { ts } = at;
-        return requests.map((request) => this.appends.append(request, ts, at));
+        return requests.map((request, index) => this.appends.append(request, ts, at, index));
       },
       erase: (command) => this.erase(command),
       clear: ({ channel }) => {

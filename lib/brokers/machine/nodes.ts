@@ -1,5 +1,5 @@
 import type { Heartbeat } from './commands.js';
-import { EndQueue, type Expiring } from './end-queue.js';
+import { EndQueue, queuedBy, type Expiring } from './end-queue.js';
 
 /** The lease of a node. One that has ended is never renewed: a node that comes back gets another. */
 export interface NodeLease extends Expiring {
@@ -59,6 +59,26 @@ export class NodeLeases {
     for (const lease of this.ends.take(now)) this.end(lease);
   }
 
+  save(): NodeLeasesState {
+    const leases = this.all().map((lease): NodeLeaseState => [
+      lease.id,
+      lease.until,
+      lease.versions,
+      lease.order,
+      queuedBy(lease),
+    ]);
+    return { made: this.made, leases };
+  }
+
+  restore({ made, leases }: NodeLeasesState): void {
+    this.made = made;
+    for (const [id, until, versions, order, key] of leases) {
+      const lease = { id, until, versions, order, index: -1, key: 0 };
+      this.leases.set(id, lease);
+      this.ends.restore(lease, key);
+    }
+  }
+
   private add(lease: NodeLease): void {
     this.leases.set(lease.id, lease);
     this.ends.track(lease);
@@ -68,4 +88,18 @@ export class NodeLeases {
     this.leases.delete(lease.id);
     this.ends.delete(lease);
   }
+}
+
+type NodeLeaseState = readonly [
+  id: string,
+  until: number,
+  versions: readonly number[],
+  order: number,
+  key: number | null,
+];
+
+/** {@link NodeLeases} in a checkpoint. */
+export interface NodeLeasesState {
+  readonly made: number;
+  readonly leases: readonly NodeLeaseState[];
 }

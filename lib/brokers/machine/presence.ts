@@ -3,12 +3,13 @@ import type { PresencePage } from '../../protocol/messages.js';
 import { channelBytes, type MachineChannel } from './channel.js';
 import type { Channels } from './channels.js';
 import type { Command, Done, Full, Moment } from './commands.js';
+import type { Digest } from './digest.js';
 import { EndQueue } from './end-queue.js';
 import { DONE, FULL } from './full.js';
 import { Lease } from './lease.js';
 import type { Ledger } from './ledger.js';
 import type { NodeLeases } from './nodes.js';
-import { PresenceRoom, type PresenceDevice } from './room.js';
+import { PresenceRoom, type PresenceDevice, type RoomState } from './room.js';
 import { ROOM_BYTES } from './weight.js';
 
 /** Membership of all channels of a machine (G19): ends leases and graces, and feeds the diffs. The rooms hold the members. */
@@ -102,6 +103,28 @@ export class Presence {
     this.ends.trackAll();
   }
 
+  mixInto(digest: Digest): void {
+    digest.number(this.devices);
+  }
+
+  save(): PresenceState {
+    const rooms: (readonly [channel: string, room: RoomState])[] = [];
+    for (const { name, room } of this.channels.all())
+      if (room !== undefined) rooms.push([name, room.save(this.nodes)]);
+    return { devices: this.devices, rooms };
+  }
+
+  /** Into a new one, after the channels; the ledger has what it weighs already. */
+  restore({ devices, rooms }: PresenceState): void {
+    this.devices = devices;
+    for (const [name, state] of rooms) {
+      const channel = this.channels.find(name);
+      if (channel === undefined) continue;
+      channel.room = new PresenceRoom(name, this.channels.rosterEpochs, this.ledger);
+      channel.room.restore(state, this.nodes, (device, key) => this.ends.restore(device, key));
+    }
+  }
+
   /** The channel with its room, both made when there are none; `undefined` when there is no room for the entry. */
   private admit(entry: PresenceEntry): MachineChannel | undefined {
     const { channels } = this;
@@ -137,6 +160,12 @@ export class Presence {
     }
     rooms.clear();
   }
+}
+
+/** {@link Presence} in a checkpoint. */
+export interface PresenceState {
+  readonly devices: number;
+  readonly rooms: readonly (readonly [channel: string, room: RoomState])[];
 }
 
 function announce({ room, feed }: MachineChannel): void {

@@ -1,4 +1,4 @@
-import type { Command, Outcome } from './commands.js';
+import type { Outcome } from './commands.js';
 
 /** A record as it was read from the log. */
 export interface LogRecord {
@@ -22,7 +22,8 @@ export interface RecordContent {
   readonly n: number;
   /** {@link Genesis.incarnation} of the log that the writer means. */
   readonly incarnation: string;
-  readonly commands: readonly Command[];
+  /** {@link Command}s, as far as is known: each is checked when it is applied. */
+  readonly commands: readonly unknown[];
 }
 
 /** What became of a record. */
@@ -36,7 +37,8 @@ export type RecordOutcome =
       readonly applied: false;
       /**
        * `foreign`: no record of ours, or one before the genesis. `repeated`: its `n` is not above its writer's last.
-       * `other_log`: meant for a log that had this name before.
+       * `other_log`: meant for a log that had this name before. `stopped`: this node cannot run what the log asks for
+       * ({@link Partition.stopped}).
        */
-      readonly why: 'foreign' | 'repeated' | 'other_log';
+      readonly why: 'foreign' | 'repeated' | 'other_log' | 'stopped';
     };

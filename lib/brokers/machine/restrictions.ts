@@ -1,7 +1,7 @@
 import { trimOldest } from '../../core/async/oldest.js';
 import type { AbuseRecord, ControlMessage } from '../../core/ports/control.js';
 import { abuseKey, actOnAbuse } from '../common/abuse.js';
-import { KeptRestrictions } from './kept-restrictions.js';
+import { KeptRestrictions, type KeptRestrictionsState } from './kept-restrictions.js';
 
 /** Bans for abuse that are kept for nodes that start later: clients cause them. */
 const MAX_ABUSE_BANS = 10_000;
@@ -39,6 +39,16 @@ export class Restrictions {
     return [...this.kept.inForce(now), ...abuse];
   }
 
+  save(): RestrictionsState {
+    return { kept: this.kept.save(), abuse: [...this.abuse.values()] };
+  }
+
+  /** Into a new one. */
+  restore({ kept, abuse }: RestrictionsState): void {
+    this.kept.restore(kept);
+    for (const ban of abuse) this.abuse.set(abuseKey(ban.record.of, ban.record.id), ban);
+  }
+
   private keepAbuse(record: AbuseRecord, endsAt: number): void {
     const key = abuseKey(record.of, record.id);
     if ((this.abuse.get(key)?.endsAt ?? -Infinity) >= endsAt) return;
@@ -46,4 +56,10 @@ export class Restrictions {
     this.abuse.set(key, { record, endsAt });
     trimOldest(this.abuse, MAX_ABUSE_BANS);
   }
+}
+
+/** {@link Restrictions} in a checkpoint. */
+export interface RestrictionsState {
+  readonly kept: KeptRestrictionsState;
+  readonly abuse: readonly AbuseBan[];
 }

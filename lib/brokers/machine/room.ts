@@ -1,9 +1,10 @@
 import type { PresenceEntry } from '../../core/ports/broker.js';
 import type { PresenceDiff, PresenceMember, PresencePage } from '../../protocol/messages.js';
-import type { Expiring } from './end-queue.js';
+import { queuedBy, type Expiring } from './end-queue.js';
 import type { Epochs } from './epochs.js';
-import { Lease } from './lease.js';
+import { Lease, type LeaseState } from './lease.js';
 import type { Ledger } from './ledger.js';
+import type { NodeLeases } from './nodes.js';
 import { Roster, type RosterItem } from './roster.js';
 import { weightOf } from '../../core/ports/value-weight.js';
 import { DEVICE_BYTES, MEMBER_BYTES, ROOM_BYTES } from './weight.js';
@@ -183,6 +184,46 @@ export class PresenceRoom {
     };
   }
 
+  save(nodes: NodeLeases): RoomState {
+    const members = this.members.all().map((member): MemberState => {
+      const devices = [...member.devices.values()].map((device): DeviceState => [
+        device.name,
+        device.generation,
+        device.lease.save(nodes),
+        device.leaving ? 1 : 0,
+        device.order,
+        queuedBy(device),
+      ]);
+      const { id, order, dataBytes, data } = member;
+      return data === undefined ? [id, order, dataBytes, devices] : [id, order, dataBytes, devices, data];
+    });
+    return { head: [this.epoch, this.term, this.version, this.members.next], members };
+  }
+
+  /** Into a new room; the ledger has what it weighs already. @param onDevice Called with each device and what it was queued by. */
+  restore(
+    { head, members }: RoomState,
+    nodes: NodeLeases,
+    onDevice: (device: PresenceDevice, key: number | null) => void,
+  ): void {
+    const [epoch, term, version, next] = head;
+    this.epoch = epoch;
+    this.term = term;
+    this.version = version;
+    const restored = members.map(([id, order, dataBytes, devices, data]) => {
+      const member: Member = { id, order, data, dataBytes, devices: new Map<string, PresenceDevice>() };
+      for (const [name, generation, lease, leaving, place, key] of devices) {
+        const held = Lease.restored(lease, nodes);
+        const device = new PresenceDevice(this, member, name, place, generation, held);
+        device.leaving = leaving === 1;
+        member.devices.set(name, device);
+        onDevice(device, key);
+      }
+      return member;
+    });
+    this.members.restore(restored, next);
+  }
+
   private admit(entry: PresenceEntry, lease: Lease, order: number): PresenceDevice {
     let member = this.members.get(entry.member);
     if (member === undefined) {
@@ -212,6 +253,28 @@ export class PresenceRoom {
     member.dataBytes = bytes;
     this.updated.add(member);
   }
+}
+
+type DeviceState = readonly [
+  name: string,
+  generation: number,
+  lease: LeaseState,
+  leaving: 0 | 1,
+  order: number,
+  key: number | null,
+];
+type MemberState = readonly [
+  id: string,
+  order: number,
+  dataBytes: number,
+  devices: readonly DeviceState[],
+  data?: unknown,
+];
+
+/** A {@link PresenceRoom} in a checkpoint. */
+export interface RoomState {
+  readonly head: readonly [epoch: string, term: number, version: number, next: number];
+  readonly members: readonly MemberState[];
 }
 
 function memberBytes(id: string): number {

@@ -1,10 +1,11 @@
 import type { Hold, Transition } from '../../core/ports/transitions.js';
 import { readThing, thingName } from '../common/thing-name.js';
 import type { Command, Done, Full, Moment, Taken } from './commands.js';
-import { EndQueue, type Expiring } from './end-queue.js';
+import type { Digest } from './digest.js';
+import { EndQueue, queuedBy, type Expiring } from './end-queue.js';
 import type { Epochs } from './epochs.js';
 import { DONE, FULL } from './full.js';
-import { Lease } from './lease.js';
+import { Lease, type LeaseState } from './lease.js';
 import type { Ledger } from './ledger.js';
 import type { NodeLeases } from './nodes.js';
 import { DEVICE_BYTES, MEMBER_BYTES } from './weight.js';
@@ -121,6 +122,44 @@ export class Transitions {
     this.ends.trackAll();
   }
 
+  mixInto(digest: Digest): void {
+    for (const count of [this.made, this.written, this.records.size]) digest.number(count);
+  }
+
+  save(): TransitionsState {
+    const { made, written, lastAt, consumer, consumerUntil, nodes } = this;
+    const things = [...this.things.values()].map((thing): ThingState => {
+      const holders = [...thing.holders].map(
+        ([name, { generation, lease }]) => [name, generation, lease.save(nodes)] as const,
+      );
+      return [thing.name, thing.order, queuedBy(thing), holders];
+    });
+    return {
+      counts: [made, written],
+      ...(lastAt === -Infinity ? {} : { lastAt }),
+      ...(consumer === undefined ? {} : { consumer: [consumer, consumerUntil] }),
+      things,
+      records: [...this.records.values()],
+      handed: [...this.handed],
+    };
+  }
+
+  /** Into a new one; the ledger has what it weighs already. */
+  restore({ counts, lastAt, consumer, things, records, handed }: TransitionsState): void {
+    [this.made, this.written] = counts;
+    if (lastAt !== undefined) this.lastAt = lastAt;
+    if (consumer !== undefined) [this.consumer, this.consumerUntil] = consumer;
+    for (const [name, order, key, holders] of things) {
+      const thing = new Thing(name, order);
+      for (const [holder, generation, lease] of holders)
+        thing.holders.set(holder, { generation, lease: Lease.restored(lease, this.nodes) });
+      this.things.set(name, thing);
+      this.ends.restore(thing, key);
+    }
+    for (const record of records) this.records.set(record.id, record);
+    this.handed = new Set(handed);
+  }
+
   private add(hold: Hold, lease: Lease, at: Moment): boolean {
     const name = thingName(hold);
     const known = this.things.get(name);
@@ -178,6 +217,23 @@ export class Transitions {
     this.handed.delete(id);
     this.ledger.credit(recordBytes(thingName(record)));
   }
+}
+
+type ThingState = readonly [
+  name: string,
+  order: number,
+  key: number | null,
+  holders: readonly (readonly [name: string, generation: number, lease: LeaseState])[],
+];
+
+/** {@link Transitions} in a checkpoint. */
+export interface TransitionsState {
+  readonly counts: readonly [made: number, written: number];
+  readonly lastAt?: number;
+  readonly consumer?: readonly [node: string, until: number];
+  readonly things: readonly ThingState[];
+  readonly records: readonly Transition[];
+  readonly handed: readonly string[];
 }
 
 function isFenced({ generation, lease }: Holder, hold: Hold, now: number): boolean {

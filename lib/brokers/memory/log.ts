@@ -42,8 +42,9 @@ export class MemoryLog implements BrokerLog {
 
   subscribe(channel: string): Promise<Position> {
     return this.running.run((node) => {
-      this.store.subscribe(channel, node);
+      // Before it, as a listener that it calls may close the broker; where it is refused, there is nothing to unsubscribe.
       node.channels.add(channel);
+      this.store.subscribe(channel, node);
       return this.store.machine.positionOf(channel);
     });
   }

@@ -2,7 +2,7 @@ import type { ReadRequest, ReadResult, SignalMessage } from '../../core/ports/br
 import type { Clock } from '../../core/ports/clock.js';
 import type { ControlMessage, ControlReceipt } from '../../core/ports/control.js';
 import type { Entropy } from '../../core/ports/entropy.js';
-import type { Command, Moment, OutcomeMap, StateCommandKind } from '../machine/commands.js';
+import type { Command, Moment, Outcome, OutcomeMap, StateCommandKind } from '../machine/commands.js';
 import { Machine } from '../machine/machine.js';
 import { MemoryControl } from './control.js';
 import { MemoryDispatcher } from './dispatcher.js';
@@ -63,6 +63,7 @@ export class MemoryStore {
     now: -Infinity,
     ts: 0,
     local: 0,
+    place: 0,
   };
 
   /** @throws RangeError when a bound is out of range; it names the option. */
@@ -163,9 +164,9 @@ export class MemoryStore {
    * @throws what the machine skipped: a bug must be seen.
    */
   apply<K extends StateCommandKind>(command: Command<K>): OutcomeMap[K] {
-    const outcome = this.run(command);
+    const outcome = this.machine.apply(command, this.now());
     this.settle();
-    return outcome;
+    return unskipped<K>(outcome);
   }
 
   /** @internal Ends everything that has to have ended by now. Every read begins with it. */
@@ -189,8 +190,11 @@ export class MemoryStore {
   subscribe(channel: string, subscriber: MemorySubscriber, isOwn = false): void {
     const found = this.feeds.get(channel);
     // Another subscriber of a channel that is pinned lets only the time pass.
-    const { ok } = this.run(found === undefined ? { kind: 'pin', channel, always: isOwn } : { kind: 'tick' });
-    if (ok) {
+    const outcome = this.machine.apply(
+      found === undefined ? { kind: 'pin', channel, always: isOwn } : { kind: 'tick' },
+      this.now(),
+    );
+    if (outcome.ok) {
       const feed = found ?? new MemoryFeed(channel, this.dispatcher);
       feed.add(subscriber);
       this.feeds.set(channel, feed);
@@ -198,7 +202,7 @@ export class MemoryStore {
     }
     // Only now, as listeners that it calls may subscribe too.
     this.settle();
-    if (!ok) throw full();
+    if (!unskipped<'pin'>(outcome).ok) throw full();
   }
 
   /** @internal Idempotent. */
@@ -234,12 +238,6 @@ export class MemoryStore {
     });
   }
 
-  private run<K extends StateCommandKind>(command: Command<K>): OutcomeMap[K] {
-    const outcome = this.machine.apply(command, this.now());
-    if ('code' in outcome && outcome.code === 'skipped') throw outcome.error;
-    return outcome as OutcomeMap[K];
-  }
-
   private now(): Moment {
     const { moment, clock } = this;
     const ts = clock.now();
@@ -264,4 +262,10 @@ export class MemoryStore {
       for (const node of this.nodes) node.listener.onWarning?.(message);
     });
   }
+}
+
+/** @throws what the machine skipped. */
+function unskipped<K extends StateCommandKind>(outcome: Outcome<K>): OutcomeMap[K] {
+  if ('code' in outcome && outcome.code === 'skipped') throw outcome.error;
+  return outcome as OutcomeMap[K];
 }

@@ -12,33 +12,41 @@ const eventOf = (seq: number) =>
 const capacityOf = (kept: KeptEvents) => (kept as unknown as { slots: readonly unknown[] }).slots.length / 4;
 
 describe('KeptEvents', () => {
-  it('behaves like a list of events with their times, bytes and weights, under any operations', () => {
-    fc.assert(
-      fc.property(fc.array(fc.constantFrom('push', 'push', 'push', 'shift', 'shift')), (actions) => {
-        const kept = new KeptEvents();
-        const model: (readonly [ChannelEvent, number, number, number])[] = [];
-        actions.forEach((name, index) => {
-          if (name === 'push') {
-            const row = [eventOf(index), 1_000 + index, 20_000 + index, 300_000 + index] as const;
-            kept.push(...row);
-            model.push(row);
-          } else {
-            kept.shift();
-            model.shift();
-          }
-          expect(kept.length).toBe(model.length);
-        });
-        const rows = model.map((_, index) => [
-          kept.at(index),
-          kept.appendedAt(index),
-          kept.bytes(index),
-          kept.weight(index),
-        ]);
-        expect(rows).toEqual(model);
-        expect([kept.at(-1), kept.at(model.length)]).toEqual([undefined, undefined]);
-      }),
-    );
-  });
+  it.each([0, 7])(
+    'behaves like a list of events with their numbers, under any operations (places from %i)',
+    (from) => {
+      fc.assert(
+        fc.property(fc.array(fc.constantFrom('push', 'push', 'push', 'shift', 'shift', 'pop')), (actions) => {
+          const kept = new KeptEvents();
+          const model: (readonly [ChannelEvent, number, number, number, number])[] = [];
+          actions.forEach((name, index) => {
+            if (name === 'push') {
+              const place = from === 0 ? 0 : from + index;
+              const row = [eventOf(index), 1_000 + index, 20_000 + index, 300_000 + index, place] as const;
+              kept.push(...row);
+              model.push(row);
+            } else if (name === 'pop') {
+              kept.pop();
+              model.pop();
+            } else {
+              kept.shift();
+              model.shift();
+            }
+            expect(kept.length).toBe(model.length);
+          });
+          const rows = model.map((_, index) => [
+            kept.at(index),
+            kept.appendedAt(index),
+            kept.bytes(index),
+            kept.weight(index),
+            kept.placeInLog(index),
+          ]);
+          expect(rows).toEqual(model);
+          expect([kept.at(-1), kept.at(model.length)]).toEqual([undefined, undefined]);
+        }),
+      );
+    },
+  );
 
   it('stays small when events come and go, and frees what a burst needed', () => {
     const kept = new KeptEvents();
@@ -62,6 +70,19 @@ describe('KeptEvents', () => {
     const { slots } = kept as unknown as { slots: readonly unknown[] };
     expect(slots.filter((slot) => slot instanceof ChannelEvent)).toEqual([]);
     kept.shift();
+    kept.pop();
     expect(kept.length).toBe(0);
+    for (let index = 0; index < 4; index += 1) kept.push(eventOf(index), 0, 0, 0);
+    for (let index = 0; index < 4; index += 1) kept.pop();
+    expect(slots.filter((slot) => slot instanceof ChannelEvent)).toEqual([]);
+  });
+
+  it('takes a missing event in its place once, and nothing in the place of one that is there', () => {
+    const kept = new KeptEvents();
+    kept.push(eventOf(1), 0, 0, 0, 10);
+    kept.push(undefined, 0, 0, 0, 11);
+    expect([-1, 0, 2].map((index) => kept.fill(index, eventOf(9)))).toEqual([false, false, false]);
+    expect([kept.fill(1, eventOf(2)), kept.fill(1, eventOf(3))]).toEqual([true, false]);
+    expect([kept.at(0)?.seq, kept.at(1)?.seq]).toEqual([1, 2]);
   });
 });

@@ -12,13 +12,11 @@ for (const detectsCuts of ['log', 'readers'] as const) {
   describeOrderedLog(
     `memory, where ${detectsCuts === 'log' ? 'the log knows of' : 'the readers look for'} cuts`,
     async () => ({
-      deploy: async () =>
-        deploy(new MemoryLogServer({ clock, seed: 3, detectsCuts, requestTimeoutMs: ANSWER_MS })),
+      deploy: async () => deploy(new MemoryLogServer({ clock, seed: 3, detectsCuts })),
       dispose: async () => undefined,
     }),
     {
       seesRegrownCuts: detectsCuts === 'log',
-      requestTimeoutMs: ANSWER_MS,
       advance: () => clock.advanceAsync(100),
     },
   );

@@ -4,9 +4,6 @@ import { MemoryLogServer } from '../../support/ordered-log/memory-server.js';
 import type { LogDeployment } from './deployment.js';
 import { describeOrderedLog } from './suite.js';
 
-/** By the clock of the test, which moves as far as is waited for. */
-const ANSWER_MS = 1_000;
-
 for (const detectsCuts of ['log', 'readers'] as const) {
   const clock = new ManualClock();
   describeOrderedLog(

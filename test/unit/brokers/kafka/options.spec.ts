@@ -40,10 +40,6 @@ describe('the options of a log in Kafka', () => {
     ]);
   });
 
-  it('take `undefined` for the default', () => {
-    expect(kafkaSettings({ brokers: 'k', topic: undefined as unknown as string }).topic).toBe('realtime');
-  });
-
   it.each<[string, Partial<KafkaLogOptions>]>([
     ['brokers', { brokers: [] }],
     ['brokers', { brokers: 'kafka://a:1' }],

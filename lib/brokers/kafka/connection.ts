@@ -69,6 +69,8 @@ export class KafkaConnection {
   /** Ends it at once; what waits on it fails. Idempotent. */
   destroy(): void {
     const { socket } = this.connection as { socket?: Connection['socket'] };
+    // Ends its timers; what the socket still has to send is of no use any more.
+    this.connection.close().catch(() => undefined);
     socket?.destroy();
   }
 }

@@ -18,7 +18,10 @@ export class TermHistory {
   add(term: number, offset: number): void {
     if (term <= this.last) return;
     this.terms.push({ term, offset });
-    if (this.terms.length > KEPT) this.terms.shift();
+    if (this.terms.length <= KEPT) return;
+    // The first that is kept stands for all before it: a cut in it may be anywhere.
+    const [, second] = this.terms.splice(0, 2);
+    if (second !== undefined) this.terms.unshift({ ...second, offset: 0 });
   }
 
   /**

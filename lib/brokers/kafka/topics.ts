@@ -154,7 +154,7 @@ async function withLeaders(cluster: KafkaCluster, { name, partitions }: Wanted):
         `kafkaBroker: partitions of the topic ${name} have no leader. Start the brokers that keep them, or grant Describe on the topic.`,
       );
     await cluster.pause(LOOK_MS);
-    await cluster.refresh();
+    await Promise.race([cluster.refresh(), cluster.pause(connectTimeoutMs)]);
   }
 }
 

@@ -84,11 +84,9 @@ export class NatsCheckpoints {
   }
 
   private async publish(subject: string, bytes: Uint8Array): Promise<number> {
-    this.link.assertReady();
+    const expect = { streamName: this.names.checkpoints };
     try {
-      const ack = await this.link.js.publish(subject, bytes, {
-        expect: { streamName: this.names.checkpoints },
-      });
+      const ack = await this.link.ask(() => this.link.js.publish(subject, bytes, { expect }));
       return ack.seq;
     } catch (error) {
       throw unavailable(error);
@@ -99,9 +97,9 @@ export class NatsCheckpoints {
   private async get(
     query: { readonly last_by_subj: string } | { readonly seq: number; readonly next_by_subj: string },
   ): Promise<StoredMsg | undefined> {
-    this.link.assertReady();
+    const { checkpoints } = this.names;
     try {
-      const message = await this.link.jsm.streams.getMessage(this.names.checkpoints, query);
+      const message = await this.link.ask(() => this.link.jsm.streams.getMessage(checkpoints, query));
       return message ?? undefined;
     } catch (error) {
       if (apiCode(error) === NO_MESSAGE) return undefined;

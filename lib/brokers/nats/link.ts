@@ -16,6 +16,8 @@ const MAX_PINGS = 2;
 
 /** The connection to NATS: connects again by itself, and numbers its sessions. */
 export class NatsLink extends LogLink {
+  private isEnding = false;
+
   private constructor(
     private readonly driver: NatsDriver,
     private readonly settings: NatsLogSettings,
@@ -69,7 +71,25 @@ export class NatsLink extends LogLink {
     if (!this.isReady) throw new LogUnavailableError('There is no connection to NATS');
   }
 
-  private isEnding = false;
+  /**
+   * Waits for an answer no longer than the connection lasts: what the client itself makes of that is a time-out, or nothing.
+   *
+   * @throws LogUnavailableError when there is no connection, or it ends
+   */
+  async ask<T>(question: () => Promise<T>): Promise<T> {
+    this.assertReady();
+    let unlisten = (): void => undefined;
+    const lost = new Promise<never>((_, reject) => {
+      unlisten = this.onState(({ connected }) => {
+        if (!connected) reject(new LogUnavailableError('The connection to NATS was lost before it answered'));
+      });
+    });
+    try {
+      return await Promise.race([question(), lost]);
+    } finally {
+      unlisten();
+    }
+  }
 
   async close(): Promise<void> {
     this.isEnding = true;

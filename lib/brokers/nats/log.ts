@@ -113,9 +113,9 @@ class NatsLog implements OrderedLog {
 
   async bounds(partition: number): Promise<LogBounds> {
     assertPartition(partition, this.partitions);
-    this.link.assertReady();
     try {
-      const { created, state } = await this.link.jsm.streams.info(this.names.stream(partition));
+      const stream = this.names.stream(partition);
+      const { created, state } = await this.link.ask(() => this.link.jsm.streams.info(stream));
       const end = state.last_seq + 1;
       return { first: state.messages === 0 ? end : state.first_seq, end, incarnation: created };
     } catch (error) {
@@ -169,7 +169,7 @@ class NatsLog implements OrderedLog {
       this.signals.delete(entry);
     };
     try {
-      await nc.flush();
+      await this.link.ask(() => nc.flush());
     } catch (error) {
       stop();
       throw unavailable(error);

@@ -98,14 +98,22 @@ export class NatsReading implements Reading {
     if (!this.link.isReady) return;
     this.attach(number).catch((error: unknown) => {
       if (!this.isCurrent(number)) return;
-      this.deps.clock.schedule(Math.min(RETRY_MS * 2 ** this.failures++, MAX_RETRY_MS), () => {
-        if (this.isCurrent(number)) this.restart();
-      });
       // Said once: at the first failure of a row.
-      if (this.failures === 1 && isForbidden(error))
+      if (this.failures === 0 && isForbidden(error))
         this.deps.onWarning?.(
           `NATS does not permit reading the stream ${this.stream}: ${messageOf(error)}. Permit what docs/nats.md lists.`,
         );
+      this.restartLater();
+    });
+  }
+
+  /** The first time at once, then after pauses that grow until the server gives a sign of life. */
+  private restartLater(): void {
+    this.drop();
+    const number = ++this.attempts;
+    const pauseMs = Math.min(RETRY_MS * (2 ** this.failures++ - 1), MAX_RETRY_MS);
+    this.deps.clock.schedule(pauseMs, () => {
+      if (this.isCurrent(number)) this.restart();
     });
   }
 
@@ -136,7 +144,7 @@ export class NatsReading implements Reading {
     const inbox = nc.subscribe(`_INBOX.${this.deps.entropy.token()}${this.deps.entropy.token()}`, {
       callback: (error, msg) => {
         if (!this.isCurrent(number)) return;
-        if (error !== null) this.restart();
+        if (error !== null) this.restartLater();
         else this.take(readPulled(msg));
       },
     });
@@ -210,7 +218,7 @@ export class NatsReading implements Reading {
     if (message.kind !== 'broken') this.failures = 0;
     if (message.kind === 'heartbeat') return;
     if (message.kind === 'record') return this.takeRecord(attempt, message.record, message.consumerSeq);
-    if (message.kind === 'broken') return this.restart();
+    if (message.kind === 'broken') return this.restartLater();
     const isStuck = message.kind === 'tooLarge' && attempt.due === PULL_RECORDS;
     attempt.due = 0;
     if (isStuck)

@@ -27,8 +27,6 @@ export interface LogDeployment {
 export interface LogTraits {
   /** Whether a reader also sees a cut behind which so much was written that the log is as long as before. */
   readonly seesRegrownCuts: boolean;
-  /** How long the clients wait for an answer, in milliseconds. */
-  readonly requestTimeoutMs: number;
   /** Lets the time of the clients pass while a condition is waited for; default: real time passes by itself. */
   advance?(): Promise<void>;
 }

@@ -20,7 +20,7 @@ describeOrderedLog(
     let names = 0;
     return { deploy: async () => deploy(server, `t${++names}`), dispose: () => server.dispose() };
   },
-  { seesRegrownCuts: true, requestTimeoutMs: ANSWER_MS },
+  { seesRegrownCuts: true },
 );
 
 function deploy(server: KafkaProcess, topic: string): LogDeployment {

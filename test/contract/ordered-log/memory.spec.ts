@@ -4,21 +4,16 @@ import { MemoryLogServer } from '../../support/ordered-log/memory-server.js';
 import type { LogDeployment } from './deployment.js';
 import { describeOrderedLog } from './suite.js';
 
-/** By the clock of the test, which moves as far as is waited for. */
-const ANSWER_MS = 1_000;
-
 for (const detectsCuts of ['log', 'readers'] as const) {
   const clock = new ManualClock();
   describeOrderedLog(
     `memory, where ${detectsCuts === 'log' ? 'the log knows of' : 'the readers look for'} cuts`,
     async () => ({
-      deploy: async () =>
-        deploy(new MemoryLogServer({ clock, seed: 3, detectsCuts, requestTimeoutMs: ANSWER_MS })),
+      deploy: async () => deploy(new MemoryLogServer({ clock, seed: 3, detectsCuts })),
       dispose: async () => undefined,
     }),
     {
       seesRegrownCuts: detectsCuts === 'log',
-      requestTimeoutMs: ANSWER_MS,
       advance: () => clock.advanceAsync(100),
     },
   );

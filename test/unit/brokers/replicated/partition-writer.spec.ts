@@ -45,7 +45,9 @@ describe('the writer of a partition', () => {
   const stored = () => (server.partition(0)?.records ?? []).map(({ bytes }) => decodeRecord(bytes));
   const channelsOf = () =>
     stored().map((record) =>
-      record?.commands.map((value) => value as Command).map((command) => ('channel' in command ? command.channel : command.kind)),
+      record?.commands
+        .map((value) => value as Command)
+        .map((command) => ('channel' in command ? command.channel : command.kind)),
     );
   /** Reads as a node does, each number once. */
   const read = (from = 0): void => {
@@ -53,7 +55,9 @@ describe('the writer of a partition', () => {
       if (record?.writer === 'w')
         writer.onRead(
           record.n,
-          record.commands.map((): Outcome => ({ ok: true })), 5);
+          record.commands.map((): Outcome => ({ ok: true })),
+          5,
+        );
     }
   };
 

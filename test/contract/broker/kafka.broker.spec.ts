@@ -13,9 +13,13 @@ beforeAll(async () => {
 
 afterAll(async () => server?.dispose());
 
-const harness = realLogHarness((topic, options) => {
-  if (server === undefined) throw new Error('The server was not started');
-  return kafkaBroker({ brokers: server.address, topic, partitions: 2, replicas: 1, ...options });
-}, stretched(300));
+const harness = realLogHarness(
+  (topic, options) => {
+    if (server === undefined) throw new Error('The server was not started');
+    return kafkaBroker({ brokers: server.address, topic, partitions: 2, replicas: 1, ...options });
+  },
+  stretched(300),
+  async () => undefined,
+);
 
 brokerContract('Kafka, one broker', harness);

@@ -12,12 +12,12 @@ import { stretched } from '../../support/patience.js';
 
 /** Short ones: the tests wait for them. Leases are longer than {@link NODE_TTL_MS}, so that the nodes' own keep them. */
 const WINDOWS: ContractWindows = {
-  dedupeMs: stretched(3_000),
-  ttlMs: stretched(3_000),
+  dedupeMs: stretched(4_000),
+  ttlMs: stretched(4_000),
   leaseMs: stretched(3_500),
   graceMs: stretched(1_500),
   controlTimeoutMs: stretched(2_000),
-  slackMs: stretched(2_500),
+  slackMs: stretched(1_700),
 };
 const NODE_TTL_MS = stretched(2_500);
 
@@ -25,10 +25,12 @@ const NODE_TTL_MS = stretched(2_500);
  * Brokers over a real log.
  *
  * @param make A broker over the log of this name, which is empty the first time.
+ * @param remove Deletes the log of this name, which nobody has open.
  */
 export function realLogHarness(
   make: (name: string, options: ReplicatedOptions) => Broker,
   quietMs: number,
+  remove: (name: string) => Promise<void>,
 ): BrokerHarnessFactory {
   let names = 0;
   return {
@@ -38,7 +40,7 @@ export function realLogHarness(
     messages: true,
     transitions: true,
     erases: true,
-    create: async () => createHarness(make, () => `t${++names}`, quietMs),
+    create: async () => createHarness(make, () => `t${++names}`, quietMs, remove),
   };
 }
 
@@ -46,8 +48,10 @@ function createHarness(
   make: (name: string, options: ReplicatedOptions) => Broker,
   nextName: () => string,
   quietMs: number,
+  remove: (name: string) => Promise<void>,
 ): BrokerHarness {
   const name = nextName();
+  const used = new Set([name]);
   const nodes: ContractNode[] = [];
   const node = async (over: string, options: ReplicatedOptions = {}): Promise<ContractNode> => {
     const { controlTimeoutMs } = WINDOWS;
@@ -62,11 +66,16 @@ function createHarness(
     runs: 8,
     faults: {},
     node: () => node(name),
-    crowdedNode: () => node(nextName(), { maxIdBytes: 200_000 }),
+    crowdedNode: () => {
+      const crowded = nextName();
+      used.add(crowded);
+      return node(crowded, { maxIdBytes: 200_000 });
+    },
     advance: async (ms) => void (await sleep(ms)),
     quiet: async () => void (await sleep(quietMs)),
     async dispose() {
       for (const { broker } of nodes) await broker.close();
+      for (const each of used) await remove(each);
     },
   };
 }

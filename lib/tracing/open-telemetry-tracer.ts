@@ -24,6 +24,7 @@ import type {
 } from '../core/ports/tracer.js';
 import { Connects } from './connects.js';
 import type { TracingSettings } from './options.js';
+import { hasNoContext, RootSampling, UNSAMPLED, unsampled } from './root-sampling.js';
 import { ending, endSpan, linksTo, messaging, nameOf } from './spans.js';
 import { formatTraceparent, isSampled, parseTraceparent } from './traceparent.js';
 
@@ -36,6 +37,7 @@ const MAX_FIRSTS = 1_024;
 export class OpenTelemetryTracer implements EngineTracer {
   readonly observer: Observer;
   readonly clock: Clock;
+  private readonly roots: RootSampling;
   private readonly connects: Connects;
   /** Of commands until their answer, which each has. A weak map would make each collection look at all of them. */
   private readonly commands = new Map<ObservedCommand, Span>();
@@ -43,7 +45,7 @@ export class OpenTelemetryTracer implements EngineTracer {
 
   constructor(
     private readonly tracer: Tracer,
-    private readonly node: Pick<TracedNode, 'nodeId' | 'clock'>,
+    private readonly node: Pick<TracedNode, 'nodeId' | 'clock' | 'entropy'>,
     private readonly settings: TracingSettings,
   ) {
     const { clock } = node;
@@ -51,9 +53,13 @@ export class OpenTelemetryTracer implements EngineTracer {
       // eslint-disable-next-line no-restricted-syntax -- handed on as it is
       now: () => clock.now(),
       monotonic: () => clock.monotonic(),
-      schedule: (delayMs, task) => context.with(ROOT_CONTEXT, () => clock.schedule(delayMs, task)),
+      schedule: (delayMs, task) =>
+        hasNoContext()
+          ? clock.schedule(delayMs, task)
+          : context.with(ROOT_CONTEXT, () => clock.schedule(delayMs, task)),
     };
-    this.connects = new Connects(tracer, clock, settings);
+    this.roots = new RootSampling(settings.sampleRatio, node.entropy);
+    this.connects = new Connects(tracer, clock, settings, this.roots);
     this.observer = {
       onCommandStart: (connection, command) => this.start(connection, command),
       onCommandEnd: (connection, command, outcome) => this.end(connection, command, outcome),
@@ -62,21 +68,27 @@ export class OpenTelemetryTracer implements EngineTracer {
   }
 
   detached(task: () => void): () => void {
-    return () => context.with(ROOT_CONTEXT, task);
+    return () => {
+      if (hasNoContext()) task();
+      else context.with(ROOT_CONTEXT, task);
+    };
   }
 
   authenticatorOf(authenticator: Authenticator): Authenticator {
     return {
       authenticate: (credentials) => {
         const { handshake, via } = credentials;
+        const verify = (): MaybePromise<Authentication> => authenticator.authenticate(credentials);
         const belongsTo = this.connects.verifying(handshake);
+        const isOffered =
+          belongsTo === undefined ? this.roots.begins() : this.roots.continues(belongsTo.spanContext());
+        if (!isOffered) return unsampled(verify);
         const parent = belongsTo === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, belongsTo);
         const span = this.tracer.startSpan(
           'authenticate',
           { attributes: { 'realtime.credentials': via } },
           parent,
         );
-        const verify = (): MaybePromise<Authentication> => authenticator.authenticate(credentials);
         const refused = (code: string): void => this.connects.refused(handshake, code);
         return context.with(trace.setSpan(parent, span), () => ending(span, verify, refused));
       },
@@ -89,7 +101,7 @@ export class OpenTelemetryTracer implements EngineTracer {
 
   within<T>(command: ObservedCommand, work: () => T): T {
     const span = this.commands.get(command);
-    return span === undefined ? work() : context.with(trace.setSpan(ROOT_CONTEXT, span), work);
+    return span === undefined ? unsampled(work) : context.with(trace.setSpan(ROOT_CONTEXT, span), work);
   }
 
   called<T>(kind: 'authorize' | 'handle', what: () => string, work: () => MaybePromise<T>): MaybePromise<T> {
@@ -112,9 +124,12 @@ export class OpenTelemetryTracer implements EngineTracer {
     given: string | undefined,
     publish: (trace: string | undefined) => Promise<T>,
   ): Promise<T> {
+    const active = context.active();
     const continued = parseTraceparent(given);
-    const parent =
-      continued === undefined ? context.active() : trace.setSpanContext(context.active(), continued);
+    const before = continued ?? trace.getSpanContext(active);
+    if (!(before === undefined ? this.roots.begins() : this.roots.continues(before)))
+      return tracedWork() === undefined ? publish(given) : unsampled(() => publish(given));
+    const parent = continued === undefined ? active : trace.setSpanContext(active, continued);
     const span = this.tracer.startSpan(
       nameOf('publish', pattern),
       {
@@ -123,9 +138,12 @@ export class OpenTelemetryTracer implements EngineTracer {
       },
       parent,
     );
+    const own = span.spanContext();
+    // Nothing below asks what it belongs to, but whether that is sampled.
+    if (!isSampled(own.traceFlags) && tracedWork() === undefined) return publish(given);
     const within = trace.setSpan(parent, span);
-    if (!isSampled(span.spanContext().traceFlags)) return context.with(within, publish, undefined, given);
-    const published = (): Promise<T> => publish(formatTraceparent(span.spanContext()));
+    if (!isSampled(own.traceFlags)) return context.with(within, publish, undefined, given);
+    const published = (): Promise<T> => publish(formatTraceparent(own));
     return context.with(within, () => ending(span, published) as Promise<T>);
   }
 
@@ -184,14 +202,19 @@ export class OpenTelemetryTracer implements EngineTracer {
     const { type, pattern, channel } = command;
     if (type === 'hello') {
       const connect = this.connects.spanOf(connection);
-      if (connect === undefined) return;
+      if (connect === undefined || connect === UNSAMPLED) return;
       // A browser sends no header with a WebSocket, and the span has begun.
       const sent = this.settings.clients === 'ignore' ? undefined : parseTraceparent(command.trace);
       if (sent !== undefined) connect.addLinks(linksTo(sent));
       this.commands.set(command, connect);
       return;
     }
-    const { parent, links } = this.connects.placeOf(connection, command.trace);
+    const place = this.connects.placeOf(connection, command.trace);
+    if (place === undefined) {
+      if (type === 'auth') this.connects.beginAuth(connection, UNSAMPLED);
+      return;
+    }
+    const { parent, links } = place;
     const { user } = connection.about;
     const attributes = messaging(type, { pattern, channel }, this.settings);
     attributes['realtime.connection.id'] = connection.id;

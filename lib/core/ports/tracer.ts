@@ -1,6 +1,7 @@
 import type { ChannelEvent } from './channel-event.js';
 import type { Clock } from './clock.js';
 import type { Handshake } from './connection.js';
+import type { Entropy } from './entropy.js';
 import type { Authenticator } from './identity.js';
 import type { EngineLogger } from './logger.js';
 import type { MaybePromise } from './maybe-promise.js';
@@ -37,6 +38,7 @@ export interface FirstEventSpan {
 export interface TracedNode {
   readonly nodeId: string;
   readonly clock: Clock;
+  readonly entropy: Pick<Entropy, 'random'>;
   readonly logger: Pick<EngineLogger, 'warn'>;
 }
 

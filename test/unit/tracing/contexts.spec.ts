@@ -9,6 +9,7 @@ import { openTelemetry } from '../../../lib/tracing/index.js';
 import { alteredBroker } from '../../support/engine/altered-broker.js';
 import { channel, EngineHarness, quiet } from '../../support/engine/harness.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
+import { SeededEntropy } from '../../support/engine/seeded-entropy.js';
 import { RecordingLogger } from '../../support/engine/recording-logger.js';
 import { SpanRecorder } from '../../support/span-recorder.js';
 
@@ -134,7 +135,12 @@ describe('what serves many commands', () => {
 describe('openTelemetry()', () => {
   function start(options: Parameters<typeof openTelemetry>[0] = {}) {
     const logger = new RecordingLogger();
-    const tracer = openTelemetry(options).start({ nodeId: 'node-1', clock: new ManualClock(), logger });
+    const tracer = openTelemetry(options).start({
+      nodeId: 'node-1',
+      clock: new ManualClock(),
+      entropy: new SeededEntropy(),
+      logger,
+    });
     return { tracer, warnings: logger.at('warn').map(({ message }) => message) };
   }
 

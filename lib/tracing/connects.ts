@@ -23,6 +23,8 @@ interface Connect {
   /** `undefined` where it was not offered to the tracer. */
   readonly context: SpanContext | undefined;
   readonly startedAt: number;
+  /** Its page has started: not asked of the clock for each command. */
+  isOld?: boolean;
   /** Until it ends. */
   span: Span | undefined;
   isOpen?: boolean;
@@ -63,7 +65,7 @@ export class Connects {
   /** The span that a verification of credentials belongs to: the connect, or the `auth` that is under way. */
   verifying(handshake: Handshake): Span | undefined {
     const connect = this.of(handshake);
-    return connect.span ?? connect.auth;
+    return connect.auth ?? connect.span;
   }
 
   beginAuth(connection: RealtimeConnection, span: Span | undefined): void {
@@ -97,7 +99,7 @@ export class Connects {
     const parent = clients === 'parent' ? parseTraceparent(sent) : undefined;
     if (parent !== undefined)
       return this.roots.continues(parent) ? placeUnder(parent, linksTo(connect?.context)) : undefined;
-    const isRoot = connect === undefined || this.clock.monotonic() - connect.startedAt > START_MS;
+    const isRoot = connect === undefined || this.isOld(connect);
     const isOffered = isRoot ? this.roots.begins() : this.continues(connect.context);
     if (!isOffered) return undefined;
     // Read behind the decision: most are not sampled.
@@ -105,6 +107,10 @@ export class Connects {
     if (isRoot || connect.context === undefined)
       return { parent: ROOT_CONTEXT, links: linksTo(connect?.context, peer) };
     return placeUnder(connect.context, linksTo(peer));
+  }
+
+  private isOld(connect: Connect): boolean {
+    return (connect.isOld ??= this.clock.monotonic() - connect.startedAt > START_MS || undefined) === true;
   }
 
   private continues(parent: SpanContext | undefined): boolean {

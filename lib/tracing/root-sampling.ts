@@ -23,6 +23,11 @@ export class RootSampling {
     private readonly entropy: Pick<Entropy, 'random'>,
   ) {}
 
+  /** Whether it is decided here at all. */
+  get hasRatio(): boolean {
+    return this.ratio !== undefined;
+  }
+
   /** Whether a trace begins. */
   begins(): boolean {
     return this.ratio === undefined || this.entropy.random() < this.ratio;

@@ -208,6 +208,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
     'one origin, once for each process',
     "canonicalOrigin(origin) ?? 'an unknown origin'",
   ],
+  ['tracing/open-telemetry-tracer.ts', 'an error of the SDK', 'String(error)'],
   ['transports/http/handshake-policy.ts', 'the name of the cookie', 'what()'],
   [
     'transports/http/reception.ts',

@@ -290,6 +290,22 @@ describe('a share of 1', () => {
   });
 });
 
+describe('a sampler that throws', () => {
+  it('lets the command be carried out, and is logged once', async () => {
+    const warnings: string[] = [];
+    const harness = await start({}, [], { warnings });
+    const alice = await harness.greet('user:u1');
+    sampler.shouldSample = () => {
+      throw new Error('out of order');
+    };
+    await send(alice, count);
+    await send(alice, count);
+    expect(warnings).toEqual([
+      'OpenTelemetry failed; further failures of it are not logged: Error: out of order',
+    ]);
+  });
+});
+
 describe('the option', () => {
   it.each([[-0.01], [1.01], [NaN], [Infinity], ['0.01'], [null]])('refuses %p', (sampleRatio) => {
     const shown = typeof sampleRatio === 'number' ? sampleRatio : JSON.stringify(sampleRatio);

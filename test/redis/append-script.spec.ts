@@ -68,11 +68,11 @@ describe('the script that appends, on a real server', () => {
 
     it('continues a log in its next section, and keeps logs separate (P10)', async () => {
       const [one, other] = [channel(), channel()];
-      const section = [...POLICY, ...WIDE, 2, 0, 'p', ...sizesOf(2), recordOf(['{}', '{}'])];
+      const section = [1, 2, 0, '', ...sizesOf(2), recordOf(['{}', '{}'])];
       const out = await run(
         APPEND,
         [...withIds(one), ...withIds(other), ...withIds(one)],
-        ['tok', 0, 3, ...section, ...section, ...section],
+        ['tok', 0, 1, 3, ...POLICY, ...WIDE, ...section, ...section, ...section],
       );
       const epoch = expect.stringMatching(/^tok\.[0-9a-f]{10}$/);
       expect(out).toEqual([
@@ -83,10 +83,10 @@ describe('the script that appends, on a real server', () => {
     });
 
     it('fails as a whole where the server refuses every write: the client looks for another master (G21)', async () => {
-      const section = [...POLICY, ...WIDE, 1, 0, 'p', ...sizesOf(1), recordOf(['{}'])];
+      const section = [...POLICY, ...WIDE, 1, 1, 0, '', ...sizesOf(1), recordOf(['{}'])];
       await kit.admin.call('REPLICAOF', '127.0.0.1', '1');
       try {
-        await expect(run(APPEND, withIds(channel()), ['tok', 0, 1, ...section])).rejects.toThrow(/^READONLY/);
+        await expect(run(APPEND, withIds(channel()), ['tok', 0, 1, 1, ...section])).rejects.toThrow(/^READONLY/);
       } finally {
         await kit.admin.call('REPLICAOF', 'NO', 'ONE');
       }

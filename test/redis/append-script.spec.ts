@@ -86,7 +86,9 @@ describe('the script that appends, on a real server', () => {
       const section = [...POLICY, ...WIDE, 1, 1, 0, '', ...sizesOf(1), recordOf(['{}'])];
       await kit.admin.call('REPLICAOF', '127.0.0.1', '1');
       try {
-        await expect(run(APPEND, withIds(channel()), ['tok', 0, 1, 1, ...section])).rejects.toThrow(/^READONLY/);
+        await expect(run(APPEND, withIds(channel()), ['tok', 0, 1, 1, ...section])).rejects.toThrow(
+          /^READONLY/,
+        );
       } finally {
         await kit.admin.call('REPLICAOF', 'NO', 'ONE');
       }

@@ -52,7 +52,16 @@ export function scriptCalls(kit: () => RedisKit) {
       await kit().admin.hset(kit().keys.head(name), { e: 'tok.1', s: 0, i: id, f: '' });
     }
     calls += 1;
-    const out = await run(APPEND, withIds(name), [`call${calls}`, touch, 1, 1, ...policy, ...WIDE, 1, ...section]);
+    const out = await run(APPEND, withIds(name), [
+      `call${calls}`,
+      touch,
+      1,
+      1,
+      ...policy,
+      ...WIDE,
+      1,
+      ...section,
+    ]);
     return out[0] as unknown as (string | number)[];
   };
   /** In the mixed form: places of id and `after` are 1-based in `ids`. */

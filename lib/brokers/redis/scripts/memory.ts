@@ -8,7 +8,7 @@
  * begins with a digit, so it is never taken for a section.
  *
  * An id that comes alone joins the section of the one that came alone before it, if its window ends with that one's, to a
- * sixteenth: a section of its own would take as much room as the id. Its rank is then the distance of their `seq`.
+ * thirty-second part: a section of its own would take as much room as the id. Its rank is then the distance of their `seq`.
  *
  * Fields of the head: `r` the section that such ids join, `g` the current hash, `n` a time at which the last of its ids has ended, `p` the same for the other one,
  * `q` when the key of the current hash expires. That is always later, so that a hash of a busy log is dropped here, without
@@ -88,7 +88,7 @@ local function write(log, memory, section, first, dedupe, bare)
   local list, hashes, current = memory.list, memory.hashes, memory.current
   if not list[1] then return end
   local till = now + dedupe
-  local latest = till + math.ceil(dedupe / 16)
+  local latest = till + math.ceil(dedupe / 32)
   local joined = joining(log, memory, first, till, latest)
   if not log.g then
     -- If the head of an older log was lost, so were the events of these ids.

@@ -31,21 +31,19 @@ local function remember(forks, epoch, tip)
   return table.concat(kept, ',')
 end
 
-local function forksOf(log) return log.f or redis.call('HGET', log.head, 'f') or '' end
-
 -- The head as it is, under the incarnation of now. Nothing of the log is written.
 local function open(head, origin, token, headMs)
-  local found = redis.call('HMGET', head, 'e', 's', 'i', 't', 'k', 'z', 'o', 'x', 'y', 'm', 'c', 'a', 'g', 'n', 'p', 'r')
+  local found = redis.call('HMGET', head, 'e', 's', 'i', 't', 'k', 'z', 'o', 'x', 'y', 'm', 'c', 'a', 'g', 'n', 'p', 'r', 'f')
   local log = { head = head, e = found[1], s = tonumber(found[2]), t = tonumber(found[4]), kept = found[5] == '1',
     z = tonumber(found[6]) or 0, o = tonumber(found[7]) or 0, x = tonumber(found[8]) or 0, y = tonumber(found[9]) or 0,
     m = tonumber(found[10]), c = tonumber(found[11]) or 0, a = tonumber(found[12]) or 0, g = tonumber(found[13]),
-    n = tonumber(found[14]) or 0, p = tonumber(found[15]) or 0, r = found[16] }
+    n = tonumber(found[14]) or 0, p = tonumber(found[15]) or 0, r = found[16], f = found[17] }
   if not log.e then
     log.new = true
     log.e, log.s, log.f = origin and unwritten(origin, token, headMs) or token, 0, ''
   elseif found[3] ~= incarnation then
     log.moved = true
-    log.f = remember(forksOf(log), log.e, log.s)
+    log.f = remember(log.f, log.e, log.s)
     log.e = continued(log.e)
   end
   return log

@@ -23,7 +23,7 @@ if kept and oldest > span(kept) then redis.pcall('XTRIM', log.stream, 'MINID', i
 
 local function holds(epoch, seq)
   if epoch == '' or epoch == log.e then return seq <= log.s end
-  for name, last in string.gmatch(forksOf(log), '([^:,]+):(%d+)') do
+  for name, last in string.gmatch(log.f, '([^:,]+):(%d+)') do
     if name == epoch and seq <= tonumber(last) then return true end
     -- Nothing comes before the first event, under whichever incarnation a client was told so.
     if seq == 0 and baseOf(name) == baseOf(epoch) then return true end

@@ -162,4 +162,25 @@ describe('the contents of one script call', () => {
     // With a section's number behind it, it must fit into a position (P10).
     expect(Math.max(...names.map(({ length }) => length))).toBeLessThanOrEqual(48);
   });
+
+  it('the outcome of a section that failed is known only where nothing of it was written (P17)', async () => {
+    const { call, batch } = batchOf([request('a', '1'), request('b', '2'), request('c', '3')]);
+    batch.settle([
+      ['', 'WRONGTYPE Operation against a key', 0],
+      ['', 'WRONGTYPE Operation against a key', 1],
+      ['e', 1],
+    ]);
+    expect(await call.result).toEqual([
+      { ok: false, code: 'unavailable' },
+      { ok: false, code: 'timeout' },
+      { ok: true, position: { epoch: 'e', seq: 1 }, duplicate: false },
+    ]);
+  });
+
+  it('sections of one policy share it, and others have their own (P27)', () => {
+    const { batch } = batchOf([request('a', '1'), request('b', '2', UNREMEMBERED), request('c', '3')]);
+    expect(batch.args.slice(1, 4)).toEqual(['0', '2', '3']);
+    const places = [16, 25, 32].map((at) => batch.args[at]);
+    expect(places).toEqual(['1', '2', '1']);
+  });
 });

@@ -176,6 +176,8 @@ local function append(section, policy, at)
       set(log, 'e', log.e)
       set(log, 'i', incarnation)
       set(log, 'f', log.f)
+    elseif log.renamed then
+      set(log, 'i', incarnation)
     end
     set(log, 's', log.s)
     store(log, policy, added, text, sizes, bytes, one, other)

@@ -41,6 +41,8 @@ local function open(head, origin, token, headMs)
   if not log.e then
     log.new = true
     log.e, log.s, log.f = origin and unwritten(origin, token, headMs) or token, 0, ''
+  elseif found[3] ~= incarnation and continues(found[3]) then
+    log.renamed = true
   elseif found[3] ~= incarnation then
     log.moved = true
     log.f = remember(log.f, log.e, log.s)
@@ -52,8 +54,9 @@ end
 -- Keeps what another incarnation changed, so that positions of this one stay known under the next. If the server refuses,
 -- everybody finds the same name again.
 local function keep(log)
+  if log.renamed then redis.pcall('HSET', log.head, 'i', incarnation) end
   if log.moved then redis.pcall('HSET', log.head, 'e', log.e, 'i', incarnation, 'f', log.f) end
-  log.moved = false
+  log.moved, log.renamed = false, false
 end
 
 -- Makes the head of a log that is written for the first time. The first write of its script, as far as it can be: a server

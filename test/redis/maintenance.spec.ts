@@ -105,7 +105,7 @@ describe('a replication id that changes', () => {
     const { broker } = await kit.node({ heartbeatMs: 600_000, controlMaxAgeMs: 900_000 });
     const before = await append(broker, 'a');
     await backup();
-    const [process, , , ids = ''] =
+    const [process = '', , , ids = ''] =
       /^(\S+) (\S+) (\S+) (.*)$/.exec((await kit.admin.hget(kit.keys.meta, 'server')) ?? '')?.slice(1) ?? [];
     expect(ids).not.toBe('');
     // What was seen longer ago than a server waits before it gives its backlog back.

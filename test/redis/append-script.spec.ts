@@ -344,6 +344,7 @@ describe('the script that appends, on a real server', () => {
       await kit.admin.hset(kit.keys.head(name), 'p', (await now()) + 60_000, 'y', 1);
       await kit.admin.del(kit.keys.stream(name));
       const [first, second] = kit.keys.of(name).ids;
+      await kit.admin.hset(first, '1:uheld', 'claim-0 f');
       const before = await Promise.all([kit.admin.hlen(first), kit.admin.hlen(second)]);
       await plain(name, ['{}'], long);
       expect(await Promise.all([kit.admin.hlen(first), kit.admin.hlen(second)])).toEqual(before);

@@ -2663,6 +2663,11 @@ export const FIXED = {
 /** Numbers that bound nothing, by what they are. Options first, then constants; `module:` and so on name the subject. */
 export const OTHER_NUMBERS = {
   'a timer that does nothing but keep the process alive': ['lib/nest/lifecycle/shutdown.ts#EVERY_MS'],
+  'what the server and proxies are asked to do': [
+    'lib/nest/lifecycle/keep-alive.ts#USUAL_REUSE_MS',
+    'lib/nest/lifecycle/keep-alive.ts#LOOK_AFTER_MS',
+    'lib/admin/preflight.ts#MAX_AGE_S',
+  ],
   'the dashboard': [
     'lib/admin/dashboard/node-meter.ts#NS_PER_MS',
     'lib/admin/dashboard/node-meter.ts#DELAY_EVERY_MS',
@@ -2704,6 +2709,7 @@ export const OTHER_NUMBERS = {
     'lib/core/commands/auth.ts#RETRY_AFTER_MS',
     'lib/nest/auth/claims.ts#NOT_YET_RETRY_MS',
     'lib/nest/auth/remote-keys.ts#FIRST_RETRY_MS',
+    'lib/nest/auth/remote-keys.ts#SKEW_MS',
     'lib/nest/auth/bounded-request.ts#MAX_RETRY_AFTER_MS',
     'lib/nest/auth/introspection.ts#RETRY_AFTER_MS',
     'lib/core/session/session.ts#RETRY_AFTER_MS',
@@ -2761,7 +2767,7 @@ export const OTHER_NUMBERS = {
     'lib/core/engine/drain.ts#SPREAD_MS',
     'lib/brokers/redis/presence.ts#WARN_EVERY_MS',
     'lib/core/engine/drain.ts#PROGRESS_MS',
-    'lib/core/engine/admission.ts#DRAIN_RETRY_AFTER_MS',
+    'lib/core/ports/transport-host.ts#DRAIN_RETRY_AFTER_MS',
     'lib/core/engine/rotation.ts#STEP_MS',
     'lib/core/engine/overload/overload-watch.ts#EVERY_MS',
     'lib/core/engine/overload/process-sampler.ts#RESOLUTION_MS',
@@ -2880,6 +2886,7 @@ export const OTHER_NUMBERS = {
     'lib/doctor/checks/attached.ts#LEAST_MAX_AGE_MS',
     'lib/doctor/checks/attached.ts#MOST_TIMEOUT_MS',
     'lib/doctor/checks/operations.ts#LEAST_AGE_MS',
+    'lib/doctor/checks/operations.ts#MOST_PROBE_MS',
     'lib/doctor/checks/transport.ts#USUAL_IDLE_MS',
     'lib/doctor/diagnose.ts#DEFAULT_GRACE_MS',
     'lib/doctor/diagnose.ts#DEFAULT_TIMEOUT_MS',

@@ -193,6 +193,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ['nest/lifecycle/boot-report.ts', 'at boot', 'found'],
   ['nest/lifecycle/boot-report.ts', 'options, at boot', 'path', 'JSON.stringify(text)'],
   ['nest/lifecycle/engine-logger.ts', 'its callers are looked at', 'text'],
+  ['nest/lifecycle/keep-alive.ts', 'numbers of the server', 'ms', 'USUAL_REUSE_MS', 'KEEP_ALIVE_REMEDY'],
   ['nest/lifecycle/transport-runtime.ts', 'its callers are looked at', 'message'],
   ['nest/lifecycle/transport-runtime.ts', 'numbers', 'cut', 'Math.round(ms)'],
   ['nest/lifecycle/probe-route.ts', 'at boot', 'path', 'reason'],
@@ -208,6 +209,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
     'one origin, once for each process',
     "canonicalOrigin(origin) ?? 'an unknown origin'",
   ],
+  ['tracing/open-telemetry-tracer.ts', 'an error of the SDK', 'String(error)'],
   ['transports/http/handshake-policy.ts', 'the name of the cookie', 'what()'],
   [
     'transports/http/reception.ts',

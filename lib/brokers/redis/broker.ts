@@ -28,6 +28,7 @@ import type { RedisBrokerOptions } from './options.js';
 import { RedisPresence } from './presence.js';
 import { checkServer, weaknessesOf } from './server-check.js';
 import { redisSettings, type RedisSettings } from './settings.js';
+import { ServerWatch } from './server-watch.js';
 import { RedisTipCheck } from './tip-check.js';
 import { RedisTransitions } from './transitions.js';
 
@@ -71,6 +72,7 @@ export class RedisBroker implements Broker {
    */
   private readonly inboxes: ChannelSubscriptions;
   private readonly tipCheck: RedisTipCheck;
+  private readonly serverWatch: ServerWatch;
   private probes: Probes | undefined;
   /** Topic of the confirmations that this node waits for. */
   private answers = '';
@@ -134,6 +136,7 @@ export class RedisBroker implements Broker {
     this.transitions = new RedisTransitions(commands, keys, settings);
     this.control = new RedisControl(commands, keys, log, settings);
     this.messages = new NodeMessages(commands, keys, settings);
+    this.serverWatch = new ServerWatch(commands, keys, settings);
     this.tipCheck = new RedisTipCheck(this.feeds, log, settings);
     this.heartbeat = new NodeHeartbeat(commands, keys, settings, {
       onChange,
@@ -212,6 +215,7 @@ export class RedisBroker implements Broker {
     inboxes.start([inbox]);
     await this.subscriptionsReady();
     await this.heartbeat.start(nodeId);
+    await this.serverWatch.start();
     await this.events.start();
     const { clock, entropy } = settings;
     const why = (): string | undefined => commands.trouble ?? this.appends.failure;
@@ -238,6 +242,7 @@ export class RedisBroker implements Broker {
   /** Waits for the outcome of what was accepted, then releases everything. Never rejects. */
   private async release(): Promise<void> {
     this.released = true;
+    this.serverWatch.close();
     this.tipCheck.close();
     this.members.close();
     this.feeds.closeAll();

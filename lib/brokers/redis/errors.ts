@@ -36,6 +36,8 @@ export function isNoScript(error: unknown): boolean {
  */
 const REFUSALS =
   /^(?:Too many Cluster redirections\. Last error: \w*Error: )?(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MOVED|ASK|OOM|MISCONF|NOREPLICAS|BUSY|NOPERM|NOAUTH|NOSCRIPT|CROSSSLOT|ERR|WRONGTYPE|EXECABORT)/;
+/** What a command of a script met, which may have written before: refusals of a server come before its first write. */
+const IN_SCRIPT = /^(ERR|WRONGTYPE) .* script: \w+, on /;
 const UNSENT = /enableOfflineQueue|isn't ready|Cluster is ended/;
 
 /**
@@ -46,6 +48,7 @@ export function commandError(error: unknown): RealtimeError {
   if (error instanceof RealtimeError) return error;
   const message = messageOf(error);
   if (UNSENT.test(message)) return unavailable('There is no connection to Redis');
+  if (IN_SCRIPT.test(message)) return new RealtimeError('timeout', `A script failed: ${message}`);
   if (REFUSALS.test(message)) return unavailable(`Redis refused the command: ${message}`);
   return new RealtimeError('timeout', 'The connection to Redis was lost before it answered');
 }

@@ -76,6 +76,7 @@ export function redisSettings(options: RedisBrokerOptions) {
     clock: options.clock ?? systemClock,
     entropy,
     epochs: new EpochNames(entropy),
+    server: new ServerView(),
   };
 }
 
@@ -87,6 +88,16 @@ function prefix(value: string): string {
 
 function warn(message: string): void {
   process.emitWarning(message, { code: 'NESTJS_REALTIME_REDIS' });
+}
+
+/** What was seen of the server last, as scripts take it. */
+export class ServerView {
+  /** None, or the last one of a script that compares the identity of the data. */
+  args: readonly string[] = [];
+
+  note(found: string): void {
+    this.args = found === '' ? [] : [`$server ${found}`];
+  }
 }
 
 /**

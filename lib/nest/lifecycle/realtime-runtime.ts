@@ -192,6 +192,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationBootstrap, On
       tracer: this.config.tracing?.start({
         nodeId: settings.nodeId,
         clock: systemClock,
+        entropy: systemEntropy,
         logger: this.logger,
       }),
       isExempt: this.config.isExempt,

@@ -73,11 +73,11 @@ export class NewerNode {
     const fields = ids.map((id) => idField(producer, id));
     const [, first, ...each] = (
       (await this.client.eval(
-        changed(APPEND.text, TOLD, telling).replace("'b', text,", "'b', text, 'mood', 'fine',"),
+        changed(APPEND.text, TOLD, telling).replaceAll("'b', text,", "'b', text, 'mood', 'fine',"),
         6,
         ...[head, stream, topic, ...memory, origin],
-        ...[token, 0, 1, 1, 1_000, RETAIN_MS, 60_000, RETAIN_MS, 1_000_000],
-        ...[ids.length, ids.length, 'i', ids.length, ids.length === 1 ? '' : ids.map(() => 1).join()],
+        ...[token, 0, 1, 1, 1, 1_000, RETAIN_MS, 60_000, RETAIN_MS, 1_000_000],
+        ...[1, ids.length, ids.length, '', ids.length, ids.length === 1 ? '' : ids.map(() => 1).join()],
         ...[encodeRecord(ids.map(newerEvent)), ...fields],
         ...ids.map((id, index) => `${token}.1-${index} ${id}`),
       )) as [[string, number, ...(string | number)[]]]

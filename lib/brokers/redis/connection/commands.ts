@@ -173,7 +173,8 @@ export class RedisCommands {
     ...[script, partition, keys, args, evenRefused = false]: ScriptCall
   ): Promise<unknown> {
     const name = form === 'sha' ? 'evalsha' : 'eval';
-    return this.send(partition, name, [script[form], keys.length, ...keys, ...args], evenRefused);
+    const seen = script.identifies ? this.settings.server.args : [];
+    return this.send(partition, name, [script[form], keys.length, ...keys, ...args, ...seen], evenRefused);
   }
 
   /** One command whose keys lie in a partition. */

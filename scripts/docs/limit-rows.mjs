@@ -2093,6 +2093,17 @@ export const FIXED = {
     'the node',
     'expires: every start has its own',
   ),
+  'lib/brokers/redis/node-heartbeat.ts#FIRST_PROOF_MS': time(
+    'the first acknowledgement of a replica, at a start',
+    'the node',
+    'starts without it, and withholds channels that are not public until it comes (G11)',
+  ),
+  'lib/brokers/redis/connection/target.ts#MAX_SENTINELS': count(
+    'Sentinels that a node listens to',
+    'the node',
+    'the others are asked only where these do not answer',
+    'none: a connection each',
+  ),
   'lib/brokers/redis/control/control.ts#KEPT_RECORDS': count(
     'control records that are kept',
     'the cluster',
@@ -2702,7 +2713,8 @@ export const OTHER_NUMBERS = {
   ],
   'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],
   'a share of the memory': ['module:shedding.memory'],
-  'a quantity that is demanded, not bounded': ['redis:durability.replicas'],
+  'a quantity that is demanded, not bounded': ['redis:durability.replicas', 'redis:controlReplicas'],
+  'a pace that is that of Redis': ['lib/brokers/redis/settings.ts#ACKNOWLEDGE_MS'],
   'the size below which a frame is not compressed': ['module:compression.threshold'],
   'as the module has them': [
     'websocket:compression.threshold',
@@ -2728,6 +2740,7 @@ export const OTHER_NUMBERS = {
     'lib/core/engine/drain.ts#STEP_MS',
     'lib/core/engine/drain.ts#SPREAD_MS',
     'lib/brokers/redis/presence.ts#WARN_EVERY_MS',
+    'lib/brokers/redis/node-heartbeat.ts#FIRST_BEATS_MS',
     'lib/core/engine/drain.ts#PROGRESS_MS',
     'lib/core/engine/admission.ts#DRAIN_RETRY_AFTER_MS',
     'lib/core/engine/rotation.ts#STEP_MS',

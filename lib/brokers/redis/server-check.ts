@@ -1,6 +1,7 @@
 import type { StorageWeakness } from '../../core/ports/broker.js';
 import type { RedisCommands } from './connection/commands.js';
 import { bootError, commandError } from './errors.js';
+import type { RedisSettings } from './settings.js';
 
 const OLDEST_MAJOR = 7;
 
@@ -9,26 +10,26 @@ const OLDEST_MAJOR = 7;
  *
  * @throws Error that names what is missing and the remedy.
  */
-export async function checkServer(
-  commands: RedisCommands,
-  onWarning: (message: string) => void,
-): Promise<void> {
-  const policy = evictionOf(await fittingServer(commands));
-  if (policy !== undefined) onWarning(`redisBroker: ${evicts(policy)} ${NO_EVICTION}`);
+export async function checkServer(commands: RedisCommands, settings: RedisSettings): Promise<void> {
+  const field = await fittingServer(commands);
+  const policy = evictionOf(field);
+  const found = policy === undefined ? [] : [{ problem: evicts(policy), remedy: NO_EVICTION }];
+  for (const { problem, remedy } of [...found, ...splitBrainOf(field, settings)])
+    settings.onWarning(`redisBroker: ${problem} ${remedy}`);
 }
 
 /**
  * The settings of the server that weaken what the broker promises.
  *
- * @param replicas How many of them an acknowledgement waits for; 0 for none.
  * @throws Error as {@link checkServer}.
  */
 export async function weaknessesOf(
   commands: RedisCommands,
-  replicas: number,
+  settings: RedisSettings,
 ): Promise<readonly StorageWeakness[]> {
   const field = await fittingServer(commands);
-  const found: StorageWeakness[] = [];
+  const replicas = settings.replicated?.replicas ?? 0;
+  const found: StorageWeakness[] = [...splitBrainOf(field, settings)];
   const policy = evictionOf(field);
   if (policy !== undefined) found.push({ problem: evicts(policy), remedy: NO_EVICTION });
   if (field('aof_enabled') === '0')
@@ -42,6 +43,31 @@ export async function weaknessesOf(
     found.push({
       problem: `Redis has ${connected} replicas, and an acknowledgement waits for ${replicas}: every publish would end with timeout.`,
       remedy: 'Start the replicas, or lower durability.replicas.',
+    });
+  return found;
+}
+
+/** What a master that is cut off may do while Sentinels name another. It cannot know. */
+function splitBrainOf(
+  field: Field,
+  { controlReplicas, isWatched, replicated }: RedisSettings,
+): StorageWeakness[] {
+  // INFO names the good replicas only where they are asked for.
+  if (!isWatched || field('min_slaves_good_slaves') !== undefined) return [];
+  const lost =
+    'Sentinels name the master, and it has no min-replicas-to-write: while it is cut off and another takes its place, it acknowledges';
+  const found: StorageWeakness[] = [];
+  if (replicated === undefined)
+    found.push({
+      problem: `${lost} publishes and restrictions that are lost when it is back.`,
+      remedy:
+        'Set min-replicas-to-write 1 on every server, with two replicas or more, or use durability replicated.',
+    });
+  if (controlReplicas === 0)
+    found.push({
+      problem:
+        'A node that is cut off together with an old master delivers to users whose access was revoked (`controlReplicas` is 0).',
+      remedy: 'Leave out controlReplicas, or set min-replicas-to-write 1.',
     });
   return found;
 }

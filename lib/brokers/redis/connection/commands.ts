@@ -1,4 +1,5 @@
 import type { Cluster, Command, Redis } from 'ioredis';
+import type { Socket } from 'node:net';
 import { withTimeout } from '../../../core/async/with-timeout.js';
 import type { Scheduled } from '../../../core/ports/clock.js';
 import { RealtimeError } from '../../../protocol/realtime-error.js';
@@ -10,6 +11,7 @@ import { answerWithin, disconnectOnce, Reconnector } from './liveness.js';
 import { QueueBound, tooMany } from './queue-bound.js';
 import { ReadWindow } from './read-window.js';
 import { ReplicaAcks } from './replica-acks.js';
+import { ServerIdentity } from './server-identity.js';
 import { endSlotsTimer, isCluster, type RedisClient, type RedisTarget } from './target.js';
 
 export type RedisArgument = string | number | Buffer;
@@ -50,6 +52,8 @@ export class RedisCommands {
   /** Made by `connect`. */
   private made: RedisClient | undefined;
   private reconnector: Reconnector | undefined;
+  /** Which server the connection leads to; not in a Cluster. */
+  private identity: ServerIdentity | undefined;
   /** Servers that did not answer a command in time, and have not answered since. */
   private readonly stalled = new Set<string>();
   private readonly pinging = new Set<string>();
@@ -98,6 +102,11 @@ export class RedisCommands {
 
   get cluster(): Cluster | undefined {
     return this.made !== undefined && isCluster(this.made) ? this.made : undefined;
+  }
+
+  /** Number of the database. */
+  get db(): number {
+    return isCluster(this.client) ? 0 : (this.client.options.db ?? 0);
   }
 
   private get client(): RedisClient {
@@ -191,6 +200,20 @@ export class RedisCommands {
     return node === undefined ? 0 : await this.acks.wait(node);
   }
 
+  /** Makes another connection, unless this one leads to this address, as Sentinels name it. */
+  leave(address: string): void {
+    const { made } = this;
+    if (made?.status !== 'ready' || isCluster(made)) return;
+    const { remoteAddress = '', remotePort = 0 } = made.stream as Socket;
+    const own = `${remoteAddress.replace(/^::ffff:/, '')}:${remotePort}`;
+    if (own !== address) disconnectOnce(made, true);
+  }
+
+  /** Makes another connection where this one leads to another server than the given one; without a Cluster. @returns whether it does. */
+  stayWith(server: string): boolean {
+    return this.made?.status === 'ready' && this.identity?.stayWith(server) === true;
+  }
+
   /** Text of `INFO` of some server. */
   async info(): Promise<string> {
     const client = this.cluster?.nodes('master')[0] ?? this.client;
@@ -209,13 +232,17 @@ export class RedisCommands {
     const client = this.target.create(this.name);
     this.made = client;
     this.reconnector = new Reconnector(client, this.settings);
+    if (!isCluster(client)) this.identity = new ServerIdentity(client, this.settings);
     const onError = (error: Error) => {
       this.lastError = messageOf(error);
       if (CREDENTIALS.test(this.lastError)) this.onRefused?.(error);
     };
     client.on('error', onError);
     client.on('node error', onError);
-    client.on('ready', () => this.changed());
+    client.on('ready', () => {
+      void this.identity?.ask();
+      this.changed();
+    });
     client.on('close', () => this.changed());
     client.on('end', () => this.changed());
     return client;

@@ -7,10 +7,11 @@ import { NOW, RedisScript } from './script.js';
  *
  * KEYS: head, stream, topic, table (bans or restrictions), nodes, and of restrictions the set of their ends, and what they take in
  * bytes, of those of the same owner and of the other. ARGV: token, head (ms), events, kept records, age (ms), field of the table or '',
- * its value as JSON or '' to remove it, how long it lasts (ms) or '', most restrictions of the owner, most bytes of them, the owner. What
+ * its value as JSON or '' to remove it, how long it lasts (ms) or '', most restrictions of the owner, most bytes of them, the owner,
+ * how long beyond its heartbeats a node is waited for (ms). What
  * is stored is its end by the server's time or nothing, a blank, and the JSON. Restrictions of the owner that have ended are removed,
  * some with each new one; above a bound those that end first are. What people put and lasts longer is not replaced by what is put
- * against spam. Answers the live nodes.
+ * against spam. Answers the epoch of the records and the live nodes.
  */
 export const CONTROL = new RedisScript(
   `${PRELUDE}
@@ -67,8 +68,8 @@ if ARGV[6] ~= '' and not outlasted() then
   end
 end
 redis.call('SPUBLISH', KEYS[3], '1e' .. log.e .. ' ' .. int(seq) .. ' ' .. int(now) .. '\\n' .. ARGV[3])
-redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', int(now))
-return redis.call('ZRANGE', KEYS[5], 0, -1)
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', int(now - tonumber(ARGV[12] or '0')))
+return { log.e, redis.call('ZRANGE', KEYS[5], 0, -1) }
 `,
 );
 

@@ -61,9 +61,9 @@ describe('an address that leads to several servers', () => {
     });
   }
 
-  it.each([
+  it.each<[NonNullable<RedisBrokerOptions['durability']>, number]>([
     ['broker', 3],
-    [{ level: 'replicated', timeoutMs: stretched(1_000) } as const, 4],
+    [{ level: 'replicated', timeoutMs: stretched(1_000) }, 4],
   ])(
     'with durability %j, every connection follows to the new master when no connection was closed (G5, G21)',
     async (durability, connections) => {

@@ -356,7 +356,12 @@ describe('the Lua scripts on a real server', () => {
       const [server, offset, most, acknowledged] = (await run(HEARTBEAT, beatKeys(), beat('a', '4'))).slice(
         8,
       );
-      return { server, offset: Number(offset), most, acknowledged: (acknowledged as string[]).map(Number) };
+      return {
+        server,
+        offset: Number(offset),
+        most,
+        acknowledged: (acknowledged as unknown as string[]).map(Number),
+      };
     };
     const runId = /run_id:(\w+)/.exec(await admin.info('server'))?.[1];
     expect(await view()).toMatchObject({ server: runId, most: 0, acknowledged: [] });

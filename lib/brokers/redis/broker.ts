@@ -26,6 +26,7 @@ import { NodeMessages } from './messages/node-messages.js';
 import { NodeHeartbeat } from './node-heartbeat.js';
 import type { RedisBrokerOptions } from './options.js';
 import { RedisPresence } from './presence.js';
+import { Refusals } from './refusals.js';
 import { checkServer, weaknessesOf } from './server-check.js';
 import { redisSettings, type RedisSettings } from './settings.js';
 import { RedisTipCheck } from './tip-check.js';
@@ -64,6 +65,7 @@ export class RedisBroker implements Broker {
   private readonly heartbeat: NodeHeartbeat;
   private readonly messages: NodeMessages;
   private readonly members: RedisPresence;
+  private readonly refusals: Refusals;
   private readonly subscriptions: ChannelSubscriptions;
   /**
    * For what other nodes send to this one, on a connection of its own: Redis cuts one on which more waits than it allows, and events
@@ -90,8 +92,9 @@ export class RedisBroker implements Broker {
     const keys = new RedisKeys(keyPrefix, partitions);
     const target = new RedisTarget(options, settings);
     const onChange = () => this.reportState();
+    this.refusals = new Refusals(settings.clock, () => this.reportRefusal());
     const connect = (name: string, direct: boolean) =>
-      new RedisCommands(target, settings, keys, name, onChange, direct);
+      new RedisCommands(target, settings, keys, name, onChange, direct, this.refusals);
     const commands = connect('commands', false);
     this.capabilities = {
       durability: replicated === undefined ? 'broker' : 'replicated',
@@ -138,6 +141,7 @@ export class RedisBroker implements Broker {
     this.heartbeat = new NodeHeartbeat(commands, keys, settings, {
       onChange,
       onControlTip: (tip, askedAt) => this.control.onTip(tip, askedAt),
+      onRefused: (text) => commands.noteRefusal(keys.partitionOf(CONTROL_CHANNEL), text),
       onRank: (rank) => presence.noteRank(rank),
       onFailed: () => presence.noteAway(),
     });
@@ -230,6 +234,7 @@ export class RedisBroker implements Broker {
     ]);
     this.connected = true;
     this.reportState();
+    if (this.refusals.current !== undefined) this.reportRefusal();
     feeds.setTip(CONTROL_CHANNEL, await control.start(nodeId, listener));
     this.tipCheck.start();
     this.members.start();
@@ -245,6 +250,7 @@ export class RedisBroker implements Broker {
     if (this.connected) await this.heartbeat.stop().catch(() => undefined);
     this.probes?.close(notRunning());
     this.control.close();
+    this.refusals.close();
     this.subscriptions.close();
     this.inboxes.close();
     this.commands.close();
@@ -272,6 +278,12 @@ export class RedisBroker implements Broker {
         'Check that three connections are allowed, and in a Cluster two to every master.',
       );
     }
+  }
+
+  /** Notifies the listener of why a server refuses what is written to it. */
+  private reportRefusal(): void {
+    if (this.released || !this.connected) return;
+    guarded(() => this.listener?.onRefusal?.(this.refusals.current));
   }
 
   /** Notifies the listener when Redis can be used in both directions, or no longer. */

@@ -15,6 +15,8 @@ export interface HeartbeatEvents {
   onControlTip(tip: Position, askedAt: number): void;
   /** So many of the nodes that live have names before this one's. */
   onRank(rank: number): void;
+  /** What the server of the control records refuses, in its words; `undefined` when it took the heartbeat. */
+  onRefused(text: string | undefined): void;
   /** A heartbeat failed: Redis is away, or refuses writes. */
   onFailed(): void;
 }
@@ -98,13 +100,13 @@ export class NodeHeartbeat {
     const { clock, epochs, headMs, keyPrefix, nodeTtlMs } = this.settings;
     const { keys } = this;
     const askedAt = clock.monotonic();
-    const [layout, partitions, epoch, seq, rank] = (await this.commands.run(
+    const [layout, partitions, epoch, seq, rank, refused] = (await this.commands.run(
       HEARTBEAT,
       this.partition,
       [keys.layout, keys.nodes, keys.meta, keys.head(CONTROL_CHANNEL), keys.stream(CONTROL_CHANNEL)],
       [LAYOUT, this.node, nodeTtlMs, keys.partitions, epochs.next(), headMs],
       true,
-    )) as readonly [string, string?, string?, number?, number?];
+    )) as readonly [string, string?, string?, number?, number?, string?];
     if (partitions === undefined) {
       const problem = `the data under \`keyPrefix\` "${keyPrefix}" has layout ${layout}, and this version of nestjs-realtime knows layout ${LAYOUT}`;
       const remedy = `run a version that knows layout ${layout}, or give this one another \`keyPrefix\`.`;
@@ -116,6 +118,7 @@ export class NodeHeartbeat {
         'Give every node of a deployment the same `partitions`; to change it, use another `keyPrefix` or remove the keys of this one.';
       return { problem, text: `${problem}. ${remedy}` };
     }
+    this.events.onRefused(refused === '' ? undefined : refused);
     this.events.onRank(Number(rank));
     this.events.onControlTip({ epoch, seq: Number(seq) }, askedAt);
     return undefined;

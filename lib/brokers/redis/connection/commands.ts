@@ -2,6 +2,7 @@ import type { Cluster, Command, Redis } from 'ioredis';
 import { withTimeout } from '../../../core/async/with-timeout.js';
 import type { Scheduled } from '../../../core/ports/clock.js';
 import { RealtimeError } from '../../../protocol/realtime-error.js';
+import type { Refusals } from '../refusals.js';
 import { bootError, commandError, isNoScript, messageOf, notRunning, unavailable } from '../errors.js';
 import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
@@ -80,6 +81,8 @@ export class RedisCommands {
      * `waitForReplicas` ask the server that wrote.
      */
     private readonly direct = false,
+    /** Is told of what a server refuses. */
+    private readonly refusals?: Refusals,
   ) {
     const { maxQueued, maxQueuedBytes } = settings;
     this.queued = new QueueBound(maxQueued, maxQueuedBytes);
@@ -197,6 +200,11 @@ export class RedisCommands {
     return client.info();
   }
 
+  /** Whether the server of the partition refuses what is written to it, as a heartbeat found; `undefined` when it does not. */
+  noteRefusal(partition: number, text: string | undefined): void {
+    this.refusals?.set(this.serverOf(partition), text);
+  }
+
   close(): void {
     const { made } = this;
     this.running = false;
@@ -306,6 +314,7 @@ export class RedisCommands {
     try {
       return await answerWithin(answer, commandTimeoutMs + this.waitMs, clock);
     } catch (error) {
+      this.refusals?.note(server, error);
       if (error instanceof RealtimeError) {
         this.late.set(error, answer);
         this.stall(server);

@@ -102,7 +102,7 @@ export class RealtimeHealthIndicator {
     { cause, peers }: BrokenPath,
     { graceMs = Number.POSITIVE_INFINITY }: ReadinessOptions,
   ): HealthIndicatorResult<Key> {
-    const { broker, brokerReason } = this.runtime.engine.status;
+    const { broker, brokerReason, brokerRefusal } = this.runtime.engine.status;
     if (broker === 'up' && peers !== 'fails' && peers !== 'refused') {
       const reason =
         peers === 'none'
@@ -116,7 +116,7 @@ export class RealtimeHealthIndicator {
     const reason =
       broker === 'up'
         ? `events do not return to this node, ${PEERS[peers]}: ${cause}`
-        : `the broker is unreachable: ${brokerReason ?? cause}`;
+        : `the broker is unreachable: ${brokerRefusal ?? brokerReason ?? cause}`;
     const detail = { reason, awayMs };
     return awayMs > graceMs ? indicator.down(detail) : degraded(indicator, detail);
   }

@@ -74,7 +74,7 @@ describe('a node of 8,000 channels that lost its connection', () => {
       await publisher.broker.log.appendMany(some.flatMap((name) => requests(name, 'b', 2)));
       ear.deaf = false;
       const since = performance.now();
-      await kit.admin.client('KILL', 'TYPE', 'pubsub');
+      await kit.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
       await until('what was missed', () => some.every((name) => seen.eventsOf(name).length >= 3));
       process.stdout.write(
         `  weather: ${MISSED} channels of ${CHANNELS} that missed events: ${Math.round(performance.now() - since)} ms\n`,

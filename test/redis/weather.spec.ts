@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { RealtimeHealthIndicator, RealtimeHealthModule } from '../../lib/health/index.js';
-import { Authorize, Channel, RealtimeService } from '../../lib/nest/index.js';
+import { Authorize, Channel, PublicChannel, RealtimeService } from '../../lib/nest/index.js';
 import { RealtimeRuntime } from '../../lib/nest/lifecycle/realtime-runtime.js';
 import { PLATFORMS, startApp, type TestApp } from '../e2e/nest/support/nest-app.js';
 import { elapse, patience, stretched } from '../support/patience.js';
@@ -15,6 +15,10 @@ import { RedisKit } from './kit.js';
 const MAX_AGE_MS = stretched(1_500);
 /** Longer than a node may go without a proof that it knows every revoke, and than it counts as alive without a sign of life. */
 const LASTS_MS = Number(process.env['WEATHER_SECONDS'] ?? 0) * 1_000 || 2 * MAX_AGE_MS;
+/** Of two nodes: one in ten seconds and kind. */
+const MOST_LINES = 2 * Math.ceil((LASTS_MS + patience(2_000)) / 10_000) + 2;
+/** Keys that are read after a start; Redis looks at its clients after each 1,024. */
+const LOADED = 20_480;
 const PROBE_MS = patience(500);
 const [ROOM, NEWS, LOBBY] = ['rooms.1', 'news.1', 'lobby.1'];
 
@@ -26,7 +30,8 @@ class RoomsChannel {
   }
 }
 
-@Channel('news.:topic', { subscribe: 'public' })
+@PublicChannel()
+@Channel('news.:topic')
 class NewsChannel {}
 
 @Channel('lobby.:room', { presence: true })
@@ -64,7 +69,8 @@ interface Weather {
   readonly word: string;
   readonly begin: (kit: RedisKit) => Promise<unknown>;
   readonly end: (kit: RedisKit) => Promise<unknown>;
-  readonly finds: Findings;
+  /** What of it is certain. */
+  readonly finds: Partial<Findings>;
 }
 
 const OK = 'ok';
@@ -118,17 +124,38 @@ const WEATHER: readonly Weather[] = [
     word: 'READONLY',
     begin: (kit) => kit.admin.replicaof('127.0.0.1', 1),
     end: (kit) => kit.admin.replicaof('NO', 'ONE'),
-    finds: { ...STANDS, publicSubscribe: OK, publish: AWAY, enter: AWAY, revoke: AWAY, withholding: true },
+    // Each refusal ends the connection, to look for another master: a read finds one or none.
+    finds: { ...STANDS, publish: AWAY, enter: AWAY, revoke: AWAY, withholding: true },
   },
   {
     name: 'has another password',
     word: 'NOAUTH',
     begin: async ({ admin }) => {
       await admin.config('SET', 'requirepass', 'another');
-      await admin.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-      await admin.client('KILL', 'TYPE', 'pubsub');
+      await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+      await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     },
     end: ({ admin }) => admin.config('SET', 'requirepass', ''),
+    finds: { ...STANDS, publicSubscribe: AWAY, publish: AWAY, enter: AWAY, revoke: AWAY, withholding: true },
+  },
+  {
+    name: 'reads its data after a start',
+    word: 'LOADING',
+    begin: async ({ admin, server }) => {
+      const pipeline = admin.pipeline();
+      for (let index = 0; index < LOADED; index++) pipeline.set(`loaded.${index}`, index);
+      await pipeline.exec();
+      await server.kill();
+      // It answers, and refuses: whether it is ready is looked at in the end.
+      void server.launch().catch(() => undefined);
+    },
+    end: ({ admin }) =>
+      until('Redis to have read its data', () =>
+        admin.ping().then(
+          () => true,
+          () => false,
+        ),
+      ),
     finds: { ...STANDS, publicSubscribe: AWAY, publish: AWAY, enter: AWAY, revoke: AWAY, withholding: true },
   },
 ];
@@ -137,7 +164,10 @@ describe('Redis that is there and refuses', () => {
   let kit: RedisKit;
   const apps: TestApp[] = [];
   beforeAll(async () => {
-    kit = await RedisKit.open({ durable: false });
+    const microseconds = Math.ceil((1_500 * LASTS_MS) / LOADED);
+    kit = await RedisKit.open({
+      args: ['--appendfsync', 'everysec', '--key-load-delay', String(microseconds)],
+    });
   });
   afterEach(async () => {
     await Promise.all(apps.splice(0).map((app) => app.close()));
@@ -191,6 +221,9 @@ describe('Redis that is there and refuses', () => {
       for (const channel of [ROOM, NEWS, LOBBY]) await ada.subscribe(channel, { presence: {} });
       const bob = await right.app.connect('bob');
       await bob.subscribe(ROOM);
+      // The logger of Nest is one for all applications of a process.
+      const logged = () =>
+        apps.flatMap(({ logger }) => logger.at('warn')).filter((line) => line.includes(word));
       let published = 0;
       const acknowledged = new Set<string>();
       /** Of every kind of channel, and what became of it. */
@@ -222,14 +255,20 @@ describe('Redis that is there and refuses', () => {
           const { brokerReason, brokerRefusal } = left.status();
           said = brokerRefusal ?? brokerReason ?? '';
           return said.includes(word);
+        }).catch((error: Error) => {
+          throw new Error(`${error.message}; it says: ${JSON.stringify(left.status())}`);
         });
-        const error = await right.realtime
-          .channel(ROOM)
-          .publish('said', 0)
-          .then(
-            () => ({}) as { message?: string },
-            (thrown: { message?: string }) => thrown,
-          );
+        let error = '';
+        await until('a publish to name it', async () => {
+          const thrown = await right.realtime
+            .channel(ROOM)
+            .publish('said', 0)
+            .catch((one: Error) => one);
+          error = 'message' in thrown ? thrown.message : '';
+          return error.includes(word);
+        }).catch((failure: Error) => {
+          throw new Error(`${failure.message}; it says: ${error}`);
+        });
         const signals = ada.received.filter(({ type }) => type === 'signal').length;
         const sent = await answer(bob, { type: 'signal', channel: ROOM, event: 'typing', payload: {} });
         // A signal has no answer: it arrives, or an error says that it does not.
@@ -260,15 +299,16 @@ describe('Redis that is there and refuses', () => {
             signals,
             status: said,
             health: `${ready.status}: ${ready.reason ?? ''}`,
-            log: left.app.logger.at('warn').filter((line) => line.includes(word)),
-            error: error.message,
+            log: logged(),
+            error,
           })}\n`,
         );
-        expect(found).toEqual(finds);
+        expect(found).toMatchObject(finds);
         expect(ready.reason).toContain(word);
         expect(ready.status).not.toBe('down');
-        expect(left.app.logger.text).toContain(word);
-        expect(error.message).toContain(word);
+        // Each node says it once, however many commands are refused; again after a while, where it comes and goes.
+        expect(logged().length).toBeGreaterThanOrEqual(2);
+        expect(logged().length).toBeLessThanOrEqual(MOST_LINES);
       } finally {
         await end(kit);
       }

@@ -37,7 +37,7 @@ export function isNoScript(error: unknown): boolean {
 const REFUSALS =
   /^(?:Too many Cluster redirections\. Last error: \w*Error: )?(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MOVED|ASK|OOM|MISCONF|NOREPLICAS|BUSY|NOPERM|NOAUTH|NOSCRIPT|CROSSSLOT|ERR|WRONGTYPE|EXECABORT)/;
 /** Of these the ones that are about the server as a whole, and not about this command or its keys. */
-const OF_SERVER = /^(?:ReplyError: )?(OOM|MISCONF|NOREPLICAS|READONLY|LOADING|MASTERDOWN|NOAUTH)\b/;
+const OF_SERVER = /^(?:ReplyError: )?(OOM|MISCONF|NOREPLICAS|READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS)\b/;
 const UNSENT = /enableOfflineQueue|isn't ready|Cluster is ended/;
 
 /**

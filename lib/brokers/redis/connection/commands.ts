@@ -39,6 +39,8 @@ function bytesOfCall([, , keys, args]: ScriptCall): number {
 /** Part of what may wait that reads may fill: heartbeats, control records and presence never find all places taken by them. */
 const READS_PART = 1 / 2;
 const SINGLE = 'main';
+/** In the server's words; ioredis waits until it is over and does not say it. */
+const LOADING = 'LOADING Redis is loading the dataset in memory';
 const CREDENTIALS = /WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username/i;
 
 /** The connection for commands, or in a Cluster those to its masters. */
@@ -219,6 +221,7 @@ export class RedisCommands {
     this.reconnector = new Reconnector(client, this.settings);
     const onError = (error: Error) => {
       this.lastError = messageOf(error);
+      this.refusals?.note(SINGLE, error);
       if (CREDENTIALS.test(this.lastError)) this.onRefused?.(error);
     };
     client.on('error', onError);
@@ -357,6 +360,7 @@ export class RedisCommands {
   /** Pings every server, and ends connections on which nothing comes back. */
   private watch(): void {
     const { clock, heartbeatMs } = this.settings;
+    if (this.reconnector?.isLoading === true) this.refusals?.set(SINGLE, LOADING);
     if (this.client.status === 'ready') {
       const nodes = isCluster(this.client) ? this.client.nodes('master') : [this.client];
       const known = new Set(nodes.map((node) => this.nameOf(node)));

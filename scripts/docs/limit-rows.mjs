@@ -2404,6 +2404,12 @@ export const FIXED = {
     'the others follow: Redis must not stand still',
     'none: a tip is a name and a number',
   ),
+  'lib/brokers/redis/tip-check.ts#MAX_READS': count(
+    'channels that a tip check reads at a time',
+    'the node',
+    'the others wait: each answer may be as large as a read may be',
+    '`maxReadBytes` each',
+  ),
   'lib/brokers/redis/tip-check.ts#PAGE': count(
     'missing events that a tip check delivers',
     'the channel',
@@ -2752,6 +2758,7 @@ export const OTHER_NUMBERS = {
     'lib/core/engine/cluster/node-questions.ts#ALONE_MS',
     'lib/core/engine/cluster/user-connections.ts#SILENT_MS',
     'lib/nest/lifecycle/half-sent-requests.ts#LOOK_EVERY_MS',
+    'lib/brokers/redis/refusals.ts#HOLDS_MS',
     'lib/brokers/redis/tip-check.ts#SETTLE_MS',
     'lib/brokers/redis/tip-check.ts#PACE_MS',
     'lib/brokers/redis/connection/channel-subscriptions.ts#RETRY_MS',

@@ -97,6 +97,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
     'reason',
     'WORDS[step]',
   ],
+  ['core/engine/broker-condition.ts', 'the words of the broker', "reason ?? 'it gives no reason'", 'reason'],
   [
     'core/engine/realtime-engine.ts',
     'an act of the application, quoted',
@@ -106,7 +107,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
     'why',
   ],
   ['core/engine/realtime-engine.ts', 'one of two names of acts', "as === undefined ? '' : `${as}: `", 'as'],
-  ['core/engine/realtime-engine.ts', 'the words of the broker', 'message', "reason ?? 'it gives no reason'"],
+  ['core/engine/realtime-engine.ts', 'the words of the broker', 'message'],
   ['core/engine/realtime-engine.ts', 'a number', 'Math.round(ms)'],
   ['core/engine/spam-steps.ts', 'an error of the broker', 'String(error)'],
   ['core/engine/unwritable-log.ts', 'a place in a log', 'seq', 'type', 'place', 'codec'],

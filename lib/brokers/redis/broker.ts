@@ -28,6 +28,7 @@ import { NodeMessages } from './messages/node-messages.js';
 import { NodeHeartbeat } from './node-heartbeat.js';
 import type { RedisBrokerOptions } from './options.js';
 import { RedisPresence } from './presence.js';
+import { Refusals } from './refusals.js';
 import { checkServer, weaknessesOf } from './server-check.js';
 import { redisSettings, type RedisSettings } from './settings.js';
 import { RedisTipCheck } from './tip-check.js';
@@ -69,6 +70,7 @@ export class RedisBroker implements Broker {
   private readonly heartbeat: NodeHeartbeat;
   private readonly messages: NodeMessages;
   private readonly members: RedisPresence;
+  private readonly refusals: Refusals;
   private readonly subscriptions: ChannelSubscriptions;
   /**
    * For what other nodes send to this one, on a connection of its own: Redis cuts one on which more waits than it allows, and events
@@ -102,8 +104,9 @@ export class RedisBroker implements Broker {
     const keys = new RedisKeys(keyPrefix, partitions);
     const target = new RedisTarget(options, settings);
     const onChange = () => this.reportState();
+    this.refusals = new Refusals(settings.clock, () => this.reportRefusal());
     const connect = (name: string, direct: boolean) =>
-      new RedisCommands(target, settings, keys, name, onChange, direct);
+      new RedisCommands(target, settings, keys, name, onChange, direct, this.refusals);
     const commands = connect('commands', false);
     this.capabilities = {
       durability: replicated === undefined ? 'broker' : 'replicated',
@@ -151,6 +154,7 @@ export class RedisBroker implements Broker {
       onChange,
       onBeat: (tip, view) => this.control.onBeat(tip, view),
       onServer: (server) => this.onServer(server),
+      onRefused: (text) => commands.noteRefusal(keys.partitionOf(CONTROL_CHANNEL), text),
       onRank: (rank) => presence.noteRank(rank),
       onFailed: () => presence.noteAway(),
     });
@@ -249,6 +253,7 @@ export class RedisBroker implements Broker {
     this.connected = true;
     this.watch.start();
     this.reportState();
+    if (this.refusals.current !== undefined) this.reportRefusal();
     feeds.setTip(CONTROL_CHANNEL, await control.start(nodeId, listener));
     this.tipCheck.start();
     this.members.start();
@@ -265,6 +270,7 @@ export class RedisBroker implements Broker {
     this.probes?.close(notRunning());
     this.control.close();
     this.watch.close();
+    this.refusals.close();
     this.subscriptions.close();
     this.inboxes.close();
     this.commands.close();
@@ -320,6 +326,12 @@ export class RedisBroker implements Broker {
         'Check that three connections are allowed, and in a Cluster two to every master.',
       );
     }
+  }
+
+  /** Notifies the listener of why a server refuses what is written to it. */
+  private reportRefusal(): void {
+    if (this.released || !this.connected) return;
+    guarded(() => this.listener?.onRefusal?.(this.refusals.current));
   }
 
   /** Notifies the listener when Redis can be used in both directions, or no longer. */

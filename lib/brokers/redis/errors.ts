@@ -36,6 +36,8 @@ export function isNoScript(error: unknown): boolean {
  */
 const REFUSALS =
   /^(?:Too many Cluster redirections\. Last error: \w*Error: )?(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MOVED|ASK|OOM|MISCONF|NOREPLICAS|BUSY|NOPERM|NOAUTH|NOSCRIPT|CROSSSLOT|ERR|WRONGTYPE|EXECABORT)/;
+/** Of these the ones that are about the server as a whole, and not about this command or its keys. */
+const OF_SERVER = /^(?:ReplyError: )?(OOM|MISCONF|NOREPLICAS|READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS)\b/;
 const UNSENT = /enableOfflineQueue|isn't ready|Cluster is ended/;
 
 /**
@@ -48,6 +50,19 @@ export function commandError(error: unknown): RealtimeError {
   if (UNSENT.test(message)) return unavailable('There is no connection to Redis');
   if (REFUSALS.test(message)) return unavailable(`Redis refused the command: ${message}`);
   return new RealtimeError('timeout', 'The connection to Redis was lost before it answered');
+}
+
+/** Why the server refuses what is written to it, in its words; `undefined` for an error that does not say that it does. */
+export function refusalOf(error: unknown): string | undefined {
+  // Where in a script it happened is of no use to whom this is for.
+  const message = messageOf(error).replace(/ script: \w+, on .*$/, '');
+  return OF_SERVER.test(message) ? message : undefined;
+}
+
+/** The same for clients: the first word, as the rest is about the server's settings. */
+export function refusalForClients(error: unknown): string | undefined {
+  const word = OF_SERVER.exec(messageOf(error))?.[1];
+  return word === undefined ? undefined : `The broker refuses what is written to it (${word})`;
 }
 
 /** First line of an error, shortened: a script's error may quote its input. */

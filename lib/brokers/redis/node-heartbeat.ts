@@ -19,6 +19,8 @@ export interface HeartbeatEvents {
   onServer(server: string): void;
   /** So many of the nodes that live have names before this one's. */
   onRank(rank: number): void;
+  /** What the server of the control records refuses, in its words; `undefined` when it took the heartbeat. */
+  onRefused(text: string | undefined): void;
   /** A heartbeat failed: Redis is away, or refuses writes. */
   onFailed(): void;
 }
@@ -142,11 +144,14 @@ export class NodeHeartbeat {
     const answer = (await this.commands.run(
       HEARTBEAT,
       this.partition,
-      [keys.layout, keys.nodes, keys.meta, keys.head(CONTROL_CHANNEL), keys.stream(CONTROL_CHANNEL)],
+      [
+        ...[keys.layout, keys.nodes, keys.meta, keys.head(CONTROL_CHANNEL), keys.stream(CONTROL_CHANNEL)],
+        keys.answersTo(this.node),
+      ],
       [LAYOUT, this.node, nodeTtlMs, keys.partitions, epochs.next(), headMs, keys.topicsName],
       true,
     )) as Answer;
-    const [layout, partitions, epoch, seq, rank] = answer;
+    const [layout, partitions, epoch, seq, rank, refused] = answer;
     if (partitions === undefined) {
       const problem = `the data under \`keyPrefix\` "${keyPrefix}" has layout ${layout}, and this version of nestjs-realtime knows layout ${LAYOUT}`;
       const remedy = `run a version that knows layout ${layout}, or give this one another \`keyPrefix\`.`;
@@ -158,6 +163,7 @@ export class NodeHeartbeat {
         'Give every node of a deployment the same `partitions`; to change it, use another `keyPrefix` or remove the keys of this one.';
       return { problem, text: `${problem}. ${remedy}` };
     }
+    this.events.onRefused(refused === '' ? undefined : refused);
     this.events.onRank(Number(rank));
     const [, , , , , , nodes = [], topics = '', server = '', offset, most, acknowledged = []] = answer;
     const other = this.compareTopics(topics);

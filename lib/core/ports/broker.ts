@@ -272,6 +272,11 @@ export interface BrokerListener {
   /** The broker can be reached, or no longer. `reason` says why, for the log. */
   onState(state: BrokerState, reason?: string): void;
   /**
+   * The broker is reached and refuses what is written to it, for this reason, in its words; `undefined` when it takes writes
+   * again. For status, health and the log. Optional: without it only what fails says so.
+   */
+  onRefusal?(reason: string | undefined): void;
+  /**
    * Something that the operator should know, for the log: what the broker dropped or refused to protect itself, with the remedy.
    * The broker bounds how often it calls this, and names nothing that only a client chose. Optional: without it nothing is said.
    */

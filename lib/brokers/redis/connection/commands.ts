@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { withTimeout } from '../../../core/async/with-timeout.js';
 import type { Scheduled } from '../../../core/ports/clock.js';
 import { RealtimeError } from '../../../protocol/realtime-error.js';
+import type { Refusals } from '../refusals.js';
 import { bootError, commandError, isNoScript, messageOf, notRunning, unavailable } from '../errors.js';
 import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
@@ -40,6 +41,8 @@ function bytesOfCall([, , keys, args]: ScriptCall): number {
 /** Part of what may wait that reads may fill: heartbeats, control records and presence never find all places taken by them. */
 const READS_PART = 1 / 2;
 const SINGLE = 'main';
+/** In the server's words; ioredis waits until it is over and does not say it. */
+const LOADING = 'LOADING Redis is loading the dataset in memory';
 const CREDENTIALS = /WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username/i;
 
 /** The connection for commands, or in a Cluster those to its masters. */
@@ -84,6 +87,8 @@ export class RedisCommands {
      * `waitForReplicas` ask the server that wrote.
      */
     private readonly direct = false,
+    /** Is told of what a server refuses. */
+    private readonly refusals?: Refusals,
   ) {
     const { maxQueued, maxQueuedBytes } = settings;
     this.queued = new QueueBound(maxQueued, maxQueuedBytes);
@@ -220,6 +225,11 @@ export class RedisCommands {
     return client.info();
   }
 
+  /** Whether the server of the partition refuses what is written to it, as a heartbeat found; `undefined` when it does not. */
+  noteRefusal(partition: number, text: string | undefined): void {
+    this.refusals?.set(this.serverOf(partition), text);
+  }
+
   close(): void {
     const { made } = this;
     this.running = false;
@@ -235,6 +245,7 @@ export class RedisCommands {
     if (!isCluster(client)) this.identity = new ServerIdentity(client, this.settings);
     const onError = (error: Error) => {
       this.lastError = messageOf(error);
+      this.refusals?.note(SINGLE, error);
       if (CREDENTIALS.test(this.lastError)) this.onRefused?.(error);
     };
     client.on('error', onError);
@@ -333,6 +344,7 @@ export class RedisCommands {
     try {
       return await answerWithin(answer, commandTimeoutMs + this.waitMs, clock);
     } catch (error) {
+      this.refusals?.note(server, error);
       if (error instanceof RealtimeError) {
         this.late.set(error, answer);
         this.stall(server);
@@ -375,6 +387,7 @@ export class RedisCommands {
   /** Pings every server, and ends connections on which nothing comes back. */
   private watch(): void {
     const { clock, heartbeatMs } = this.settings;
+    if (this.reconnector?.isLoading === true) this.refusals?.set(SINGLE, LOADING);
     if (this.client.status === 'ready') {
       const nodes = isCluster(this.client) ? this.client.nodes('master') : [this.client];
       const known = new Set(nodes.map((node) => this.nameOf(node)));

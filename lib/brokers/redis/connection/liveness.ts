@@ -54,6 +54,15 @@ export class Reconnector {
     client.on('connect', () => (this.connectedAt = settings.clock.monotonic()));
   }
 
+  /** Whether the server answers and has not become ready for a while. */
+  get isLoading(): boolean {
+    const { client } = this;
+    if (isCluster(client) || client.status !== 'connect') return false;
+    const { clock, heartbeatMs } = this.settings;
+    // A server that hangs sends nothing at all.
+    return client.stream.bytesRead > 0 && clock.monotonic() - this.connectedAt >= heartbeatMs;
+  }
+
   /** To be called regularly while the client is not ready. */
   check(): void {
     const { client } = this;

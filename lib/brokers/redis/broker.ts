@@ -27,7 +27,8 @@ import { NodeHeartbeat } from './node-heartbeat.js';
 import type { RedisBrokerOptions } from './options.js';
 import { RedisPresence } from './presence.js';
 import { checkServer, weaknessesOf } from './server-check.js';
-import { redisSettings, type RedisSettings } from './settings.js';
+import { partitionsOfDeployment } from './partitions.js';
+import { NEW_PARTITIONS, redisSettings, type RedisSettings } from './settings.js';
 import { RedisTipCheck } from './tip-check.js';
 import { RedisTransitions } from './transitions.js';
 
@@ -87,7 +88,7 @@ export class RedisBroker implements Broker {
   constructor(options: RedisBrokerOptions = {}) {
     const settings = redisSettings(options);
     const { keyPrefix, partitions, replicated } = settings;
-    const keys = new RedisKeys(keyPrefix, partitions);
+    const keys = new RedisKeys(keyPrefix, partitions ?? NEW_PARTITIONS);
     const target = new RedisTarget(options, settings);
     const onChange = () => this.reportState();
     const connect = (name: string, direct: boolean) =>
@@ -207,6 +208,7 @@ export class RedisBroker implements Broker {
     await commands.connect();
     if (this.writer !== commands) await this.writer.connect();
     await checkServer(commands, settings.onWarning);
+    if (settings.partitions === undefined) keys.divide(await partitionsOfDeployment(commands, keys));
     const inbox = keys.partitionOfNode(nodeId);
     subscriptions.start(Array.from({ length: keys.partitions }, (_, partition) => partition));
     inboxes.start([inbox]);

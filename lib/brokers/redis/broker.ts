@@ -18,7 +18,7 @@ import { ChannelSubscriptions } from './connection/channel-subscriptions.js';
 import { RedisCommands } from './connection/commands.js';
 import { RedisTarget } from './connection/target.js';
 import { RedisControl } from './control/control.js';
-import { bootError, notRunning, unavailable } from './errors.js';
+import { bootError, notRunning, startError, unavailable } from './errors.js';
 import { RedisFeeds } from './feed.js';
 import { CONTROL_CHANNEL, PROBE_CHANNELS, RedisKeys } from './keys.js';
 import { RedisLog } from './log.js';
@@ -160,7 +160,7 @@ export class RedisBroker implements Broker {
       if (this.isClosed) throw unavailable('The Redis broker was closed while it started');
     } catch (error) {
       await this.release();
-      throw error;
+      throw startError(error);
     }
     this.running = true;
   }

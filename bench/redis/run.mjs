@@ -1,6 +1,7 @@
 // What the broker keeps in Redis, and what nodes cost that have nothing to do: `npm run bench:redis`. See bench/README.md.
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { Redis } from 'ioredis';
 import { Report } from '../support/report.mjs';
 import { silentListener } from '../support/silent-listener.mjs';
 import { startRedis } from '../support/redis-server.mjs';
@@ -12,6 +13,9 @@ const dist = pathToFileURL(`${resolve(process.env.DIST ?? 'dist')}/`);
 const { redisBroker } = await import(new URL('brokers/redis/index.js', dist).href);
 
 const BATCH = 1_000;
+/** Channels and rounds of what the CPU of an event is measured with. */
+const HOT = 1_000;
+const ROUNDS = 10;
 const LEASE_MS = 600_000;
 const POLICY = { retain: true, size: 1_000, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 300_000 };
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -105,6 +109,47 @@ const rows = [
 const memory = [];
 for (const [name, work, number] of rows) memory.push([name, thousands(await bytesOf(work, number))]);
 report.table({ title: 'Memory of Redis', columns: ['of', 'bytes'], rows: memory });
+
+/**
+ * CPU of Redis for an event, in microseconds, where so many nodes receive it.
+ *
+ * @param together How many are appended at once, each to another channel.
+ */
+async function cpuOfEvent(receivers, together) {
+  const redis = await startRedis();
+  const broker = await node(redis, { partitions: 1 });
+  const channels = names('rooms').slice(0, HOT);
+  const listening = [];
+  for (let index = 0; index < receivers; index++) {
+    const client = new Redis(redis.url);
+    for (let from = 0; from < channels.length; from += 100)
+      await client.ssubscribe(...channels.slice(from, from + 100).map((name) => `{rt:0}:v1:c:${name}`));
+    listening.push(client);
+  }
+  const policy = { ...POLICY, size: 100 };
+  const send = async (round) => {
+    for (let from = 0; from < channels.length; from += together) {
+      const some = channels.slice(from, from + together);
+      await broker.log.appendMany(some.map((name) => eventOf(name, `${round}`, policy)));
+    }
+  };
+  await send('first');
+  const before = await redis.cpuMicros();
+  for (let round = 0; round < ROUNDS; round++) await send(round);
+  const micros = ((await redis.cpuMicros()) - before) / ROUNDS / channels.length;
+  for (const client of listening) client.disconnect();
+  await broker.close();
+  await redis.stop();
+  return micros.toFixed(1);
+}
+const costs = [];
+for (const receivers of [0, 1, 10, 50])
+  costs.push([receivers, await cpuOfEvent(receivers, 1), await cpuOfEvent(receivers, 64)]);
+report.table({
+  title: `CPU of Redis for an event, ${thousands(HOT)} channels`,
+  columns: ['nodes that receive it', 'µs, one by one', 'µs, 64 channels at once'],
+  rows: costs,
+});
 
 /** What the server counts: commands as clients send them, bytes that it receives and sends, connections. */
 async function counters({ admin, cpuMicros }) {

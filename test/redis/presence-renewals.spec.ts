@@ -108,6 +108,24 @@ describe('members that are renewed on Redis (G19)', () => {
     expect(await idsOf(broker, lost)).toEqual(['ada']);
   });
 
+  it('enter again alone where others have several devices', async () => {
+    const { broker } = await kit.node(QUIET);
+    const all = ['rooms.1', 'rooms.2', 'rooms.3'].flatMap((channel) =>
+      ['a', 'b', 'c'].map((device) => entry(channel, { device })),
+    );
+    for (const one of all) await broker.presence.enter(one, LONG_MS);
+    const gone = all[4];
+    if (gone === undefined) throw new Error('nine devices');
+    await broker.presence.leave(gone, 0);
+    await broker.presence.renew(all, 2 * LONG_MS);
+    for (const channel of ['rooms.1', 'rooms.2', 'rooms.3']) {
+      const [, , , , leases = ''] = kit.keys.room(channel);
+      const names = await kit.admin.zrangebyscore(leases, Date.now() + 1.5 * LONG_MS, '+inf');
+      expect(names.sort()).toEqual(['3:adaa', '3:adab', '3:adac']);
+    }
+    expect([await versionOf('rooms.1'), await versionOf('rooms.2')]).toEqual(['3', '5']);
+  });
+
   it('of a damaged room do not keep those beside it from their renewal', async () => {
     const warnings: string[] = [];
     const { broker } = await kit.node({ ...QUIET, onWarning: (text) => warnings.push(text) });

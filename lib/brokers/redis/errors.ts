@@ -35,7 +35,7 @@ const NOT_ALLOWED = /NOPERM|unknown (?:sub)?command|Unknown Redis command|can't 
 /** What `start` throws for an error of a command: where the server does not allow it, what the operator has to do. */
 export function startError(error: unknown): unknown {
   const message = messageOf(error);
-  if (!NOT_ALLOWED.test(message)) return error;
+  if (message.startsWith(PREFIX) || !NOT_ALLOWED.test(message)) return error;
   return bootError(`the server refuses a command that the broker needs (${message})`, ALLOW_COMMANDS);
 }
 

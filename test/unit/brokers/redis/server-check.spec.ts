@@ -88,5 +88,7 @@ describe('what INFO of a server says', () => {
     expect(String(startError(new Error(message)))).toContain('docs/scaling.md');
     const other = new Error('OOM command not allowed when used memory');
     expect(startError(other)).toBe(other);
+    const said = startError(new Error(message));
+    expect(startError(said)).toBe(said);
   });
 });

@@ -2349,8 +2349,37 @@ export const FIXED = {
     'the holder',
     'is shortened: scores of sorted sets are exact so far',
   ),
+  'lib/brokers/redis/transitions.ts#IN_ONE_SCRIPT': count(
+    'holders in one script call',
+    'the node',
+    'the rest waits for the next: Redis must not stand still',
+    '`maxBatchBytes`',
+  ),
+  'lib/brokers/redis/transitions.ts#BUSY_MS': time(
+    'a partition is looked at by every look after a transition was found in it',
+    'the node',
+    'is looked at in turns with the others, where there are more than 256',
+  ),
+  'lib/brokers/redis/presence-renewals.ts#IN_ONE_SCRIPT': count(
+    'members that are renewed in one script call',
+    'the node',
+    'the rest waits for the next: Redis must not stand still',
+    '`maxBatchBytes`',
+  ),
+  'lib/brokers/redis/partitions.ts#QUIET_PARTITIONS': count(
+    'partitions without leases, or without transitions, at which one look looks',
+    'the node',
+    'the next looks look at the others',
+    'none: only names',
+  ),
+  'lib/brokers/redis/partitions.ts#IN_ONE_CALL': count(
+    'partitions in one script call of a look',
+    'the node',
+    'the others have another call: Redis must not stand still',
+    'none: only names',
+  ),
   'lib/brokers/redis/step-queue.ts#BATCH': count(
-    'changes of members, or of holders, or renewals, in one script call',
+    'changes of members in one script call',
     'the node',
     'the rest waits for the next: Redis must not stand still',
     '`maxBatchBytes`',

@@ -126,10 +126,12 @@ describe('the Lua scripts on a real server', () => {
       await presence(name, [step('e', 'a', 1)]);
       await elapse(10);
       const due = [kit.keys.due(kit.keys.partitionOf(name))];
-      expect(await run(DUE, due, [50])).toContain(name);
+      expect(await run(DUE, [...due, 'none'], [50])).toEqual([[1, 0], [name]]);
       const versions = await Promise.all([presence(name, []), presence(name, []), presence(name, [])]);
       expect(versions).toEqual([2, 2, 2]);
-      expect(await run(DUE, due, [50])).not.toContain(name);
+      expect(await run(DUE, due, [50])).toEqual([[0], []]);
+      await presence(name, [step('e', 'a', 60_000)]);
+      expect(await run(DUE, due, [50])).toEqual([[1], []]);
     });
 
     /** How often the server ran each command meanwhile, those of scripts included. */

@@ -20,7 +20,7 @@ import { RedisCommands } from './connection/commands.js';
 import { SentinelWatch } from './connection/sentinel-watch.js';
 import { RedisTarget } from './connection/target.js';
 import { RedisControl } from './control/control.js';
-import { bootError, notRunning, unavailable } from './errors.js';
+import { bootError, notRunning, startError, unavailable } from './errors.js';
 import { RedisFeeds } from './feed.js';
 import { CONTROL_CHANNEL, PROBE_CHANNELS, RedisKeys } from './keys.js';
 import { RedisLog } from './log.js';
@@ -30,7 +30,8 @@ import type { RedisBrokerOptions } from './options.js';
 import { RedisPresence } from './presence.js';
 import { Refusals } from './refusals.js';
 import { checkServer, weaknessesOf } from './server-check.js';
-import { redisSettings, type RedisSettings } from './settings.js';
+import { partitionsOfDeployment } from './partitions.js';
+import { NEW_PARTITIONS, redisSettings, type RedisSettings } from './settings.js';
 import { RedisTipCheck } from './tip-check.js';
 import { RedisTransitions } from './transitions.js';
 
@@ -101,7 +102,7 @@ export class RedisBroker implements Broker {
   constructor(options: RedisBrokerOptions = {}) {
     const settings = redisSettings(options);
     const { keyPrefix, partitions, replicated } = settings;
-    const keys = new RedisKeys(keyPrefix, partitions);
+    const keys = new RedisKeys(keyPrefix, partitions ?? NEW_PARTITIONS);
     const target = new RedisTarget(options, settings);
     const onChange = () => this.reportState();
     this.refusals = new Refusals(settings.clock, () => this.reportRefusal());
@@ -178,7 +179,7 @@ export class RedisBroker implements Broker {
       if (this.isClosed) throw unavailable('The Redis broker was closed while it started');
     } catch (error) {
       await this.release();
-      throw error;
+      throw startError(error);
     }
     this.running = true;
   }
@@ -227,6 +228,7 @@ export class RedisBroker implements Broker {
     if (this.writer !== commands) await this.writer.connect();
     await checkServer(commands, settings);
     if (commands.db !== 0) keys.separate(`@${commands.db}`);
+    if (settings.partitions === undefined) keys.divide(await partitionsOfDeployment(commands, keys));
     const inbox = keys.partitionOfNode(nodeId);
     subscriptions.start(Array.from({ length: keys.partitions }, (_, partition) => partition));
     inboxes.start([inbox]);

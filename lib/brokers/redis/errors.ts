@@ -20,9 +20,23 @@ export function optionError(path: string, problem: string): RangeError {
   return new RangeError(`${PREFIX}\`${path}\` ${problem}.`);
 }
 
+/** What to do where a server refuses a command. */
+export const ALLOW_COMMANDS =
+  'Allow this user the commands that docs/scaling.md lists under "Set up Redis", or use a server that has them.';
+
 /** An error of `start`: what is wrong, where, and what to do. */
 export function bootError(problem: string, remedy: string): Error {
   return new Error(`${PREFIX}${problem}. ${remedy}`);
+}
+
+/** How servers say that they do not have a command, or not for this user; also of commands that scripts run. */
+const NOT_ALLOWED = /NOPERM|unknown (?:sub)?command|Unknown Redis command|can't run this command/i;
+
+/** What `start` throws for an error of a command: where the server does not allow it, what the operator has to do. */
+export function startError(error: unknown): unknown {
+  const message = messageOf(error);
+  if (message.startsWith(PREFIX) || !NOT_ALLOWED.test(message)) return error;
+  return bootError(`the server refuses a command that the broker needs (${message})`, ALLOW_COMMANDS);
 }
 
 /** Whether the server does not know the script (it was restarted, or its scripts were flushed). Nothing was done. */

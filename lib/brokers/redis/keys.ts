@@ -23,15 +23,24 @@ const SLOTS = 16_384;
  * hash tag, and they come first, so no name of a channel or a client can choose a slot.
  */
 export class RedisKeys {
-  private readonly slots: readonly number[];
+  private slots: readonly number[] = [];
   /** What follows the kind in the name of a topic; see {@link separate}. */
   private topics = '';
 
   constructor(
     private readonly prefix: string,
-    readonly partitions: number,
+    partitions: number,
   ) {
-    this.slots = Array.from({ length: partitions }, (_, partition) => slotOf(`${prefix}:${partition}`));
+    this.divide(partitions);
+  }
+
+  get partitions(): number {
+    return this.slots.length;
+  }
+
+  /** Takes the number of partitions that the deployment has, before the first channel is looked up. */
+  divide(partitions: number): void {
+    this.slots = Array.from({ length: partitions }, (_, partition) => slotOf(`${this.prefix}:${partition}`));
   }
 
   /** Control records lie in the first partition: all nodes must find them before they know how the channels are divided. */

@@ -158,9 +158,14 @@ export class NodeHeartbeat {
       return { problem, text: `${problem}: ${remedy}` };
     }
     if (epoch === undefined) {
-      const problem = `the channels under this \`keyPrefix\` are divided into ${partitions} partitions, and \`partitions\` is ${keys.partitions}`;
-      const remedy =
-        'Give every node of a deployment the same `partitions`; to change it, use another `keyPrefix` or remove the keys of this one.';
+      const isGiven = this.settings.partitions !== undefined;
+      const own = isGiven
+        ? `\`partitions\` is ${keys.partitions}`
+        : `this node began with ${keys.partitions}`;
+      const problem = `the channels under this \`keyPrefix\` are divided into ${partitions} partitions, and ${own}`;
+      const remedy = isGiven
+        ? 'Give every node of a deployment the same `partitions`, or leave the option out; to change it, use another `keyPrefix` or remove the keys of this one.'
+        : 'Another node wrote its own number meanwhile: start this one again, and it takes that.';
       return { problem, text: `${problem}. ${remedy}` };
     }
     this.events.onRefused(refused === '' ? undefined : refused);

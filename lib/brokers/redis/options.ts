@@ -67,9 +67,10 @@ export interface RedisBrokerOptions {
    */
   readonly application?: string | undefined;
   /**
-   * Parts into which the channels are divided; each lies on one slot of a Cluster. Fixed when a prefix is first used, and
-   * compared at boot. More partitions spread better over many masters, fewer make larger batches; 64 spread well over up to
-   * about 16 masters. Default 64.
+   * Parts into which the channels are divided; each lies on one slot of a Cluster. Fixed when a prefix is first used: one that
+   * differs from what the deployment has fails at boot. More of them spread better over many masters, fewer make larger batches in a
+   * Cluster; on a single server the number makes no difference. Default: what the deployment has, and 1 024 where it is new (64
+   * in versions before this one).
    */
   readonly partitions?: number;
   /**

@@ -1,6 +1,6 @@
 import type { StorageWeakness } from '../../core/ports/broker.js';
 import type { RedisCommands } from './connection/commands.js';
-import { bootError, commandError } from './errors.js';
+import { ALLOW_COMMANDS, bootError, commandError } from './errors.js';
 import type { RedisSettings } from './settings.js';
 
 const OLDEST_MAJOR = 7;
@@ -38,7 +38,7 @@ export async function weaknessesOf(
         'Redis writes no append-only file: when it restarts, events since its last snapshot on disk are lost, if it has one, and bans and restrictions with them.',
       remedy: 'Set appendonly yes.',
     });
-  const connected = Number(field('connected_slaves') ?? 0);
+  const connected = Number(field('connected_slaves') ?? replicas);
   if (connected < replicas)
     found.push({
       problem: `Redis has ${connected} replicas, and an acknowledgement waits for ${replicas}: every publish would end with timeout.`,
@@ -92,10 +92,7 @@ function evictionOf(field: Field): string | undefined {
 /** @returns what INFO says, by the name of the field. */
 async function fittingServer(commands: RedisCommands): Promise<Field> {
   const info = await commands.info().catch((error: unknown) => {
-    throw bootError(
-      `Redis does not answer INFO: ${commandError(error).message}`,
-      'Allow this user the commands that docs/scaling.md lists.',
-    );
+    throw bootError(`Redis does not answer INFO: ${commandError(error).message}`, ALLOW_COMMANDS);
   });
   const field: Field = (name) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
   const version = field('redis_version') ?? '';
@@ -105,7 +102,15 @@ async function fittingServer(commands: RedisCommands): Promise<Field> {
       'Use Redis 7.0 or newer, or Valkey.',
     );
   }
-  if ((field('cluster_enabled') === '1') !== commands.clustered) {
+  if (field('master_replid') === undefined) {
+    throw bootError(
+      'INFO of this server has no `master_replid`, so nobody could notice that it lost events in a restart or a failover (G6)',
+      'Use a server whose INFO has the section "replication".',
+    );
+  }
+  const clusterEnabled = field('cluster_enabled');
+  // A service may leave it out.
+  if (clusterEnabled !== undefined && (clusterEnabled === '1') !== commands.clustered) {
     throw commands.clustered
       ? bootError(
           'the server is not part of a Cluster',

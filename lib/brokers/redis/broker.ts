@@ -285,11 +285,8 @@ export class RedisBroker implements Broker {
    */
   private onServer(server: string): void {
     this.server = server;
-    const moved = [
-      this.subscriptions,
-      this.inboxes,
-      ...(this.writer === this.commands ? [] : [this.writer]),
-    ].filter((one) => one.stayWith(server));
+    const writer = this.writer === this.commands ? undefined : this.writer.identity;
+    const moved = [this.subscriptions, this.inboxes, writer].filter((one) => one?.stayWith(server));
     this.apart = moved.length === 0 ? 0 : this.apart + 1;
     // Once is a failover.
     if (this.apart !== APART_WARNED) return;
@@ -304,7 +301,7 @@ export class RedisBroker implements Broker {
    */
   private onSwitch(address: string): void {
     if (address !== this.newMaster.address) this.newMaster = { address, instead: this.server };
-    if (this.server === this.newMaster.instead) this.commands.leave(address);
+    if (this.server === this.newMaster.instead) this.commands.identity?.leave(address);
   }
 
   private onMessage(topic: string, bytes: Buffer): void {

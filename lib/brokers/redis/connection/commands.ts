@@ -1,5 +1,4 @@
 import type { Cluster, Command, Redis } from 'ioredis';
-import type { Socket } from 'node:net';
 import { withTimeout } from '../../../core/async/with-timeout.js';
 import type { Scheduled } from '../../../core/ports/clock.js';
 import { RealtimeError } from '../../../protocol/realtime-error.js';
@@ -56,7 +55,7 @@ export class RedisCommands {
   private made: RedisClient | undefined;
   private reconnector: Reconnector | undefined;
   /** Which server the connection leads to; not in a Cluster. */
-  private identity: ServerIdentity | undefined;
+  identity: ServerIdentity | undefined;
   /** Servers that did not answer a command in time, and have not answered since. */
   private readonly stalled = new Set<string>();
   private readonly pinging = new Set<string>();
@@ -203,20 +202,6 @@ export class RedisCommands {
   async waitForReplicas(partition: number): Promise<number> {
     const node = this.nodeOf(partition);
     return node === undefined ? 0 : await this.acks.wait(node);
-  }
-
-  /** Makes another connection, unless this one leads to this address, as Sentinels name it. */
-  leave(address: string): void {
-    const { made } = this;
-    if (made?.status !== 'ready' || isCluster(made)) return;
-    const { remoteAddress = '', remotePort = 0 } = made.stream as Socket;
-    const own = `${remoteAddress.replace(/^::ffff:/, '')}:${remotePort}`;
-    if (own !== address) disconnectOnce(made, true);
-  }
-
-  /** Makes another connection where this one leads to another server than the given one; without a Cluster. @returns whether it does. */
-  stayWith(server: string): boolean {
-    return this.made?.status === 'ready' && this.identity?.stayWith(server) === true;
   }
 
   /** Text of `INFO` of some server. */

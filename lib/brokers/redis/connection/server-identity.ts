@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import type { Socket } from 'node:net';
 import type { RedisSettings } from '../settings.js';
 import { answerWithin, disconnectOnce } from './liveness.js';
 
@@ -34,8 +35,17 @@ export class ServerIdentity {
 
   /** Makes another connection where this one leads to another server. @returns whether it does. */
   stayWith(server: string): boolean {
+    if (this.client.status !== 'ready') return false;
     if (this.server === undefined || server === '' || this.server === server) return false;
     disconnectOnce(this.client, true);
     return true;
+  }
+
+  /** Makes another connection, unless this one leads to this address, as Sentinels name it. */
+  leave(address: string): void {
+    if (this.client.status !== 'ready') return;
+    const { remoteAddress = '', remotePort = 0 } = this.client.stream as Socket;
+    const own = `${remoteAddress.replace(/^::ffff:/, '')}:${remotePort}`;
+    if (own !== address) disconnectOnce(this.client, true);
   }
 }

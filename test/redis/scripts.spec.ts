@@ -392,7 +392,7 @@ describe('the Lua scripts on a real server', () => {
     expect((await run(HEARTBEAT, beatKeys(), beat('a', '4')))[6]).toEqual(['b', 'a']);
   });
 
-  it('the control script names nodes for as long beyond their heartbeats as it is told (G11)', async () => {
+  it('the control script names nodes for the given time beyond their heartbeats (G11)', async () => {
     const { admin, keys } = kit;
     await admin.flushall();
     const [seconds] = await admin.time();

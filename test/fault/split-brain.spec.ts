@@ -90,7 +90,7 @@ async function deployment(options: RedisBrokerOptions = {}): Promise<Cut> {
     lazyConnect: true,
   });
   const left = await node('left', 1, { client: near, ...options });
-  const right = await node('right', 2, { client: sentinels.client() as Redis, ...options });
+  const right = await node('right', 2, { client: sentinels.client(), ...options });
   return {
     sentinels,
     left,

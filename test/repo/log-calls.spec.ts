@@ -17,6 +17,9 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ['audit/log-sink.ts', 'an entry of the audit, which the application asked for', 'line'],
   ['brokers/memory/store.ts', 'a broker', 'message'],
   ['brokers/redis/presence.ts', 'the words of the server', 'message'],
+  ['brokers/redis/broker.ts', 'the number of a database', 'sharedTopics(commands.db)'],
+  ['brokers/redis/broker.ts', 'the address of Redis', 'this.target.where'],
+  ['brokers/redis/server-check.ts', 'settings of the server', 'problem', 'remedy'],
   ['brokers/redis/connection/target.ts', 'the address of Redis', 'this.where'],
   [
     'brokers/redis/control/control.ts',

@@ -93,6 +93,7 @@ export class RedisBroker implements Broker {
   private server = '';
   /** The address that the Sentinels named last, and the server that answered then. */
   private newMaster = { address: '', instead: '' };
+  private movedAt = -Infinity;
   /** Heartbeats in a row at which connections led to different servers. */
   private apart = 0;
   private closing: Promise<void> | undefined;
@@ -285,9 +286,18 @@ export class RedisBroker implements Broker {
    */
   private onServer(server: string): void {
     this.server = server;
+    const { clock, heartbeatMs } = this.settings;
+    const now = clock.monotonic();
+    // A connection that is made again brings a heartbeat at once: where that leads to another server again, it is not made in a loop.
+    if (now - this.movedAt < heartbeatMs) return;
     const writer = this.writer === this.commands ? undefined : this.writer.identity;
     const moved = [this.subscriptions, this.inboxes, writer].filter((one) => one?.stayWith(server));
-    this.apart = moved.length === 0 ? 0 : this.apart + 1;
+    if (moved.length === 0) {
+      if (this.subscriptions.ready && this.inboxes.ready) this.apart = 0;
+      return;
+    }
+    this.movedAt = now;
+    this.apart += 1;
     // Once is a failover.
     if (this.apart !== APART_WARNED) return;
     this.settings.onWarning(

@@ -54,12 +54,11 @@ function splitBrainOf(
 ): StorageWeakness[] {
   // INFO names the good replicas only where they are asked for.
   if (!isWatched || field('min_slaves_good_slaves') !== undefined) return [];
-  const lost =
-    'Sentinels name the master, and it has no min-replicas-to-write: while it is cut off and another takes its place, it acknowledges';
   const found: StorageWeakness[] = [];
   if (replicated === undefined)
     found.push({
-      problem: `${lost} publishes and restrictions that are lost when it is back.`,
+      problem:
+        'Sentinels name the master, and it has no min-replicas-to-write: while it is cut off and another takes its place, it acknowledges publishes and restrictions that are lost when it is back.',
       remedy:
         'Set min-replicas-to-write 1 on every server, with two replicas or more, or use durability replicated.',
     });

@@ -1,5 +1,4 @@
 import type { Redis } from 'ioredis';
-import type { Socket } from 'node:net';
 import type { RedisSettings } from '../settings.js';
 import { answerWithin, disconnectOnce } from './liveness.js';
 
@@ -44,7 +43,7 @@ export class ServerIdentity {
   /** Makes another connection, unless this one leads to this address, as Sentinels name it. */
   leave(address: string): void {
     if (this.client.status !== 'ready') return;
-    const { remoteAddress = '', remotePort = 0 } = this.client.stream as Socket;
+    const { remoteAddress = '', remotePort = 0 } = this.client.stream;
     const own = `${remoteAddress.replace(/^::ffff:/, '')}:${remotePort}`;
     if (own !== address) disconnectOnce(this.client, true);
   }

@@ -59,7 +59,8 @@ local replication = redis.call('INFO', 'replication')
 local offset = string.match(replication, 'master_repl_offset:(%d+)') or '0'
 local acknowledged = {}
 for reached in string.gmatch(replication, 'slave%d+:%S*state=online,offset=(%d+)') do
-  acknowledged[#acknowledged + 1] = reached
+  -- One that never does is no replica: a backup, or somebody who looks.
+  if reached ~= '0' then acknowledged[#acknowledged + 1] = reached end
 end
 -- For nodes that come while none is connected: they cannot know that there was one.
 local of, most = string.match(redis.call('HGET', KEYS[3], 'followed') or '', '^(%x+) (%d+)$')

@@ -202,6 +202,11 @@ export class RedisCommands {
     return client.info();
   }
 
+  /** What some server refuses, in its words; `undefined` while none does. */
+  get refusedAs(): string | undefined {
+    return this.refusals?.current;
+  }
+
   /** Whether the server of the partition refuses what is written to it, as a heartbeat found; `undefined` when it does not. */
   noteRefusal(partition: number, text: string | undefined): void {
     this.refusals?.set(this.serverOf(partition), text);

@@ -340,11 +340,15 @@ describe('the Lua scripts on a real server', () => {
     const { keys } = kit;
     await kit.admin.flushall();
     const control = log('$rt.control');
-    const tell = () => run(HEARTBEAT, beatKeys(), beat('one', '4'));
+    const tell = async () => (await run(HEARTBEAT, beatKeys(), beat('one', '4'))).slice(0, 5);
     expect(await tell()).toEqual(['1', '4', 'tok', 0, 0]);
     await run(CONTROL, [...control, keys.bans, keys.nodes], ['x', 90_000, '[]', 100, 60_000, '', '', '']);
     expect(await tell()).toEqual(['1', '4', 'tok', 1, 0]);
-    expect(await run(TIPS, tipKeys('$rt.control'), ['y', 90_000])).toEqual(['tok', 1]);
+    expect(await run(TIPS, tipKeys('$rt.control'), ['y', 90_000])).toEqual(['tok', 1, 0]);
+    // Of a position it says whether it is one of the log.
+    const holds = async (epoch: string, seq: number) =>
+      (await run(TIPS, tipKeys('$rt.control'), ['y', 90_000, epoch, seq]))[2];
+    expect([await holds('tok', 1), await holds('tok', 2), await holds('other', 1)]).toEqual([1, 0, 0]);
   });
 
   it('the heartbeat returns how many of the nodes that live have names before its own', async () => {

@@ -365,7 +365,7 @@ export class RedisCommands {
   /** Pings every server, and ends connections on which nothing comes back. */
   private watch(): void {
     const { clock, heartbeatMs } = this.settings;
-    if (this.reconnector?.isLoading === true) this.refusals?.set(SINGLE, LOADING);
+    if (this.reconnector?.looksLoading() === true) this.refusals?.set(SINGLE, LOADING);
     if (this.client.status === 'ready') {
       const nodes = isCluster(this.client) ? this.client.nodes('master') : [this.client];
       const known = new Set(nodes.map((node) => this.nameOf(node)));

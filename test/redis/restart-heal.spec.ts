@@ -84,4 +84,20 @@ describe('a node of 8,000 channels that lost its connection', () => {
     },
     patience(30_000),
   );
+
+  it('is notified of logs that were lost and have as many events again (G6)', async () => {
+    const { seen, ear, publisher } = await subscribed();
+    const some = NAMES.slice(0, MISSED);
+    ear.deaf = true;
+    await kit.admin.flushall();
+    await publisher.broker.log.appendMany(some.flatMap((name) => requests(name, 'other', 1)));
+    ear.deaf = false;
+    await kit.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await until('each to be notified', () => some.every((name) => seen.eventsOf(name).length >= 2));
+    for (const name of some) {
+      const [first, second] = seen.eventsOf(name);
+      expect(second).toMatchObject({ seq: 1 });
+      expect(second?.epoch).not.toBe(first?.epoch);
+    }
+  });
 });

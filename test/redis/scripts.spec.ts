@@ -348,7 +348,11 @@ describe('the Lua scripts on a real server', () => {
     expect(await tell()).toEqual(['1', '4', 'tok', 0, 0]);
     await run(CONTROL, [...control, keys.bans, keys.nodes], ['x', 90_000, '[]', 100, 60_000, '', '', '']);
     expect(await tell()).toEqual(['1', '4', 'tok', 1, 0]);
-    expect(await run(TIPS, tipKeys('$rt.control'), ['y', 90_000])).toEqual(['tok', 1]);
+    expect(await run(TIPS, tipKeys('$rt.control'), ['y', 90_000])).toEqual(['tok', 1, 0]);
+    // Of a position it says whether it is one of the log.
+    const holds = async (epoch: string, seq: number) =>
+      (await run(TIPS, tipKeys('$rt.control'), ['y', 90_000, epoch, seq]))[2];
+    expect([await holds('tok', 1), await holds('tok', 2), await holds('other', 1)]).toEqual([1, 0, 0]);
   });
 
   it('the heartbeat returns what the server says of its replicas, and how many there were, until its data have another identity (G11)', async () => {

@@ -48,8 +48,8 @@ export class NewerNode {
     const { keys } = this;
     return (await this.client.eval(
       HEARTBEAT.text.replace(
-        "redis.call('SETNX', KEYS[1], ARGV[1])",
-        "redis.call('SET', KEYS[1], ARGV[1] .. '.7')",
+        "redis.pcall('SETNX', KEYS[1], ARGV[1])",
+        "redis.pcall('SET', KEYS[1], ARGV[1] .. '.7')",
       ),
       5,
       ...[keys.layout, keys.nodes, keys.meta, keys.head(CONTROL_CHANNEL), keys.stream(CONTROL_CHANNEL)],

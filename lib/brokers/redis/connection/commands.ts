@@ -210,6 +210,11 @@ export class RedisCommands {
     return client.info();
   }
 
+  /** What some server refuses, in its words; `undefined` while none does. */
+  get refusedAs(): string | undefined {
+    return this.refusals?.current;
+  }
+
   /** Whether the server of the partition refuses what is written to it, as a heartbeat found; `undefined` when it does not. */
   noteRefusal(partition: number, text: string | undefined): void {
     this.refusals?.set(this.serverOf(partition), text);
@@ -372,7 +377,7 @@ export class RedisCommands {
   /** Pings every server, and ends connections on which nothing comes back. */
   private watch(): void {
     const { clock, heartbeatMs } = this.settings;
-    if (this.reconnector?.isLoading === true) this.refusals?.set(SINGLE, LOADING);
+    if (this.reconnector?.looksLoading() === true) this.refusals?.set(SINGLE, LOADING);
     if (this.client.status === 'ready') {
       const nodes = isCluster(this.client) ? this.client.nodes('master') : [this.client];
       const known = new Set(nodes.map((node) => this.nameOf(node)));

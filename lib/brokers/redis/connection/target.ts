@@ -123,6 +123,8 @@ export class RedisTarget {
       sentinelCommandTimeout: this.settings.commandTimeoutMs,
       connectionName: `nestjs-realtime-${name}`,
       retryStrategy: (times) => this.pause(times),
+      // Whether a server that loads its data is ready is asked as often as one that is away.
+      maxLoadingRetryTime: this.settings.maxReconnectMs,
       // A master that became a replica: look for the new one, but do not send the command again.
       reconnectOnError: (error) => error.message.startsWith('READONLY'),
     };

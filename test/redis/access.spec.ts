@@ -41,6 +41,12 @@ function documented(): string {
   return line;
 }
 
+/** What the server refused; newer ones also what ioredis says of itself, which it does without. */
+function refused(log: unknown): readonly string[] {
+  const entries = (log as readonly unknown[][]).map((fields) => String(fields[fields.indexOf('object') + 1]));
+  return entries.filter((name) => name !== 'client|setinfo');
+}
+
 function allowed(): readonly string[] {
   return [...documented().matchAll(/ \+(\S+)/g)].map(([, name = '']) => name);
 }
@@ -168,7 +174,7 @@ describe('what the broker needs of a server', () => {
     it('does everything, is refused nothing, and uses all that it may', async () => {
       await admin.config('RESETSTAT');
       await exercise(options);
-      expect(await admin.call('ACL', 'LOG')).toEqual([]);
+      expect(refused(await admin.call('ACL', 'LOG'))).toEqual([]);
       const used = new Set(
         [...(await admin.info('commandstats')).matchAll(/^cmdstat_([^:]+):/gm)].map(([, name]) => name),
       );
@@ -242,7 +248,7 @@ describe('what the broker needs of a server', () => {
         durability: { level: 'replicated', timeoutMs: patience(2_000) },
       });
       expect(await broker.log.appendMany([request('rooms.1', 'a')])).toMatchObject([{ ok: true }]);
-      expect(await admin.call('ACL', 'LOG')).toEqual([]);
+      expect(refused(await admin.call('ACL', 'LOG'))).toEqual([]);
     } finally {
       admin.disconnect();
       await replica.dispose();

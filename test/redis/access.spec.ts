@@ -6,20 +6,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { Redis } from 'ioredis';
 import { RecordingListener } from '../../lib/brokers/contract/recording-listener.js';
 import { redisBroker, type RedisBroker, type RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
-import * as append from '../../lib/brokers/redis/scripts/append.js';
-import * as control from '../../lib/brokers/redis/scripts/control.js';
-import * as due from '../../lib/brokers/redis/scripts/due.js';
-import * as erase from '../../lib/brokers/redis/scripts/erase.js';
-import * as heartbeat from '../../lib/brokers/redis/scripts/heartbeat.js';
-import * as holds from '../../lib/brokers/redis/scripts/holds.js';
-import * as members from '../../lib/brokers/redis/scripts/members.js';
-import * as nodes from '../../lib/brokers/redis/scripts/nodes.js';
-import * as origins from '../../lib/brokers/redis/scripts/origins.js';
-import * as presence from '../../lib/brokers/redis/scripts/presence.js';
-import * as read from '../../lib/brokers/redis/scripts/read.js';
-import * as renew from '../../lib/brokers/redis/scripts/renew.js';
-import { RedisScript } from '../../lib/brokers/redis/scripts/script.js';
-import * as tips from '../../lib/brokers/redis/scripts/tips.js';
 import { makeCertificate } from '../support/certificate.js';
 import { POLICY, request, requests } from '../support/engine/append-requests.js';
 import { patience, stretched } from '../support/patience.js';
@@ -30,10 +16,6 @@ import { until } from '../support/until.js';
 const SECRET = 'secret';
 /** Used only with a replica, in a Cluster, or by ioredis 5. */
 const ELSEWHERE = ['wait', 'cluster|slots', 'cluster|info', 'readonly', 'auth'];
-const SCRIPTS = [
-  ...[append, control, due, erase, heartbeat, holds, members, nodes, origins, presence, read, renew, tips],
-].flatMap((module) => Object.values(module).filter((one): one is RedisScript => one instanceof RedisScript));
-
 /** The line of the document. */
 function documented(): string {
   const text = readFileSync(join(import.meta.dirname, '../../docs/scaling.md'), 'utf8');
@@ -182,14 +164,6 @@ describe('what the broker needs of a server', () => {
       );
       const unused = allowed().filter((name) => !used.has(name) && !ELSEWHERE.includes(name));
       expect(unused).toEqual([]);
-    });
-
-    it('may run every command that a script has', () => {
-      expect(SCRIPTS.length).toBeGreaterThan(13);
-      const inScripts = SCRIPTS.flatMap(({ text }) =>
-        [...text.matchAll(/redis\.p?call\('([A-Z]+)'/g)].map(([, name = '']) => name.toLowerCase()),
-      );
-      expect(inScripts.filter((name) => !allowed().includes(name))).toEqual([]);
     });
 
     it('reaches no key and no topic of another prefix', async () => {

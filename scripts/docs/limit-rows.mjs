@@ -2349,7 +2349,7 @@ export const FIXED = {
     'the holder',
     'is shortened: scores of sorted sets are exact so far',
   ),
-  'lib/brokers/redis/transitions.ts#IN_ONE_SCRIPT': count(
+  'lib/brokers/redis/transitions.ts#BATCH': count(
     'holders in one script call',
     'the node',
     'the rest waits for the next: Redis must not stand still',
@@ -2360,19 +2360,19 @@ export const FIXED = {
     'the node',
     'is looked at in turns with the others, where there are more than 256',
   ),
-  'lib/brokers/redis/presence-renewals.ts#IN_ONE_SCRIPT': count(
+  'lib/brokers/redis/presence-renewals.ts#BATCH': count(
     'members that are renewed in one script call',
     'the node',
     'the rest waits for the next: Redis must not stand still',
     '`maxBatchBytes`',
   ),
-  'lib/brokers/redis/partitions.ts#QUIET_PARTITIONS': count(
+  'lib/brokers/redis/partitions.ts#MAX_QUIET': count(
     'partitions without leases, or without transitions, at which one look looks',
     'the node',
     'the next looks look at the others',
     'none: only names',
   ),
-  'lib/brokers/redis/partitions.ts#IN_ONE_CALL': count(
+  'lib/brokers/redis/partitions.ts#BATCH': count(
     'partitions in one script call of a look',
     'the node',
     'the others have another call: Redis must not stand still',
@@ -2738,6 +2738,7 @@ export const OTHER_NUMBERS = {
     'lib/core/engine/cluster/user-count.ts#MAX_ORDER',
     'lib/core/engine/cluster/user-count.ts#MAX_TEXT',
     'lib/core/access/subject-buckets.ts#KEPT',
+    'lib/brokers/redis/presence-renewals.ts#KEY_BYTES',
     'lib/brokers/redis/messages/batch-wire.ts#LENGTH_BYTES',
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',
     'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
@@ -2774,7 +2775,7 @@ export const OTHER_NUMBERS = {
     'redis:heartbeatMs',
     'lib/core/engine/drain.ts#STEP_MS',
     'lib/core/engine/drain.ts#SPREAD_MS',
-    'lib/brokers/redis/presence.ts#WARN_EVERY_MS',
+    'lib/brokers/redis/damaged-keys.ts#WARN_EVERY_MS',
     'lib/brokers/redis/node-heartbeat.ts#FIRST_BEATS_MS',
     'lib/core/engine/drain.ts#PROGRESS_MS',
     'lib/core/engine/admission.ts#DRAIN_RETRY_AFTER_MS',

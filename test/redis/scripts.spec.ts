@@ -1,3 +1,5 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { until } from '../support/until.js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CONTROL } from '../../lib/brokers/redis/scripts/control.js';
@@ -389,6 +391,35 @@ describe('the Lua scripts on a real server', () => {
     expect(await admin.hget(keys.meta, 'followed')).toMatch(/^\w{40} 1$/);
     await admin.hset(keys.meta, 'followed', `${'0'.repeat(40)} 7`);
     expect((await view()).most).toBe(0);
+  });
+
+  it('a heartbeat that a server without a disk refuses has something that replicas can acknowledge (G11)', async () => {
+    const { admin, keys, server } = kit;
+    await admin.flushall();
+    await run(HEARTBEAT, beatKeys(), beat('a', '4'));
+    const offset = async () => Number(/master_repl_offset:(\d+)/.exec(await admin.info('replication'))?.[1]);
+    const replica = await RedisProcess.start({
+      args: ['--replicaof', `127.0.0.1 ${server.port}`, '--repl-diskless-sync-delay', '0'],
+    });
+    await synced(replica);
+    // Of the name that the dump is to have.
+    const dump = join(server.folder, 'dump.rdb');
+    mkdirSync(dump, { recursive: true });
+    writeFileSync(join(dump, 'in-the-way'), '');
+    await admin.config('SET', 'save', '3600 1');
+    const saved = async (status: string) => {
+      await admin.bgsave().catch(() => undefined);
+      return new RegExp(`rdb_last_bgsave_status:${status}`).test(await admin.info('persistence'));
+    };
+    await until('the server to refuse writes', () => saved('err'));
+    const before = await offset();
+    const answer = await run(HEARTBEAT, [...beatKeys(), keys.answersTo('a')], beat('a', '4'));
+    expect(String(answer[5])).toMatch(/^MISCONF/);
+    expect(await offset()).toBeGreaterThan(before);
+    rmSync(dump, { recursive: true });
+    await until('the server to write', () => saved('ok'));
+    await admin.config('SET', 'save', '');
+    await replica.dispose();
   });
 
   it('the heartbeat returns the nodes that live', async () => {

@@ -16,7 +16,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ['admin/dashboard/nodes-feed.ts', 'an error of a broker', 'String(error)'],
   ['audit/log-sink.ts', 'an entry of the audit, which the application asked for', 'line'],
   ['brokers/memory/store.ts', 'a broker', 'message'],
-  ['brokers/redis/presence.ts', 'the words of the server', 'message'],
+  ['brokers/redis/damaged-keys.ts', 'the words of the server', 'message', 'this.fails', 'this.keys'],
   ['brokers/redis/broker.ts', 'the number of a database', 'sharedTopics(commands.db)'],
   ['brokers/redis/broker.ts', 'the address of Redis', 'this.target.where'],
   ['brokers/redis/server-check.ts', 'settings of the server', 'problem', 'remedy'],

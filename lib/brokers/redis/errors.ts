@@ -30,7 +30,8 @@ export function bootError(problem: string, remedy: string): Error {
 }
 
 /** How servers say that they do not have a command, or not for this user; also of commands that scripts run. */
-const NOT_ALLOWED = /NOPERM|unknown (?:sub)?command|Unknown Redis command|can't run this command/i;
+const NOT_ALLOWED =
+  /NOPERM|unknown (?:sub)?command|Unknown Redis command|can't run this command|ACL failure/i;
 
 /** What `start` throws for an error of a command: where the server does not allow it, what the operator has to do. */
 export function startError(error: unknown): unknown {

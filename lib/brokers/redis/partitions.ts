@@ -18,9 +18,9 @@ export async function partitionsOfDeployment(
 }
 
 /** Most partitions with nothing in them that one look asks for. */
-const QUIET_PARTITIONS = 256;
+const MAX_QUIET = 256;
 /** Most partitions in one script call, so that Redis does not stand still for it. */
-const IN_ONE_CALL = 128;
+const BATCH = 128;
 
 /**
  * At which partitions a look looks, where all of them are looked at again and again: always at those in which there was something,
@@ -59,7 +59,7 @@ export class PartitionRounds {
 
   /** These, by call. */
   callsOf(partitions: Iterable<number>): readonly (readonly number[])[] {
-    const most = this.commands.clustered ? 1 : IN_ONE_CALL;
+    const most = this.commands.clustered ? 1 : BATCH;
     const calls: number[][] = [];
     for (const partition of partitions) {
       const call = calls.at(-1);
@@ -72,7 +72,7 @@ export class PartitionRounds {
   private nextQuiet(): ReadonlySet<number> {
     const { partitions } = this.keys;
     const quiet = new Set<number>();
-    for (let count = 0; count < partitions && quiet.size < QUIET_PARTITIONS; count += 1) {
+    for (let count = 0; count < partitions && quiet.size < MAX_QUIET; count += 1) {
       if (!this.busy.has(this.turn)) quiet.add(this.turn);
       this.turn = (this.turn + 1) % partitions;
     }

@@ -9,7 +9,7 @@ import { fitting, ScriptWindow } from './step-queue.js';
 /** Keys of a room that its renewal needs: its own, and where its partition finds what ends. */
 const KEYS_OF_ROOM = 6;
 /** Most members in one script: Redis does nothing else for less than a millisecond. */
-const IN_ONE_SCRIPT = 50;
+const BATCH = 50;
 /** What the names of its keys take for a member, beside its channel. */
 const KEY_BYTES = 32;
 
@@ -75,7 +75,7 @@ export class PresenceRenewals {
     const waiting = byRoom.map((entry) => renewalOf(entry));
     const calls: Promise<void>[] = [];
     while (waiting.length > 0) {
-      const batch = waiting.splice(0, fitting(waiting, this.settings.maxBatchBytes, IN_ONE_SCRIPT));
+      const batch = waiting.splice(0, fitting(waiting, this.settings.maxBatchBytes, BATCH));
       calls.push(this.window.run(() => this.send(partition, batch, leaseMs)));
     }
     await all(calls);

@@ -12,7 +12,7 @@ import { ScriptWindow, StepQueue, type Step } from './step-queue.js';
 /** Most records of a partition that wait for a consumer; beyond it the oldest are dropped. */
 const MAX_RECORDS = 20_000;
 /** Most holders in one script: Redis does nothing else for less than a millisecond. */
-const IN_ONE_SCRIPT = 50;
+const BATCH = 50;
 /** Scripts that write holders at once on a single server. */
 const LANES = 4;
 /** Most things of a partition whose end one look finds; the next look finds the rest. */
@@ -65,7 +65,7 @@ export class RedisTransitions implements BrokerTransitions {
       'holders',
       settings,
       (lane, batch) => window.run(() => this.write(lane, batch)),
-      IN_ONE_SCRIPT,
+      BATCH,
     );
   }
 

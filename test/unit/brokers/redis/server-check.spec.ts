@@ -82,6 +82,7 @@ describe('what INFO of a server says', () => {
     "NOPERM this user has no permissions to run the 'evalsha' command",
     "ERR unknown command 'SSUBSCRIBE', with args beginning with:",
     "ERR The user executing the script can't run this command or subcommand script: 1a, on @user_script:49.",
+    "ERR ACL failure in script: User realtime has no permissions to run the 'zadd' command script: 1a, on @user_script:155.",
     'ERR Unknown Redis command called from script script: 1a',
   ])('where a command is refused is an error that says what to allow: %s', (message) => {
     expect(String(startError(new Error(message)))).toContain(`(${message})`);

@@ -59,8 +59,7 @@ local replication = redis.call('INFO', 'replication')
 local offset = string.match(replication, 'master_repl_offset:(%d+)') or '0'
 local acknowledged = {}
 for reached in string.gmatch(replication, 'slave%d+:%S*state=online,offset=(%d+)') do
-  -- One that never does is no replica: a backup, or somebody who looks.
-  if reached ~= '0' then acknowledged[#acknowledged + 1] = reached end
+  acknowledged[#acknowledged + 1] = reached
 end
 -- For nodes that come while none is connected: they cannot know that there was one.
 local of, most = string.match(redis.call('HGET', KEYS[3], 'followed') or '', '^(%x+) (%d+)$')

@@ -241,6 +241,13 @@ describe('Redis that is there and refuses', () => {
         );
       expect(await publish()).toEqual([OK, OK, OK]);
 
+      /** The connections of subscriptions: none is made again as long as the server answers on it. */
+      const listening = async (): Promise<readonly string[]> =>
+        [...String(await kit.admin.call('CLIENT', 'LIST', 'TYPE', 'pubsub')).matchAll(/^id=(\d+)/gm)].map(
+          ([, id]) => id ?? '',
+        );
+      const before = await listening();
+
       await begin(kit);
       let found: Findings | undefined;
       let said = '';
@@ -304,6 +311,7 @@ describe('Redis that is there and refuses', () => {
           })}\n`,
         );
         expect(found).toMatchObject(finds);
+        if (finds.publicSubscribe === OK) expect(await listening()).toEqual(before);
         expect(ready.reason).toContain(word);
         expect(ready.status).not.toBe('down');
         // Each node says it once, however many commands are refused; again after a while, where it comes and goes.

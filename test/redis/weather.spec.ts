@@ -17,8 +17,8 @@ const MAX_AGE_MS = stretched(1_500);
 const LASTS_MS = Number(process.env['WEATHER_SECONDS'] ?? 0) * 1_000 || 2 * MAX_AGE_MS;
 /** Of two nodes: one in ten seconds and kind. */
 const MOST_LINES = 2 * Math.ceil((LASTS_MS + patience(2_000)) / 10_000) + 2;
-/** Keys that are read after a start; Redis looks at its clients after each 1,024. */
-const LOADED = 20_480;
+/** Keys that are read after a start; Redis looks at its clients after each 1,024, four times a second here. */
+const LOADED = 1_024 * Math.ceil(LASTS_MS / 150);
 const PROBE_MS = patience(500);
 const [ROOM, NEWS, LOBBY] = ['rooms.1', 'news.1', 'lobby.1'];
 
@@ -241,6 +241,13 @@ describe('Redis that is there and refuses', () => {
         );
       expect(await publish()).toEqual([OK, OK, OK]);
 
+      /** The connections of subscriptions: none is made again as long as the server answers on it. */
+      const listening = async (): Promise<readonly string[]> =>
+        [...String(await kit.admin.call('CLIENT', 'LIST', 'TYPE', 'pubsub')).matchAll(/^id=(\d+)/gm)].map(
+          ([, id]) => id ?? '',
+        );
+      const before = await listening();
+
       await begin(kit);
       let found: Findings | undefined;
       let said = '';
@@ -304,6 +311,7 @@ describe('Redis that is there and refuses', () => {
           })}\n`,
         );
         expect(found).toMatchObject(finds);
+        if (finds.publicSubscribe === OK) expect(await listening()).toEqual(before);
         expect(ready.reason).toContain(word);
         expect(ready.status).not.toBe('down');
         // Each node says it once, however many commands are refused; again after a while, where it comes and goes.

@@ -103,8 +103,9 @@ export class RedisSubscriber {
     if (this.pinging) return;
     this.pinging = true;
     this.send(() => this.client.ping())
-      .catch(() => {
-        if (this.ready) disconnectOnce(this.client, true);
+      .catch((error: unknown) => {
+        // A server that cannot write to its disk refuses even this (`MISCONF`): it is there.
+        if (this.ready && commandError(error).code === 'timeout') disconnectOnce(this.client, true);
       })
       .finally(() => (this.pinging = false));
   }

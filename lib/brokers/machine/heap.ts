@@ -21,6 +21,11 @@ export class MinHeap<T extends HeapItem> {
     return this.items[0];
   }
 
+  /** All items, in no order: a copy. */
+  all(): readonly T[] {
+    return [...this.items];
+  }
+
   /** Inserts the item, or moves it to another key. */
   put(item: T, key: number): void {
     item.key = key;

@@ -1,4 +1,4 @@
-import type { ChannelPlace, MemoryChannel } from './channel.js';
+import type { ChannelPlace, MachineChannel } from './channel.js';
 import { MinHeap } from './heap.js';
 
 /**
@@ -13,8 +13,22 @@ export class EvictionOrder {
   private readonly idle = new MinHeap<ChannelPlace>();
   private appends = 0;
 
+  /** Appends that were ever made. */
+  get count(): number {
+    return this.appends;
+  }
+
+  /** Into a new one, all channels of a checkpoint, once what they hold is restored. */
+  restore(channels: Iterable<MachineChannel>, appends: number): void {
+    this.appends = appends;
+    for (const channel of channels) {
+      if (channel.log.length > 0) this.keeping.put(channel.keeping, channel.lastAppend);
+      if (channel.isLoose) this.released(channel);
+    }
+  }
+
   /** To be called at each append, after it. */
-  appended(channel: MemoryChannel): void {
+  appended(channel: MachineChannel): void {
     this.appends += 1;
     channel.lastAppend = this.appends;
     const { keeping } = channel;
@@ -22,28 +36,28 @@ export class EvictionOrder {
   }
 
   /** To be called when a channel may be forgotten as a whole. Idempotent. */
-  released(channel: MemoryChannel): void {
+  released(channel: MachineChannel): void {
     if (channel.idle.index < 0) this.idle.put(channel.idle, channel.lastAppend);
   }
 
   /** Keeps a channel from being forgotten as a whole, until it is `released`. */
-  hold(channel: MemoryChannel): void {
+  hold(channel: MachineChannel): void {
     this.idle.delete(channel.idle);
   }
 
   /** To be called when a channel is forgotten. */
-  delete(channel: MemoryChannel): void {
+  delete(channel: MachineChannel): void {
     this.keeping.delete(channel.keeping);
     this.idle.delete(channel.idle);
   }
 
   /** The channel whose last append is the oldest among those that may be forgotten as a whole. */
-  get firstIdle(): MemoryChannel | undefined {
+  get firstIdle(): MachineChannel | undefined {
     return firstOf(this.idle, (channel) => channel.isCollectable);
   }
 
   /** The channel that gives something next: all of it where it may be forgotten, otherwise its oldest event. */
-  get first(): MemoryChannel | undefined {
+  get first(): MachineChannel | undefined {
     const { firstIdle } = this;
     const keeping = firstOf(this.keeping, (channel) => channel.log.length > 0);
     if (firstIdle === undefined || keeping === undefined) return firstIdle ?? keeping;
@@ -53,8 +67,8 @@ export class EvictionOrder {
 
 function firstOf(
   heap: MinHeap<ChannelPlace>,
-  belongs: (channel: MemoryChannel) => boolean,
-): MemoryChannel | undefined {
+  belongs: (channel: MachineChannel) => boolean,
+): MachineChannel | undefined {
   for (let place = heap.first; place !== undefined; place = heap.first) {
     const { channel } = place;
     if (!belongs(channel)) heap.delete(place);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { KeptRestrictions } from '../../../../lib/brokers/memory/kept-restrictions.js';
+import { KeptRestrictions } from '../../../../lib/brokers/machine/kept-restrictions.js';
 import type { RestrictRecord } from '../../../../lib/core/ports/control.js';
 import { RESTRICTION_ROOM } from '../../../../lib/core/ports/moderation.js';
 
@@ -13,7 +13,7 @@ const mute = (id: string, forMs?: number, reason?: string): RestrictRecord => ({
 const ids = (kept: KeptRestrictions, now = 0) =>
   kept.inForce(now).map((record) => (record.kind === 'ban' ? record.user : record.whom.id));
 
-describe('restrictions that the memory broker keeps for later nodes (G30)', () => {
+describe('restrictions that are kept for nodes that start later (G30)', () => {
   it('above the bound in count, those that end first go', () => {
     const kept = new KeptRestrictions({ ...RESTRICTION_ROOM, people: { count: 4, bytes: Infinity } });
     kept.put(mute('forever'), 0);
@@ -76,8 +76,14 @@ describe('restrictions that the memory broker keeps for later nodes (G30)', () =
     kept.put(mute('a', undefined, 'x'.repeat(100)), 0);
     kept.put(mute('a'), 0);
     expect(kept.bytes).toBe(one);
-    kept.put(mute('b', 5), 0);
+    for (let index = 1; index < 10; index++) kept.put(mute(`u${index}`, 5), 0);
+    // A read drops nothing: what the records make of it must not depend on who reads.
     expect(ids(kept, 5)).toEqual(['a']);
+    expect(kept.size).toBe(10);
+    for (let index = 10; index < 64; index++) kept.put(mute(`u${index}`, 5), 5);
+    expect([kept.size, kept.bytes > one]).toEqual([55, true]);
+    for (let index = 10; index < 64; index++)
+      kept.lift({ kind: 'lift', act: 'mute', whom: { of: 'user', id: `u${index}` } });
     expect(kept.bytes).toBe(one);
     kept.lift({ kind: 'lift', act: 'mute', whom: { of: 'user', id: 'a' } });
     expect([kept.size, kept.bytes]).toEqual([0, 0]);

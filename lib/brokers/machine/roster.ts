@@ -29,6 +29,23 @@ export class Roster<T extends RosterItem> {
     return item;
   }
 
+  /** In the order in which they were added. */
+  all(): readonly T[] {
+    return [...this.byId.values()];
+  }
+
+  /** The order that the next item is given. */
+  get next(): number {
+    return this.nextOrder;
+  }
+
+  /** Into a new one, the items of a checkpoint in their order. */
+  restore(items: readonly T[], next: number): void {
+    for (const item of items) this.byId.set(item.id, item);
+    this.sequence = [...items];
+    this.nextOrder = next;
+  }
+
   delete(item: T): void {
     if (!this.byId.delete(item.id)) return;
     if (this.sequence.length > 2 * this.byId.size + 16) this.sequence = [...this.byId.values()];

@@ -1,7 +1,10 @@
 import type { PresenceEntry } from '../../core/ports/broker.js';
 import type { PresenceDiff, PresenceMember, PresencePage } from '../../protocol/messages.js';
-import type { Expiring } from './deadlines.js';
+import { queuedBy, type Expiring } from './end-queue.js';
+import type { Epochs } from './epochs.js';
+import { Lease, type LeaseState } from './lease.js';
 import type { Ledger } from './ledger.js';
+import type { NodeLeases } from './nodes.js';
 import { Roster, type RosterItem } from './roster.js';
 import { weightOf } from '../../core/ports/value-weight.js';
 import { DEVICE_BYTES, MEMBER_BYTES, ROOM_BYTES } from './weight.js';
@@ -16,14 +19,27 @@ interface Member extends RosterItem {
 }
 
 /** One device of a member. */
-export interface PresenceDevice extends Expiring {
-  readonly room: PresenceRoom;
-  readonly member: Member;
-  readonly name: string;
-  generation: number;
-  until: number;
+export class PresenceDevice implements Expiring {
+  index = -1;
+  key = 0;
   /** Whether it left and its grace runs; it counts as present until the grace ends. */
-  leaving: boolean;
+  leaving = false;
+  /** Whether it has ended. */
+  ended = false;
+
+  /** @param order Number of the device in its machine. */
+  constructor(
+    readonly room: PresenceRoom,
+    readonly member: Member,
+    readonly name: string,
+    readonly order: number,
+    public generation: number,
+    public lease: Lease,
+  ) {}
+
+  get until(): number {
+    return this.ended ? Infinity : this.lease.until;
+  }
 }
 
 /**
@@ -32,6 +48,8 @@ export interface PresenceDevice extends Expiring {
  */
 export class PresenceRoom {
   private version = 0;
+  private epoch: string;
+  private term: number;
   private readonly members = new Roster<Member>();
   private readonly joined = new Set<Member>();
   private readonly updated = new Set<Member>();
@@ -39,13 +57,23 @@ export class PresenceRoom {
 
   constructor(
     readonly channel: string,
-    private readonly epoch: string,
+    epochs: Epochs,
     private readonly ledger: Ledger,
-  ) {}
+  ) {
+    this.epoch = epochs.of(channel);
+    this.term = epochs.term;
+  }
 
   /** What the first member of a channel weighs, with its room. */
   static firstCost(entry: PresenceEntry): number {
     return ROOM_BYTES + memberBytes(entry.member) + deviceBytes(entry.device) + weightOf(entry.data);
+  }
+
+  /** Begins the epoch of the present term: a version of the one before may be of a part that the log lost. */
+  enterTerm(epochs: Epochs): void {
+    if (epochs.term === this.term) return;
+    this.term = epochs.term;
+    this.epoch = epochs.of(this.channel);
   }
 
   get isEmpty(): boolean {
@@ -70,24 +98,24 @@ export class PresenceRoom {
    * @param order Number of the device, should it be new.
    * @returns The device whose end moved, or `undefined` when the entry is fenced.
    */
-  enter(entry: PresenceEntry, until: number, order: number): PresenceDevice | undefined {
+  enter(entry: PresenceEntry, lease: Lease, order: number): PresenceDevice | undefined {
     const found = this.find(entry);
     if (found === 'fenced') return undefined;
-    const device = found ?? this.admit(entry, order);
+    const device = found ?? this.admit(entry, lease, order);
     device.generation = entry.generation;
     device.leaving = false;
-    device.until = until;
+    device.lease = lease;
     if (entry.data !== undefined) this.setData(device.member, entry.data);
     return device;
   }
 
   /** Like `enter` for an absent device; one that is leaving stays leaving. */
-  renew(entry: PresenceEntry, until: number, order: number): PresenceDevice | undefined {
+  renew(entry: PresenceEntry, lease: Lease, order: number): PresenceDevice | undefined {
     const found = this.find(entry);
     if (found === 'fenced') return undefined;
-    if (found === undefined || entry.generation > found.generation) return this.enter(entry, until, order);
+    if (found === undefined || entry.generation > found.generation) return this.enter(entry, lease, order);
     if (found.leaving) return undefined;
-    found.until = until;
+    found.lease = lease;
     return found;
   }
 
@@ -103,7 +131,7 @@ export class PresenceRoom {
     const found = this.find(entry);
     if (found === undefined || found === 'fenced') return undefined;
     // A second leave may bring the end forward (`bye` after a lost connection), never put it off.
-    found.until = found.leaving ? Math.min(found.until, until) : until;
+    found.lease = Lease.until(found.leaving ? Math.min(found.until, until) : until);
     found.leaving = true;
     return found;
   }
@@ -111,7 +139,7 @@ export class PresenceRoom {
   /** Ends a device now. */
   end(device: PresenceDevice): void {
     const { member } = device;
-    device.until = Infinity;
+    device.ended = true;
     if (!member.devices.delete(device.name)) return;
     this.ledger.credit(deviceBytes(device.name));
     if (member.devices.size > 0) {
@@ -156,7 +184,47 @@ export class PresenceRoom {
     };
   }
 
-  private admit(entry: PresenceEntry, order: number): PresenceDevice {
+  save(nodes: NodeLeases): RoomState {
+    const members = this.members.all().map((member): MemberState => {
+      const devices = [...member.devices.values()].map((device): DeviceState => [
+        device.name,
+        device.generation,
+        device.lease.save(nodes),
+        device.leaving ? 1 : 0,
+        device.order,
+        queuedBy(device),
+      ]);
+      const { id, order, dataBytes, data } = member;
+      return data === undefined ? [id, order, dataBytes, devices] : [id, order, dataBytes, devices, data];
+    });
+    return { head: [this.epoch, this.term, this.version, this.members.next], members };
+  }
+
+  /** Into a new room; the ledger has what it weighs already. @param onDevice Called with each device and what it was queued by. */
+  restore(
+    { head, members }: RoomState,
+    nodes: NodeLeases,
+    onDevice: (device: PresenceDevice, key: number | null) => void,
+  ): void {
+    const [epoch, term, version, next] = head;
+    this.epoch = epoch;
+    this.term = term;
+    this.version = version;
+    const restored = members.map(([id, order, dataBytes, devices, data]) => {
+      const member: Member = { id, order, data, dataBytes, devices: new Map<string, PresenceDevice>() };
+      for (const [name, generation, lease, leaving, place, key] of devices) {
+        const held = Lease.restored(lease, nodes);
+        const device = new PresenceDevice(this, member, name, place, generation, held);
+        device.leaving = leaving === 1;
+        member.devices.set(name, device);
+        onDevice(device, key);
+      }
+      return member;
+    });
+    this.members.restore(restored, next);
+  }
+
+  private admit(entry: PresenceEntry, lease: Lease, order: number): PresenceDevice {
     let member = this.members.get(entry.member);
     if (member === undefined) {
       member = this.members.add(entry.member, (place) => ({
@@ -171,17 +239,7 @@ export class PresenceRoom {
     } else {
       this.updated.add(member);
     }
-    const device: PresenceDevice = {
-      room: this,
-      member,
-      name: entry.device,
-      generation: entry.generation,
-      leaving: false,
-      until: Infinity,
-      order,
-      index: -1,
-      key: 0,
-    };
+    const device = new PresenceDevice(this, member, entry.device, order, entry.generation, lease);
     this.ledger.charge(deviceBytes(device.name));
     member.devices.set(entry.device, device);
     return device;
@@ -195,6 +253,28 @@ export class PresenceRoom {
     member.dataBytes = bytes;
     this.updated.add(member);
   }
+}
+
+type DeviceState = readonly [
+  name: string,
+  generation: number,
+  lease: LeaseState,
+  leaving: 0 | 1,
+  order: number,
+  key: number | null,
+];
+type MemberState = readonly [
+  id: string,
+  order: number,
+  dataBytes: number,
+  devices: readonly DeviceState[],
+  data?: unknown,
+];
+
+/** A {@link PresenceRoom} in a checkpoint. */
+export interface RoomState {
+  readonly head: readonly [epoch: string, term: number, version: number, next: number];
+  readonly members: readonly MemberState[];
 }
 
 function memberBytes(id: string): number {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { Deadlines, type Expiring } from '../../../../lib/brokers/memory/deadlines.js';
+import { EndQueue, type Expiring } from '../../../../lib/brokers/machine/end-queue.js';
+import { DueTimer } from '../../../../lib/brokers/memory/due-timer.js';
 import type { Clock } from '../../../../lib/core/ports/clock.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
 import { SeededEntropy } from '../../../support/engine/seeded-entropy.js';
@@ -9,12 +10,33 @@ interface Item extends Expiring {
   until: number;
 }
 
+/** A queue of ends with the timer of a store. */
+function timed(clock: Clock, onEnd: (item: Item) => void) {
+  const queue = new EndQueue<Item>();
+  const timer = new DueTimer(
+    clock,
+    () => queue.next,
+    () => queue.take(clock.monotonic()).forEach(onEnd),
+  );
+  return {
+    start: () => timer.start(),
+    stop: () => timer.stop(),
+    take: (now: number) => queue.take(now),
+    delete: (item: Item) => queue.delete(item),
+    track(item: Item): void {
+      queue.track(item);
+      timer.arm();
+    },
+    get size() {
+      return queue.size;
+    },
+  };
+}
+
 function setUp() {
   const clock = new ManualClock(0);
   const ended: { readonly name: number; readonly at: number }[] = [];
-  const deadlines = new Deadlines<Item>(clock, () => {
-    for (const { name } of deadlines.take(clock.monotonic())) ended.push({ name, at: clock.monotonic() });
-  });
+  const deadlines = timed(clock, ({ name }) => ended.push({ name, at: clock.monotonic() }));
   deadlines.start();
   const item = (name: number, until: number): Item => {
     const made = { name, until, order: name, index: -1, key: 0 };
@@ -25,7 +47,7 @@ function setUp() {
   return { clock, ended, deadlines, item, heap };
 }
 
-describe('Deadlines', () => {
+describe('DueTimer over an EndQueue', () => {
   it('ends everything at its own time, however ends move', () => {
     const { clock, ended, deadlines, item } = setUp();
     const entropy = new SeededEntropy(3);
@@ -105,9 +127,7 @@ describe('Deadlines', () => {
       },
     };
     const ended: number[] = [];
-    const deadlines = new Deadlines<Item>(hasty, () => {
-      for (const _ of deadlines.take(clock.monotonic())) ended.push(clock.monotonic());
-    });
+    const deadlines = timed(hasty, () => ended.push(clock.monotonic()));
     deadlines.start();
     deadlines.track({ name: 1, until: 100, order: 1, index: -1, key: 0 });
     clock.advance(99);

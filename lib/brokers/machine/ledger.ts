@@ -17,6 +17,16 @@ export class Ledger {
     return this.held + this.loose;
   }
 
+  save(): LedgerState {
+    return [this.held, this.loose];
+  }
+
+  /** After all that is charged was restored, whatever that charged. */
+  restore([held, loose]: LedgerState): void {
+    this.held = held;
+    this.loose = loose;
+  }
+
   charge(bytes: number): void {
     this.held += bytes;
   }
@@ -43,3 +53,6 @@ export class Ledger {
     return this.held + bytes <= this.max;
   }
 }
+
+/** A {@link Ledger} in a checkpoint. */
+export type LedgerState = readonly [held: number, loose: number];

@@ -1,5 +1,5 @@
 import type { Position } from '../../protocol/position.js';
-import { EndQueue, type Expiring } from './deadlines.js';
+import { EndQueue, queuedBy, type Expiring } from './end-queue.js';
 import type { Ledger } from './ledger.js';
 import { ID_BYTES, ID_LANE_BYTES, PRODUCER_BYTES } from './weight.js';
 
@@ -16,7 +16,7 @@ export interface RememberedId<Owner = unknown> {
   readonly epoch: string;
   readonly seq: number;
   readonly fingerprint: string;
-  /** When the id is forgotten, in whole milliseconds of the store: V8 makes an object for a fraction. */
+  /** When the id is forgotten, in whole milliseconds of machine time: V8 makes an object for a fraction. */
   readonly until: number;
   readonly window: IdWindow<Owner>;
   readonly lane: IdLane<Owner>;
@@ -44,7 +44,7 @@ class IdLane<Owner> implements Expiring {
   index = -1;
   key = 0;
 
-  /** @param order Number of the lane in its store. */
+  /** @param order Number of the lane in its machine. */
   constructor(
     readonly producer: Producer<Owner>,
     readonly windowMs: number,
@@ -105,7 +105,7 @@ export class IdWindow<Owner> {
 }
 
 /**
- * The remembered ids of a store. None is forgotten before its window ends: a late retry would be appended twice (G4). So their
+ * The remembered ids of a machine. None is forgotten before its window ends: a late retry would be appended twice (G4). So their
  * memory is bounded by refusing, and divided so that nobody can spend it for the others:
  *
  * - One producer holds at most `share` of the bytes that are still free. Alone it may hold a ninth of all (with `share` 1/8);
@@ -211,6 +211,42 @@ export class IdMemory<Owner> {
     for (const id of window.after(seq)) this.forget(id);
   }
 
+  /** @param nameOf Names the owner of a window. */
+  save(nameOf: (owner: Owner) => string): IdMemoryState {
+    const lanes: IdLaneState[] = [];
+    for (const { name, lanes: first } of this.producers.values()) {
+      const own: IdLaneState[] = [];
+      for (let lane = first; lane !== undefined; lane = lane.next) {
+        const ids: IdState[] = [];
+        for (let id = lane.oldest; id !== undefined; id = id.younger)
+          ids.push([nameOf(id.window.owner), id.key, id.fingerprint, id.epoch, id.seq, id.until]);
+        own.push([name, lane.windowMs, lane.order, queuedBy(lane), ids]);
+      }
+      // The last one that was made is the first.
+      lanes.push(...own.reverse());
+    }
+    return { made: this.made, lanes };
+  }
+
+  /** Into a new one; the ledger has what it weighs already. @param windowOf The window of an owner by its name. */
+  restore({ made, lanes }: IdMemoryState, windowOf: (name: string) => IdWindow<Owner>): void {
+    for (const [name, windowMs, order, key, ids] of lanes) {
+      const producer = this.producer(name);
+      this.made = order - 1;
+      const lane = this.open(producer, windowMs);
+      for (const [owner, idKeyText, fingerprint, epoch, seq, until] of ids) {
+        const window = windowOf(owner);
+        const id = { key: idKeyText, epoch, seq, fingerprint, until, window, lane };
+        const linked = { ...id, older: undefined, younger: undefined };
+        window.add(linked);
+        lane.push(linked);
+        this.book(producer, idBytes(idKeyText, fingerprint));
+      }
+      this.ends.restore(lane, key);
+    }
+    this.made = made;
+  }
+
   private forget(id: RememberedId<Owner>): void {
     const { window, lane } = id;
     window.delete(id);
@@ -252,6 +288,28 @@ export class IdMemory<Owner> {
     if (producer.kind === 'anonymous') this.anonymous += bytes;
     this.ledger.charge(bytes);
   }
+}
+
+type IdState = readonly [
+  owner: string,
+  key: string,
+  fingerprint: string,
+  epoch: string,
+  seq: number,
+  until: number,
+];
+type IdLaneState = readonly [
+  producer: string,
+  windowMs: number,
+  order: number,
+  key: number | null,
+  ids: readonly IdState[],
+];
+
+/** {@link IdMemory} in a checkpoint: of each producer and window, the ids in their order. */
+export interface IdMemoryState {
+  readonly made: number;
+  readonly lanes: readonly IdLaneState[];
 }
 
 /**

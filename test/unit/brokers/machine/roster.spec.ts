@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Roster, type RosterItem } from '../../../../lib/brokers/memory/roster.js';
+import { Roster, type RosterItem } from '../../../../lib/brokers/machine/roster.js';
 import fc from '../../../support/property.js';
 
 describe('Roster', () => {

@@ -41,7 +41,7 @@ export class KeptRestrictions {
     return this.rooms.bytes;
   }
 
-  /** @param now the monotonic clock. */
+  /** @param now of the clock that they end by. */
   put(record: BanRecord | RestrictRecord, now: number): void {
     const key = keyOf(record);
     const until = now + (record.forMs ?? Infinity);
@@ -49,10 +49,7 @@ export class KeptRestrictions {
     if (outlasts(this.entries.get(key), { owner, until })) return;
     this.remove(key);
     if (until <= now) return;
-    const bytes = ENTRY_BYTES + 2 * (key.length + JSON.stringify(record).length);
-    const entry = { record, until, bytes, owner };
-    this.entries.set(key, entry);
-    this.rooms.add(entry);
+    this.add(key, record, until);
     if (this.entries.size >= this.trimAt) this.trim(now);
     if (!this.rooms.isOver(owner)) return;
     this.trim(now);
@@ -63,12 +60,33 @@ export class KeptRestrictions {
     this.remove(keyOf(record));
   }
 
-  /** Those that hold, with what is left of each. @param now the monotonic clock. */
+  /** Those that hold, with what is left of each: a read, which drops nothing. @param now of the clock that they end by. */
   inForce(now: number): readonly (BanRecord | RestrictRecord)[] {
-    this.trim(now);
-    return [...this.entries.values()].map(({ record, until }) =>
-      until === Infinity ? record : { ...record, forMs: until - now },
+    const held: (BanRecord | RestrictRecord)[] = [];
+    for (const { record, until } of this.entries.values()) {
+      if (until > now) held.push(until === Infinity ? record : { ...record, forMs: until - now });
+    }
+    return held;
+  }
+
+  save(): KeptRestrictionsState {
+    const entries = [...this.entries.values()].map(({ record, until }): RestrictionState =>
+      until === Infinity ? [record] : [record, until],
     );
+    return { trimAt: this.trimAt, entries };
+  }
+
+  /** Into a new one. */
+  restore({ trimAt, entries }: KeptRestrictionsState): void {
+    for (const [record, until = Infinity] of entries) this.add(keyOf(record), record, until);
+    this.trimAt = trimAt;
+  }
+
+  private add(key: string, record: BanRecord | RestrictRecord, until: number): void {
+    const bytes = ENTRY_BYTES + 2 * (key.length + JSON.stringify(record).length);
+    const entry = { record, until, bytes, owner: ownerOf(record) };
+    this.entries.set(key, entry);
+    this.rooms.add(entry);
   }
 
   private trim(now: number): void {
@@ -82,6 +100,14 @@ export class KeptRestrictions {
     this.entries.delete(key);
     this.rooms.remove(entry);
   }
+}
+
+type RestrictionState = readonly [record: BanRecord | RestrictRecord, until?: number];
+
+/** {@link KeptRestrictions} in a checkpoint. */
+export interface KeptRestrictionsState {
+  readonly trimAt: number;
+  readonly entries: readonly RestrictionState[];
 }
 
 /** A ban of a user everywhere has a record of its own. */

@@ -18,19 +18,21 @@ export class KeptEvents {
   /** Place of the oldest. */
   private head = 0;
   private size = 0;
+  /** Places of the events in the log that they are read from again, as `slots`; none where nothing is read again. */
+  private places: number[] | undefined;
 
   /** Events kept. */
   get length(): number {
     return this.size;
   }
 
-  /** Event by its distance from the oldest; `undefined` outside. */
+  /** Event by its distance from the oldest; `undefined` outside, and where it is still to be read from the log again. */
   at(index: number): ChannelEvent | undefined {
     if (index < 0 || index >= this.size) return undefined;
-    return this.slots[this.placeOf(index)] as ChannelEvent;
+    return this.slots[this.placeOf(index)] as ChannelEvent | undefined;
   }
 
-  /** When the event was appended, in the store's milliseconds: its `ts` is for people, and jumps with their clock. */
+  /** When the event was appended, in machine time: its `ts` is for people, and jumps with their clock. */
   appendedAt(index: number): number {
     return this.slots[this.placeOf(index) + 1] as number;
   }
@@ -45,7 +47,19 @@ export class KeptEvents {
     return this.slots[this.placeOf(index) + 3] as number;
   }
 
-  push(event: ChannelEvent, appendedAt: number, bytes: number, weight: number): void {
+  /** Place in the log that the event is read from again; 0 where nothing is read again. */
+  placeInLog(index: number): number {
+    return this.places?.[this.placeOf(index) / STRIDE] ?? 0;
+  }
+
+  /** @param event `undefined`: to be read from the log again, and put here with `fill`. */
+  push(
+    event: ChannelEvent | undefined,
+    appendedAt: number,
+    bytes: number,
+    weight: number,
+    placeInLog = 0,
+  ): void {
     const capacity = this.slots.length / STRIDE;
     if (this.size === capacity) this.resize(Math.max(INITIAL_CAPACITY, capacity * 2));
     const { slots } = this;
@@ -54,7 +68,15 @@ export class KeptEvents {
     slots[place + 1] = appendedAt;
     slots[place + 2] = bytes;
     slots[place + 3] = weight;
+    if (placeInLog > 0 || this.places !== undefined) (this.places ??= [])[place / STRIDE] = placeInLog;
     this.size += 1;
+  }
+
+  /** Puts an event that was read from the log again where it is missing. @returns whether it was. */
+  fill(index: number, event: ChannelEvent): boolean {
+    if (index < 0 || index >= this.size || this.at(index) !== undefined) return false;
+    this.slots[this.placeOf(index)] = event;
+    return true;
   }
 
   /** Puts another event in the place of one that is kept. */
@@ -69,12 +91,23 @@ export class KeptEvents {
   /** Removes the oldest event. */
   shift(): void {
     if (this.size === 0) return;
-    const { slots } = this;
-    slots[this.head] = undefined;
+    this.slots[this.head] = undefined;
     this.head = this.placeOf(1);
     this.size -= 1;
-    const capacity = slots.length / STRIDE;
-    // Releases the memory of a burst; at a quarter, so that a steady log does not resize again and again.
+    this.release();
+  }
+
+  /** Removes the newest event. */
+  pop(): void {
+    if (this.size === 0) return;
+    this.size -= 1;
+    this.slots[this.placeOf(this.size)] = undefined;
+    this.release();
+  }
+
+  /** Releases the memory of a burst; at a quarter, so that a steady log does not resize again and again. */
+  private release(): void {
+    const capacity = this.slots.length / STRIDE;
     if (capacity > INITIAL_CAPACITY && this.size * 4 <= capacity) this.resize(capacity / 2);
   }
 
@@ -85,11 +118,14 @@ export class KeptEvents {
   private resize(capacity: number): void {
     const { slots } = this;
     const next = new Array<Slot>(capacity * STRIDE).fill(undefined);
+    const places = this.places === undefined ? undefined : new Array<number>(capacity).fill(0);
     for (let index = 0; index < this.size; index += 1) {
       const place = this.placeOf(index);
       for (let part = 0; part < STRIDE; part += 1) next[index * STRIDE + part] = slots[place + part];
+      if (places !== undefined) places[index] = this.placeInLog(index);
     }
     this.slots = next;
+    this.places = places;
     this.head = 0;
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { sameData } from '../../../../lib/brokers/memory/room.js';
+import { sameData } from '../../../../lib/brokers/machine/room.js';
 
 const nested = (depth: number): unknown => {
   let value: unknown = 'core';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RedisCommands } from '../../../../lib/brokers/redis/connection/commands.js';
 import { startError } from '../../../../lib/brokers/redis/errors.js';
+import { redisSettings, type RedisSettings } from '../../../../lib/brokers/redis/settings.js';
 import { checkServer, weaknessesOf } from '../../../../lib/brokers/redis/server-check.js';
 
 const INFO = {
@@ -25,6 +26,14 @@ function serverOf(info: Info, clustered = false): RedisCommands {
     info: () => Promise.resolve(text),
   };
   return commands as RedisCommands;
+}
+
+/** Of a broker that waits for so many replicas. */
+function settingsOf(replicas: number, warnings: string[] = []): RedisSettings {
+  const onWarning = (text: string): void => void warnings.push(text);
+  return redisSettings(
+    replicas === 0 ? { onWarning } : { onWarning, durability: { level: 'replicated', replicas } },
+  );
 }
 
 /** Without these fields, as services leave some out. */
@@ -57,7 +66,7 @@ describe('what INFO of a server says', () => {
     ],
   ])('decides whether the broker starts: %s', async (_, info, clustered, refusal) => {
     const warnings: string[] = [];
-    const outcome = await checkServer(serverOf(info, clustered), (text) => void warnings.push(text)).then(
+    const outcome = await checkServer(serverOf(info, clustered), settingsOf(0, warnings)).then(
       () => undefined,
       (error: Error) => error.message,
     );
@@ -67,13 +76,15 @@ describe('what INFO of a server says', () => {
   });
 
   it('is a weakness only where it is said', async () => {
-    expect(await weaknessesOf(serverOf(INFO), 1)).toEqual([]);
+    expect(await weaknessesOf(serverOf(INFO), settingsOf(1))).toEqual([]);
     expect(
-      await weaknessesOf(serverOf({ ...INFO, aof_enabled: '0', connected_slaves: '0' }), 1),
+      await weaknessesOf(serverOf({ ...INFO, aof_enabled: '0', connected_slaves: '0' }), settingsOf(1)),
     ).toHaveLength(2);
-    expect(await weaknessesOf(serverOf(without('aof_enabled', 'connected_slaves')), 2)).toEqual([]);
+    expect(await weaknessesOf(serverOf(without('aof_enabled', 'connected_slaves')), settingsOf(2))).toEqual(
+      [],
+    );
     const drops = { ...INFO, maxmemory: '100', maxmemory_policy: 'allkeys-lru' };
-    expect(await weaknessesOf(serverOf(drops), 1)).toMatchObject([
+    expect(await weaknessesOf(serverOf(drops), settingsOf(1))).toMatchObject([
       { remedy: 'Set maxmemory-policy noeviction.' },
     ]);
   });

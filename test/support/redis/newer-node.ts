@@ -48,8 +48,8 @@ export class NewerNode {
     const { keys } = this;
     return (await this.client.eval(
       HEARTBEAT.text.replace(
-        "redis.call('SETNX', KEYS[1], ARGV[1])",
-        "redis.call('SET', KEYS[1], ARGV[1] .. '.7')",
+        "redis.pcall('SETNX', KEYS[1], ARGV[1])",
+        "redis.pcall('SET', KEYS[1], ARGV[1] .. '.7')",
       ),
       5,
       ...[keys.layout, keys.nodes, keys.meta, keys.head(CONTROL_CHANNEL), keys.stream(CONTROL_CHANNEL)],
@@ -89,13 +89,14 @@ export class NewerNode {
   async control(payload: unknown, telling: Telling): Promise<readonly string[]> {
     const { keys } = this;
     const body = encodeBody({ id: this.token(), event: 'newer', payload });
-    return (await this.client.eval(
+    const [, nodes] = (await this.client.eval(
       changed(CONTROL.text, TOLD_OF_CONTROL, telling),
       5,
       ...[keys.head(CONTROL_CHANNEL), keys.stream(CONTROL_CHANNEL), keys.topic(CONTROL_CHANNEL)],
       ...[keys.bans, keys.nodes],
       ...[this.token(), 90_000, encodeRecord([body]), 10_000, RETAIN_MS, '', ''],
-    )) as string[];
+    )) as [string, string[]];
+    return nodes;
   }
 
   /** Publishes something that belongs to no log. */

@@ -1,5 +1,5 @@
 import type { AppendOutcome, AppendRequest, LogPolicy } from '../../../core/ports/broker.js';
-import { commandError } from '../errors.js';
+import { commandError, refusalForClients } from '../errors.js';
 import { idField, PROBE_CHANNELS, type LogKeys, type RedisKeys } from '../keys.js';
 import { encodeRecord } from '../wire.js';
 import type { CountedId } from './id-shares.js';
@@ -61,7 +61,9 @@ export class AppendCall {
  */
 export function settleFailed(items: readonly PendingAppend[], error: unknown, begun = false): void {
   const code = !begun && commandError(error).code === 'unavailable' ? 'unavailable' : 'timeout';
-  for (const item of items) settleAppend(item, { ok: false, code });
+  const message = refusalForClients(error);
+  const outcome = { ok: false, code, ...(message === undefined ? {} : { message }) } as const;
+  for (const item of items) settleAppend(item, outcome);
 }
 
 /** Appends that travel in one script call. */

@@ -656,6 +656,11 @@ export const FIXED_GROUPS = [
     folders: ['lib/brokers/redis', 'lib/brokers/common'],
   },
   {
+    title: 'Brokers over an ordered log themselves',
+    says: 'Beside their options.',
+    folders: ['lib/brokers/replicated', 'lib/brokers/kafka', 'lib/brokers/nats'],
+  },
+  {
     title: 'The module itself',
     says: 'What it does with the application’s errors, its log and its end.',
     folders: ['lib/nest', 'lib/health', 'lib/admin', 'lib/audit', 'lib/hooks', 'lib/tracing', 'lib/metrics'],
@@ -771,6 +776,80 @@ export const REDIS = {
     'the node',
     'withholds channels that are not public, until it has a younger one (G11)',
   ),
+};
+
+/** Of brokers over an ordered log. */
+export const REPLICATED = {
+  maxBytes: bytes(
+    'channels, their events, ids and members, divided by the partitions',
+    'the partition',
+    'as `maxBytes` of the memory broker, on all nodes alike',
+  ),
+  maxIdBytes: bytes(
+    'remembered ids of publishes, divided by the partitions',
+    'the partition; half of it for all anonymous sessions',
+    '`rate_limited` with `retryAfterMs` until ids have ended',
+  ),
+  headMs: time('the head of an unused channel', 'the channel', 'forgets it: the next epoch begins'),
+  nodeTtlMs: time('silence of a node', 'the node', 'is not waited for any more; its members leave'),
+  controlMaxAgeMs: time(
+    'age of the proof that this node knows every revoke',
+    'the node',
+    'withholds channels that are not public, until it has a younger one (G11)',
+  ),
+  controlTimeoutMs: time(
+    'a node’s confirmation of a control record',
+    'the record',
+    'counts the node as missing',
+  ),
+  commandTimeoutMs: time(
+    'the outcome of a command, which comes with its record',
+    'the command',
+    '`timeout` or `unavailable`: outcome unknown',
+  ),
+  maxQueued: count(
+    'commands of this node that wait for their outcome',
+    'the node',
+    '`unavailable` at once',
+    '`maxQueuedBytes`',
+  ),
+  maxQueuedBytes: bytes('the same', 'the node', '`unavailable` at once'),
+  checkpointEvery: count(
+    'records that a node replays at its start',
+    'the partition',
+    'stores a checkpoint',
+    '`maxRecordBytes`',
+  ),
+};
+
+export const KAFKA = {
+  minInsyncReplicas: count(
+    'brokers of Kafka that must have a record',
+    'the record',
+    'Kafka refuses it where fewer are there: `unavailable`',
+    'none: a number of servers',
+  ),
+  retentionMs: time('records and checkpoints', 'the topic', 'Kafka deletes older segments'),
+  maxRecordBytes: bytes('one record of the log', 'the event', '`message_too_large`, before it is sent'),
+  connectTimeoutMs: time(
+    'a connect to a broker of Kafka',
+    'the node',
+    'tries again; at the start, the start fails',
+  ),
+  requestTimeoutMs: time('the answer of Kafka to a request', 'the request', '`timeout`: outcome unknown'),
+};
+
+export const NATS = {
+  retentionMs: time('records and checkpoints', 'the stream', 'NATS deletes older ones'),
+  maxPartitionBytes: bytes('records of one partition', 'the stream', 'NATS drops the oldest'),
+  maxCheckpointBytes: bytes('checkpoints of all partitions', 'the stream', 'NATS drops the oldest'),
+  maxRecordBytes: bytes('one record of the log', 'the event', '`message_too_large`, before it is sent'),
+  connectTimeoutMs: time(
+    'a connect to a server of NATS',
+    'the node',
+    'tries again; at the start, the start fails',
+  ),
+  requestTimeoutMs: time('the answer of NATS to a request', 'the request', '`timeout`: outcome unknown'),
 };
 
 export const WEBSOCKET = {
@@ -2094,6 +2173,96 @@ export const FIXED = {
     'forgets the oldest: clients cause them',
     'none: a ban is a name and a time',
   ),
+  'lib/brokers/replicated/signals.ts#PARTS_MS': time(
+    'the parts of a message from node to node',
+    'the message',
+    'forgets what has come of it',
+  ),
+  'lib/brokers/replicated/signals.ts#MAX_PARTS_BYTES': bytes(
+    'messages whose parts have not all come',
+    'the node',
+    'forgets the oldest',
+  ),
+  'lib/brokers/replicated/signals.ts#MAX_SENDING_BYTES': bytes(
+    'messages to other nodes that wait to be sent',
+    'the node',
+    '`unavailable`, so 503 for the request of a client',
+  ),
+  'lib/brokers/replicated/signals.ts#MAX_PARTS': count(
+    'parts of one message from node to node',
+    'the message',
+    'is no message',
+    '`lib/brokers/replicated/signals.ts#MAX_PARTS_BYTES`',
+  ),
+  'lib/brokers/replicated/control.ts#MAX_RECENT': count(
+    'confirmations that are sent again with a sign of life',
+    'the node',
+    'the oldest are sent once only: the receipt names this node as missing where that one is lost',
+    'none: a confirmation is a number',
+  ),
+  'lib/brokers/replicated/log.ts#COMMAND_BYTES': bytes(
+    'events of one command',
+    'the node',
+    'begins another: one that no record holds fails alone',
+  ),
+  'lib/brokers/replicated/ordered-log.ts#MAX_ABOUT_BYTES': bytes(
+    'what is said of a checkpoint',
+    'the checkpoint',
+    'is not stored: a broker only says where the log was',
+  ),
+  'lib/brokers/replicated/checkpoint-records.ts#MAX_ID_BYTES': bytes(
+    'the name of a checkpoint',
+    'the checkpoint',
+    'is no checkpoint',
+  ),
+  'lib/brokers/kafka/options.ts#MAX_PARTITIONS': count(
+    'partitions of a topic',
+    'the broker',
+    'the start fails',
+    'none: its memory is that of `maxBytes`, divided',
+  ),
+  'lib/brokers/nats/options.ts#MAX_PARTITIONS': count(
+    'streams of a log',
+    'the broker',
+    'the start fails',
+    'none: its memory is that of `maxBytes`, divided',
+  ),
+  'lib/brokers/kafka/signals.ts#MAX_WAITING': count(
+    'messages between nodes that wait for the request before them',
+    'the node',
+    'are refused: their senders try again or answer `unavailable`',
+    '`lib/brokers/kafka/signals.ts#MAX_WAITING_BYTES`',
+  ),
+  'lib/brokers/kafka/signals.ts#MAX_WAITING_BYTES': bytes('the same', 'the node', 'are refused'),
+  'lib/brokers/kafka/connection.ts#MAX_IN_FLIGHT': count(
+    'requests under way on one connection',
+    'the node',
+    'the next one waits',
+    '`maxQueuedBytes`',
+  ),
+  'lib/brokers/kafka/fetch.ts#FETCH_BYTES': bytes(
+    'records of one answer',
+    'the partition',
+    'the rest comes with the next; a larger record comes alone',
+  ),
+  'lib/brokers/nats/link.ts#MAX_PINGS': count(
+    'pings without an answer',
+    'the connection',
+    'connects again',
+    'none: a ping is six bytes',
+  ),
+  'lib/brokers/nats/reading.ts#PULL_BYTES': bytes(
+    'records of one pull',
+    'the partition',
+    'the rest comes with the next',
+  ),
+  'lib/brokers/nats/reading.ts#PULL_MS': time('one pull', 'the partition', 'asks for the next'),
+  'lib/brokers/nats/reading.ts#SILENCE_MS': time(
+    'silence of the server',
+    'the partition',
+    'makes the consumer again',
+  ),
+  'lib/brokers/nats/reading.ts#CONSUMER_MS': time('a consumer that nobody uses', 'the server', 'forgets it'),
   'lib/brokers/memory/pressure.ts#QUIET_MS': time(
     'the pause between two lines that say what was dropped or refused',
     'the log',
@@ -2458,7 +2627,7 @@ export const FIXED = {
     'replication ids of one server that a log still counts as the same server',
     'the server',
     'begins a new epoch',
-    'none: each is 40 characters'
+    'none: each is 40 characters',
   ),
   'lib/brokers/redis/settings.ts#MAX_MESSAGE_BYTES': bytes(
     'one event or signal, and the events of one script call',
@@ -2789,6 +2958,19 @@ export const OTHER_NUMBERS = {
     'lib/core/access/subject-buckets.ts#KEPT',
     'lib/brokers/redis/presence-renewals.ts#KEY_BYTES',
     'lib/brokers/redis/messages/batch-wire.ts#LENGTH_BYTES',
+    'lib/brokers/replicated/signals.ts#HEAD_BYTES',
+    'lib/brokers/replicated/log.ts#REQUEST_BYTES',
+    'lib/brokers/replicated/checkpoint-records.ts#DIGEST_BYTES',
+    'lib/brokers/replicated/checkpoint-records.ts#CHUNK_HEAD_BYTES',
+    'lib/brokers/kafka/topics.ts#HEAD_BYTES',
+    'lib/brokers/nats/log.ts#HEAD_BYTES',
+    'lib/brokers/nats/streams.ts#NANOS_PER_MS',
+    'lib/brokers/nats/reading.ts#NANOS_PER_MS',
+    'lib/brokers/replicated/settings.ts#DAY_MS',
+    'lib/brokers/kafka/options.ts#DAY_MS',
+    'lib/brokers/nats/options.ts#DAY_MS',
+    'lib/brokers/kafka/term-history.ts#KEPT',
+    'lib/brokers/nats/read-history.ts#KEPT',
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',
     'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
     'lib/client/http/climb.ts#MAX_DOUBLINGS',
@@ -2796,9 +2978,19 @@ export const OTHER_NUMBERS = {
     'lib/hooks/target-queue.ts#MAX_DOUBLINGS',
     'lib/client/http/climb.ts#MAX_COSTLY_DOUBLINGS',
   ],
-  'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],
+  'places and levels': [
+    'redis:db',
+    'redis:partitions',
+    'kafka:partitions',
+    'nats:partitions',
+    'module:compression.level',
+  ],
   'a share of the memory': ['module:shedding.memory'],
-  'a quantity that is demanded, not bounded': ['redis:durability.replicas', 'redis:controlReplicas'],
+  'a quantity that is demanded, not bounded': [
+    'kafka:replicas',
+    'redis:durability.replicas',
+    'redis:controlReplicas',
+  ],
   'a pace that is that of Redis': ['lib/brokers/redis/settings.ts#ACKNOWLEDGE_MS'],
   'the size below which a frame is not compressed': ['module:compression.threshold'],
   'as the module has them': [
@@ -2822,6 +3014,27 @@ export const OTHER_NUMBERS = {
     'memory:sweepMs',
     'redis:sweepMs',
     'redis:heartbeatMs',
+    'replicated:heartbeatMs',
+    'lib/brokers/replicated/replica.ts#RETRY_MS',
+    'lib/brokers/replicated/replica.ts#MAX_RETRY_MS',
+    'lib/brokers/replicated/member.ts#ASK_AGAIN_MS',
+    'lib/brokers/replicated/member.ts#SILENT_MS',
+    'lib/brokers/kafka/topics.ts#SIGNALS_MS',
+    'lib/brokers/kafka/topics.ts#LOOK_MS',
+    'lib/brokers/kafka/signals.ts#RETRY_MS',
+    'lib/brokers/kafka/cluster.ts#RETRY_MS',
+    'lib/brokers/kafka/cluster.ts#MAX_RETRY_MS',
+    'lib/brokers/kafka/reading.ts#WAIT_MS',
+    'lib/brokers/kafka/reading.ts#RETRY_MS',
+    'lib/brokers/kafka/reading.ts#MAX_RETRY_MS',
+    'lib/brokers/kafka/reading.ts#MISSING_PAUSE_MS',
+    'lib/brokers/kafka/partition-bounds.ts#RETRY_MS',
+    'lib/brokers/nats/link.ts#RECONNECT_MS',
+    'lib/brokers/nats/link.ts#RECONNECT_JITTER_MS',
+    'lib/brokers/nats/link.ts#PING_MS',
+    'lib/brokers/nats/reading.ts#HEARTBEAT_MS',
+    'lib/brokers/nats/reading.ts#RETRY_MS',
+    'lib/brokers/nats/reading.ts#MAX_RETRY_MS',
     'lib/core/engine/drain.ts#STEP_MS',
     'lib/core/engine/drain.ts#SPREAD_MS',
     'lib/brokers/redis/damaged-keys.ts#WARN_EVERY_MS',
@@ -2868,6 +3081,10 @@ export const OTHER_NUMBERS = {
     'lib/nest/lifecycle/shutdown.ts#LEAST_MS',
     'lib/nest/lifecycle/transport-runtime.ts#LEAST_CLOSE_MS',
     'lib/brokers/machine/kept-restrictions.ts#MIN_TRIM',
+    'lib/brokers/replicated/checkpoint-records.ts#MIN_CHUNK_BYTES',
+    'lib/brokers/kafka/options.ts#MIN_RECORD_BYTES',
+    'lib/brokers/nats/options.ts#MIN_RECORD_BYTES',
+
     'lib/brokers/memory/options.ts#MIN_BYTES',
     'lib/brokers/redis/server-check.ts#OLDEST_MAJOR',
   ],

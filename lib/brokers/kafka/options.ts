@@ -5,11 +5,11 @@ import { omitUndefined } from '../../protocol/omit-undefined.js';
 export interface KafkaSasl {
   readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER';
   /** For PLAIN and SCRAM. */
-  readonly username?: string;
+  readonly username?: string | undefined;
   /** For PLAIN and SCRAM; a function is asked for each connection. */
-  readonly password?: string | (() => string | Promise<string>);
+  readonly password?: string | (() => string | Promise<string>) | undefined;
   /** For OAUTHBEARER; a function is asked for each connection, and again before the session ends. */
-  readonly token?: string | (() => string | Promise<string>);
+  readonly token?: string | (() => string | Promise<string>) | undefined;
 }
 
 /** What a log in Kafka is opened with. */
@@ -33,12 +33,12 @@ export interface KafkaLogOptions {
   /** Whether missing topics are made. `false`: only those are used that are there. Default `true`. */
   readonly createTopics?: boolean;
   /** Name of this client at the brokers, for their quotas and logs. Default `nestjs-realtime`. */
-  readonly clientId?: string;
+  readonly clientId?: string | undefined;
 
   /** Default: none. */
-  readonly tls?: ConnectionOptions;
+  readonly tls?: ConnectionOptions | undefined;
   /** Default: none. */
-  readonly sasl?: KafkaSasl;
+  readonly sasl?: KafkaSasl | undefined;
 
   /** How long a connect may take, in milliseconds. Default 5 000. */
   readonly connectTimeoutMs?: number;

@@ -36,17 +36,17 @@ export interface NatsLogOptions {
   readonly createStreams?: boolean;
 
   /** Default: none. */
-  readonly user?: string;
+  readonly user?: string | undefined;
   /** Default: none. Never logged. */
-  readonly password?: string;
+  readonly password?: string | undefined;
   /** Default: none. Never logged. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** Text of a credentials file (`.creds`: JWT and seed), or what reads it for each connect. Default: none. Never logged. */
-  readonly credentials?: string | (() => string);
+  readonly credentials?: string | (() => string) | undefined;
   /** Default: none, or what the server demands. */
-  readonly tls?: NatsTls;
+  readonly tls?: NatsTls | undefined;
   /** JetStream domain, for leaf nodes. Default: none. */
-  readonly domain?: string;
+  readonly domain?: string | undefined;
 
   /** How long a connect may take, in milliseconds. Default 5 000. */
   readonly connectTimeoutMs?: number;

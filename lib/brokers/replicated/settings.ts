@@ -6,28 +6,28 @@ import type { MachineSettings } from '../machine/settings.js';
 export interface ReplicatedOptions {
   /**
    * Most bytes of memory that a node takes for channels, their events and ids, over all partitions. The same on all nodes. Default
-   * 268,435,456.
+   * 256 MiB.
    */
   readonly maxBytes?: number;
   /** Most bytes of `maxBytes` that remembered ids take. The same on all nodes. Default a quarter of `maxBytes`. */
   readonly maxIdBytes?: number;
   /** How long an unused channel keeps its number, in milliseconds. The same on all nodes. Default 30 days. */
   readonly headMs?: number;
-  /** Between two signs of life of a node, in milliseconds. Default 1,000. */
+  /** Between two signs of life of a node, in milliseconds. Default 1 000. */
   readonly heartbeatMs?: number;
-  /** How long a node counts as alive after its last sign of life, in milliseconds. Default 15,000. */
+  /** How long a node counts as alive after its last sign of life, in milliseconds. Default 15 000. */
   readonly nodeTtlMs?: number;
-  /** How long a node's knowledge of control records counts as current, in milliseconds. Default 10,000. */
+  /** How long a node's knowledge of control records counts as current, in milliseconds. Default 10 000. */
   readonly controlMaxAgeMs?: number;
-  /** How long `control` waits for the confirmations of all nodes, in milliseconds. Default 5,000. */
+  /** How long `control` waits for the confirmations of all nodes, in milliseconds. Default 5 000. */
   readonly controlTimeoutMs?: number;
-  /** After so long without an outcome a command fails, in milliseconds. Default 3,000. */
+  /** After so long without an outcome a command fails, in milliseconds. Default 3 000. */
   readonly commandTimeoutMs?: number;
-  /** Most commands of this node that wait for their outcome. Default 20,000. */
+  /** Most commands of this node that wait for their outcome. Default 20 000. */
   readonly maxQueued?: number;
-  /** Most bytes of these commands. Default 67,108,864. */
+  /** Most bytes of these commands. Default 64 MiB. */
   readonly maxQueuedBytes?: number;
-  /** Records after which a checkpoint is stored, per partition. Default 20,000. */
+  /** Records after which a checkpoint is stored, per partition. Default 20 000. */
   readonly checkpointEvery?: number;
   /** Clock of the node; for tests. */
   readonly clock?: Clock;

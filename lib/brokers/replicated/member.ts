@@ -101,7 +101,8 @@ export class Member {
     const counted = this.sinceCheckpoint;
     try {
       const { partition, incarnation, lastTerm } = replica;
-      await this.log.saveCheckpoint(this.index, checkpointOf(partition, incarnation, lastTerm));
+      const genesis = settings.genesisOf(incarnation);
+      await this.log.saveCheckpoint(this.index, checkpointOf(partition, genesis, incarnation, lastTerm));
       this.sinceCheckpoint -= counted;
     } catch {
       // The log is away: the next look tries again.

@@ -5,7 +5,14 @@ import type { Outcome } from '../machine/commands.js';
 import type { Partition } from '../machine/partition.js';
 import { decodeRecord } from './record-codec.js';
 import type { RecordContent } from '../machine/record.js';
-import type { LogBounds, LogRecord, OrderedLog, Reading, ReadingEnd } from './ordered-log.js';
+import {
+  LogSetupError,
+  type LogBounds,
+  type LogRecord,
+  type OrderedLog,
+  type Reading,
+  type ReadingEnd,
+} from './ordered-log.js';
 
 /** Before a reading that failed begins again, in milliseconds: doubled each time, up to the last. */
 const RETRY_MS = 250;
@@ -67,7 +74,9 @@ export class Replica {
   private retry: Scheduled | undefined;
   private failures = 0;
   /** Why the state is made, and up to where it has to come; `undefined` once it has. */
-  private beginning: { readonly why: Beginning | undefined; readonly end: number; done(): void } | undefined;
+  private beginning: { readonly end: number; done(): void } | undefined;
+  /** Why the state is another one than those who follow it know, until they have been called: also where a reading ended before. */
+  private owed: Beginning | undefined;
   private isServing = false;
   private closed = false;
   /** Of the opening that runs: an older one that comes back is left. */
@@ -185,6 +194,7 @@ export class Replica {
 
   private async open(why: Beginning): Promise<void> {
     this.stop();
+    if (this.owed === undefined || WEIGHTS[why] > WEIGHTS[this.owed]) this.owed = why;
     const attempt = this.attempt;
     const bounds = await this.log.bounds(this.index);
     const { partition, offset, term } = await this.settings.restore(this.index, bounds);
@@ -193,7 +203,7 @@ export class Replica {
     this.life = bounds.incarnation;
     this.next = offset;
     this.term = term;
-    await this.readUpTo(bounds.end, why);
+    await this.readUpTo(bounds.end);
   }
 
   /** Reads on with the state as it is: it is as good as before. */
@@ -203,14 +213,13 @@ export class Replica {
     const { end, incarnation } = await this.log.bounds(this.index);
     if (attempt !== this.attempt) return;
     if (incarnation !== this.life) return this.open('replaced');
-    await this.readUpTo(end, undefined);
+    await this.readUpTo(end);
   }
 
-  /** @param why `undefined` where nothing begins. */
-  private async readUpTo(end: number, why: Beginning | undefined): Promise<void> {
+  private async readUpTo(end: number): Promise<void> {
     const { attempt } = this;
     await new Promise<void>((resolve) => {
-      this.beginning = { why, end, done: resolve };
+      this.beginning = { end, done: resolve };
       if (this.next < end) return this.read();
       void Promise.resolve(this.begin()).then(() => {
         if (attempt === this.attempt) this.read();
@@ -262,7 +271,9 @@ export class Replica {
       if (this.state?.stopped === undefined && !this.closed) this.serve(true);
       beginning.done();
     };
-    const waits = beginning.why === undefined ? undefined : this.events.onBegin(beginning.why);
+    const { owed } = this;
+    this.owed = undefined;
+    const waits = owed === undefined ? undefined : this.events.onBegin(owed);
     if (waits === undefined) return void finish();
     return waits.then(finish);
   }
@@ -288,7 +299,9 @@ export class Replica {
     try {
       if (why !== undefined || this.state === undefined) await this.open(why ?? 'start');
       else await this.resume();
-    } catch {
+    } catch (error) {
+      // Another remedy than to wait: it replaces the reason that was said.
+      if (error instanceof LogSetupError) this.events.onServing(false, error.message);
       this.later(why);
     }
   }
@@ -324,6 +337,9 @@ export class Replica {
   }
 }
 
+/** Of two reasons the heavier one counts: what it asks for includes what the other one does. */
+const WEIGHTS: Readonly<Record<Beginning, number>> = { cut: 0, trimmed: 1, replaced: 2, start: 3 };
+
 const ENDS = {
   cut: 'the log lost its end: this node reads it again',
   trimmed: 'the log has dropped what this node had not read: it begins anew',
@@ -334,7 +350,8 @@ function notServing(): RealtimeError {
   return new RealtimeError('unavailable', 'This node does not follow the log at the moment; try again later');
 }
 
-function stoppedText(stopped: 'settings' | 'version'): string {
+/** What an operator does where a node must not serve a partition. */
+export function stoppedText(stopped: 'settings' | 'version'): string {
   return stopped === 'settings'
     ? 'the log was made with other settings: give every node of it the same ones, or another topic'
     : 'the log has a version that this release cannot run: update this node';

@@ -1,20 +1,27 @@
 import { readWireValue } from '../../protocol/wire-value.js';
 import type { Genesis } from '../machine/commands.js';
 import { Partition, VERSIONS, type PartitionState } from '../machine/partition.js';
-import type { Checkpoint, LogBounds, OrderedLog } from './ordered-log.js';
+import { LogSetupError, type Checkpoint, type LogBounds, type OrderedLog } from './ordered-log.js';
 import { decodeRecord } from './record-codec.js';
-import type { Restored } from './replica.js';
+import { stoppedText, type Restored } from './replica.js';
 import { compareTail } from './tail.js';
 
 /** What stands beside a checkpoint. */
 interface About {
   readonly version: number;
   readonly term: number;
+  /** What the outcomes of the log depend on, beside its records: as {@link settingsText}. */
+  readonly settings: string;
 }
 
 /** A checkpoint of a partition. */
-export function checkpointOf(partition: Partition, incarnation: string, term: number): Checkpoint {
-  const about: About = { version: partition.version, term };
+export function checkpointOf(
+  partition: Partition,
+  genesis: Genesis,
+  incarnation: string,
+  term: number,
+): Checkpoint {
+  const about: About = { version: partition.version, term, settings: settingsText(genesis) };
   return {
     incarnation,
     offset: partition.position + 1,
@@ -25,10 +32,12 @@ export function checkpointOf(partition: Partition, incarnation: string, term: nu
 
 /**
  * Makes the state of a partition: from the newest checkpoint that the log still agrees with, or empty where the log has all of its
- * records. Events are read again from the log.
+ * records. Events are read again from the log. Where it has neither, there is no state that other nodes would agree with, and one that
+ * began anew would give positions that clients hold to other events.
  *
  * @param local The monotonic clock: events that were stored before the node started count as stored now, as a node cannot know better.
  * @throws LogUnavailableError
+ * @throws LogSetupError where the log cannot be continued; it says what to do
  */
 export async function restorePartition(
   log: OrderedLog,
@@ -42,6 +51,11 @@ export async function restorePartition(
     const found = await fromCheckpoint(log, index, checkpoint, genesis, local);
     if (found !== undefined) return found;
   }
+  if (bounds.first > 0)
+    throw new LogSetupError(
+      `partition ${index} of the log has dropped its beginning, and no checkpoint continues it: ` +
+        'delete the log with its checkpoints, or give all nodes another name of it; clients then begin anew',
+    );
   return { partition: new Partition(genesis), offset: bounds.first, term: 0 };
 }
 
@@ -68,6 +82,8 @@ async function fromCheckpoint(
   genesis: Genesis,
   local: () => number,
 ): Promise<Restored | undefined> {
+  const found = aboutOf(about);
+  if (found?.settings !== settingsText(genesis)) throw new LogSetupError(stoppedText('settings'));
   const state = readWireValue(Buffer.from(bytes).toString()) as PartitionState;
   const partition = Partition.restored(genesis, state);
   const { input, offset: last } = partition.digests;
@@ -82,7 +98,7 @@ async function fromCheckpoint(
   const from = partition.oldestMissing;
   if (from !== undefined) await fill(log, index, partition, incarnation, from, local);
   partition.fillRest();
-  return { partition, offset, term: aboutOf(about)?.term ?? 0 };
+  return { partition, offset, term: found.term };
 }
 
 /** Reads the events that a checkpoint does not have. */
@@ -118,4 +134,10 @@ async function fill(
       },
     );
   });
+}
+
+/** The same for two nodes whose outcomes are: what a genesis says, but for the version, which the log itself changes. */
+function settingsText({ layout, partitions, hash, settings }: Genesis): string {
+  const sorted = Object.entries(settings).sort(([one], [other]) => (one < other ? -1 : 1));
+  return JSON.stringify([layout, partitions, hash, sorted]);
 }

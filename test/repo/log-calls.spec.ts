@@ -16,6 +16,20 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ['admin/dashboard/nodes-feed.ts', 'an error of a broker', 'String(error)'],
   ['audit/log-sink.ts', 'an entry of the audit, which the application asked for', 'line'],
   ['brokers/memory/store.ts', 'a broker', 'message'],
+  [
+    'brokers/kafka/topics.ts',
+    'a topic of the options and numbers',
+    'name',
+    'partitions.length',
+    'wanted.partitions',
+  ],
+  ['brokers/nats/link.ts', 'the words of the server', 'messageOf(status.error)'],
+  [
+    'brokers/nats/reading.ts',
+    'a stream of the options, the words of the server',
+    'this.stream',
+    'messageOf(error)',
+  ],
   ['brokers/redis/presence.ts', 'the words of the server', 'message'],
   ['brokers/redis/connection/target.ts', 'the address of Redis', 'this.where'],
   [

@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from 'node:tls';
-import { withoutUndefined } from '../replicated/without-undefined.js';
+import { omitUndefined } from '../../protocol/omit-undefined.js';
 
 /** How a client proves to Kafka who it is. Nothing of it is logged. */
 export interface KafkaSasl {
@@ -81,7 +81,7 @@ export function kafkaSettings(options: KafkaLogOptions): KafkaLogSettings {
     clientId: 'nestjs-realtime',
     connectTimeoutMs: 5_000,
     requestTimeoutMs: 5_000,
-    ...withoutUndefined(rest),
+    ...omitUndefined(rest),
     brokers: (typeof brokers === 'string' ? [brokers] : brokers).map(readAddress),
     tls,
     sasl,

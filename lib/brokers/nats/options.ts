@@ -1,4 +1,4 @@
-import { withoutUndefined } from '../replicated/without-undefined.js';
+import { omitUndefined } from '../../protocol/omit-undefined.js';
 
 /** TLS towards NATS. Texts are PEM. */
 export interface NatsTls {
@@ -83,9 +83,9 @@ export function natsSettings(options: NatsLogOptions): NatsLogSettings {
     createStreams: true,
     connectTimeoutMs: 5_000,
     requestTimeoutMs: 5_000,
-    ...withoutUndefined(rest),
+    ...omitUndefined(rest),
     servers: typeof servers === 'string' ? [servers] : [...servers],
-    auth: withoutUndefined({ user, password, token, credentials }),
+    auth: omitUndefined({ user, password, token, credentials }),
     tls,
     domain,
   };

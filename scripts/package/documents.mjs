@@ -13,6 +13,8 @@ export const DOCUMENTS = {
     'docs/choosing-a-transport.md': 'docs/choosing-a-transport.md',
     'docs/deployment.md': 'docs/deployment.md',
     'docs/scaling.md': 'docs/scaling.md',
+    'docs/kafka.md': 'docs/kafka.md',
+    'docs/nats.md': 'docs/nats.md',
     'docs/capacity.md': 'docs/capacity.md',
     'docs/operations.md': 'docs/operations.md',
     'docs/doctor.md': 'docs/doctor.md',

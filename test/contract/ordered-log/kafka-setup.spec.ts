@@ -143,10 +143,9 @@ describe('a log in Kafka over TLS, with a user', () => {
         'ssl.truststore.type': 'PEM',
         'ssl.truststore.certificates': cert.trim().replaceAll('\n', '\\n'),
         'sasl.enabled.mechanisms': 'PLAIN',
-        'sasl.mechanism.inter.broker.protocol': 'PLAIN',
-        'listener.name.clients.plain.sasl.jaas.config': `${LOGIN} required username="node" password="secret-n" user_node="secret-n" user_app="secret-p";`,
+        'listener.name.clients.plain.sasl.jaas.config': `${LOGIN} required user_app="secret-p";`,
         'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-        'super.users': 'User:node;User:ANONYMOUS;User:app',
+        'super.users': 'User:ANONYMOUS;User:app',
         'ssl.endpoint.identification.algorithm': '',
       },
     });

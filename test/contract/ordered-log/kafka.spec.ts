@@ -5,6 +5,7 @@ import { systemClock } from '../../../lib/core/ports/clock.js';
 import { systemEntropy } from '../../../lib/core/ports/entropy.js';
 import { KafkaProcess } from '../../support/kafka/process.js';
 import { stretched } from '../../support/patience.js';
+import { until } from '../../support/until.js';
 import type { LogDeployment } from './deployment.js';
 import { describeOrderedLog } from './suite.js';
 
@@ -48,6 +49,13 @@ function deploy(server: KafkaProcess, topic: string): LogDeployment {
         connection,
         topics.map((name) => ({ name })),
         KIT_MS,
+      );
+      await until('the topics to be gone', () =>
+        driver.metadataV12.api.async(connection, topics, false, false).then(
+          () => false,
+          // All of them are unknown.
+          (error: Error) => (error as AggregateError).errors.length === topics.length,
+        ),
       );
     });
   return {

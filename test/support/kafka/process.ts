@@ -12,9 +12,9 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Connection, metadataV12 } from '@platformatic/kafka';
 import { findKafka, KAFKA_REMEDY, kafkaFolder } from '../../../scripts/kafka.mjs';
 import { patience } from '../patience.js';
 import { freePort } from '../redis/process.js';
@@ -42,16 +42,23 @@ export class KafkaProcess {
   private constructor(
     readonly port: number,
     private readonly controllerPort: number,
+    /** Of a listener for the kit alone, whatever its clients must show. */
+    private readonly kitPort: number,
     readonly folder: string,
     private readonly options: KafkaProcessOptions,
   ) {}
 
   static async start(options: KafkaProcessOptions = {}): Promise<KafkaProcess> {
-    const [port, controllerPort] = [await freePort(), await freePort()];
-    const server = new KafkaProcess(port, controllerPort, mkdtempSync(join(tmpdir(), 'rt-kafka-')), options);
-    server.format();
-    await server.launch();
-    return server;
+    const ports = [await freePort(), await freePort(), await freePort()] as const;
+    const server = new KafkaProcess(...ports, mkdtempSync(join(tmpdir(), 'rt-kafka-')), options);
+    try {
+      server.format();
+      await server.launch();
+      return server;
+    } catch (error) {
+      await server.dispose();
+      throw error;
+    }
   }
 
   /** A port for a broker that is to be found by others than before. */
@@ -70,7 +77,6 @@ export class KafkaProcess {
 
   /** Starts the process that was ended; what it had on disk is there again. @param port where; default: where it was at first */
   async launch(port = this.port): Promise<void> {
-    rmSync(this.log, { force: true });
     const log = openSync(this.log, 'a');
     const child = java(['kafka.Kafka', this.writeProperties(port)], log);
     closeSync(log);
@@ -80,7 +86,7 @@ export class KafkaProcess {
       () => {
         if (child.exitCode !== null || child.signalCode !== null)
           throw new Error(`Kafka ended with ${child.exitCode ?? child.signalCode}: ${this.lastLines()}`);
-        return this.isServing(port);
+        return this.isServing();
       },
       START_MS,
     );
@@ -170,11 +176,11 @@ export class KafkaProcess {
       'process.roles': 'broker,controller',
       'node.id': '1',
       'controller.quorum.voters': `1@127.0.0.1:${this.controllerPort}`,
-      listeners: `CLIENTS://${address},CONTROLLER://127.0.0.1:${this.controllerPort}`,
-      'advertised.listeners': `CLIENTS://${advertised}`,
-      'listener.security.protocol.map': `CLIENTS:${protocol},CONTROLLER:PLAINTEXT`,
+      listeners: `CLIENTS://${address},KIT://127.0.0.1:${this.kitPort},CONTROLLER://127.0.0.1:${this.controllerPort}`,
+      'advertised.listeners': `CLIENTS://${advertised},KIT://127.0.0.1:${this.kitPort}`,
+      'listener.security.protocol.map': `CLIENTS:${protocol},KIT:PLAINTEXT,CONTROLLER:PLAINTEXT`,
       'controller.listener.names': 'CONTROLLER',
-      'inter.broker.listener.name': 'CLIENTS',
+      'inter.broker.listener.name': 'KIT',
       'log.dirs': this.data,
       'offsets.topic.replication.factor': '1',
       'transaction.state.log.replication.factor': '1',
@@ -207,9 +213,20 @@ export class KafkaProcess {
     return readFileSync(this.log, 'utf8').split('\n').slice(-15).join('\n');
   }
 
-  /** Listening is too early: the broker answers when it is known to its controller. */
-  private async isServing(port: number): Promise<boolean> {
-    return readFileSync(this.log, 'utf8').includes('Kafka Server started') && (await isListening(port));
+  /** Listening is too early: the broker serves when its controller counts it among those that do. */
+  private async isServing(): Promise<boolean> {
+    const timeout = patience(2_000);
+    const connection = new Connection('kit', { connectTimeout: timeout, requestTimeout: timeout });
+    connection.on('error', () => undefined);
+    try {
+      await connection.connect('127.0.0.1', this.kitPort);
+      const { brokers } = await metadataV12.api.async(connection, [], false, false);
+      return brokers.length > 0;
+    } catch {
+      return false;
+    } finally {
+      await connection.close();
+    }
   }
 }
 
@@ -222,16 +239,4 @@ function classPath(): string {
   const jars = findKafka();
   if (jars === undefined) throw new Error(KAFKA_REMEDY);
   return join(jars, '*');
-}
-
-function isListening(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ port, host: '127.0.0.1' });
-    const done = (result: boolean) => {
-      socket.destroy();
-      resolve(result);
-    };
-    socket.once('error', () => done(false));
-    socket.once('connect', () => done(true));
-  });
 }

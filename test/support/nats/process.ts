@@ -36,8 +36,13 @@ export class NatsProcess {
   static async start(options: NatsProcessOptions = {}): Promise<NatsProcess> {
     const [port, monitorPort] = [await freePort(), await freePort()];
     const server = new NatsProcess(port, monitorPort, mkdtempSync(join(tmpdir(), 'rt-nats-')), options);
-    await server.launch();
-    return server;
+    try {
+      await server.launch();
+      return server;
+    } catch (error) {
+      await server.dispose();
+      throw error;
+    }
   }
 
   /** A port for a server that is to be found by others than before. */

@@ -86,7 +86,7 @@ describe('answers of Kafka to an append', () => {
     expect(appendError(code)).toMatchObject({ outcome, retryable });
   });
 
-  it('are told with their causes, one line of each, and no more than four', () => {
+  it('have their causes in one message, a line of each, and no more than four', () => {
     const cause = new Error('third\nsecret line', {
       cause: new Error('fourth', { cause: new Error('fifth') }),
     });

@@ -76,7 +76,7 @@ describe('records of a checkpoint', () => {
     expect(assemble(commitOf(saved, 3), damage(records))).toBeUndefined();
   });
 
-  it('are told from commits', () => {
+  it('are distinguished from commits', () => {
     const saved = checkpoint(10);
     const [chunk = Buffer.of()] = chunkRecords(ID, saved.bytes, MAX_RECORD_BYTES);
     const commit = commitRecord(ID, saved, 1, 0);

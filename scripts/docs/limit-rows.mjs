@@ -2449,6 +2449,17 @@ export const FIXED = {
     'the read',
     '`timeout`, and it is not begun: its client asks again',
   ),
+  'lib/brokers/redis/scripts/script.ts#SEEN_MS': time(
+    'how long what was seen of a Redis server proves that a new replication id is maintenance',
+    'the node',
+    'begins new epochs',
+  ),
+  'lib/brokers/redis/scripts/server.ts#MOST_IDS': count(
+    'replication ids of one server that a log still counts as the same server',
+    'the server',
+    'begins a new epoch',
+    'none: each is 40 characters'
+  ),
   'lib/brokers/redis/settings.ts#MAX_MESSAGE_BYTES': bytes(
     'one event or signal, and the events of one script call',
     'the publisher',

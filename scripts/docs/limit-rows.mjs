@@ -645,7 +645,11 @@ export const FIXED_GROUPS = [
     folders: ['lib/core/hub', 'lib/core/log'],
   },
   { title: 'Outboxes', says: 'Writes to clients.', folders: ['lib/core/outbox'] },
-  { title: 'The memory broker itself', says: 'Beside its options.', folders: ['lib/brokers/memory'] },
+  {
+    title: 'The memory broker itself',
+    says: 'Beside its options. Its state is a machine, which brokers over an ordered log drive too.',
+    folders: ['lib/brokers/memory', 'lib/brokers/machine'],
+  },
   {
     title: 'The Redis broker itself',
     says: 'Beside its options. The memory broker has the bound of a message between nodes, too.',
@@ -2039,24 +2043,52 @@ export const FIXED = {
     'the connection',
     'takes no larger `limits.maxFrameBytes`: a number of 31 bits',
   ),
-  'lib/brokers/memory/channel-log.ts#MAX_HEAP_PER_BYTE': count(
+  'lib/brokers/machine/channel-log.ts#MAX_HEAP_PER_BYTE': count(
     'what the values of a log take of the heap, for each byte of `history.maxBytes`',
     'the channel',
     'forgets the oldest',
     'none: it is one of bytes',
   ),
-  'lib/brokers/memory/channel-log.ts#MAX_FORKS': count(
+  'lib/brokers/machine/channel-log.ts#MAX_FORKS': count(
     'earlier epochs of a channel',
     'the channel',
     'positions of older ones are `lost`: an epoch ends rarely',
     'none: an epoch is a name and a number',
+  ),
+  'lib/brokers/machine/epochs.ts#MAX_TERMS': count(
+    'terms of a log that are remembered for channels that were not written',
+    'the log',
+    'positions of older ones are `lost`: a term begins where a log may have lost its end',
+    'none: a term is a number',
+  ),
+  'lib/brokers/machine/marks.ts#MAX_DOUBLINGS': count(
+    'steps, each twice the one before, at which digests of a log are remembered',
+    'the log',
+    'remembers none at wider ones: a log has fewer records',
+    'none: a digest is sixteen characters',
+  ),
+  'lib/brokers/machine/marks.ts#KEPT_OF_EACH': count(
+    'digests of a log that are remembered of each step',
+    'the log',
+    'forgets the oldest: wider steps reach further back',
+    'none: a digest is sixteen characters',
+  ),
+  'lib/brokers/machine/partition.ts#MAX_STEP_MS': time(
+    'what one record moves the time of a log on',
+    'the log',
+    'counts no more: a clock that jumps ahead must not end all leases',
+  ),
+  'lib/brokers/machine/writers.ts#WRITER_MS': time(
+    'the number of the last record of a node that writes no more',
+    'the node',
+    'is forgotten: what it sends again later would count',
   ),
   'lib/core/log/recent-publishes.ts#MAX_BYTES': bytes(
     'publishes that a node remembers in front of its broker',
     'the node; an eighth of a half for one producer',
     'forgets the oldest, of the producer first: the broker decides',
   ),
-  'lib/brokers/memory/control.ts#MAX_ABUSE_BANS': count(
+  'lib/brokers/machine/restrictions.ts#MAX_ABUSE_BANS': count(
     'bans for abuse that are kept for nodes that start later',
     'the broker',
     'forgets the oldest: clients cause them',
@@ -2067,7 +2099,7 @@ export const FIXED = {
     'the log',
     'the next line has the sums',
   ),
-  'lib/brokers/memory/room.ts#MAX_DEPTH': count(
+  'lib/brokers/machine/room.ts#MAX_DEPTH': count(
     'nesting of presence data that is compared',
     'the member',
     'counts as changed: the stack must hold',
@@ -2092,6 +2124,17 @@ export const FIXED = {
     'the log of a probe',
     'the node',
     'expires: every start has its own',
+  ),
+  'lib/brokers/redis/node-heartbeat.ts#FIRST_PROOF_MS': time(
+    'the first acknowledgement of a replica, at a start',
+    'the node',
+    'starts without it, and withholds channels that are not public until it comes (G11)',
+  ),
+  'lib/brokers/redis/connection/target.ts#MAX_SENTINELS': count(
+    'Sentinels that a node listens to',
+    'the node',
+    'the others are asked only where these do not answer',
+    'none: a connection each',
   ),
   'lib/brokers/redis/control/control.ts#KEPT_RECORDS': count(
     'control records that are kept',
@@ -2300,13 +2343,13 @@ export const FIXED = {
     'the receiver',
     'called again after that',
   ),
-  'lib/brokers/memory/transitions.ts#MAX_RECORDS': count(
+  'lib/brokers/machine/transitions.ts#MAX_RECORDS': count(
     'transitions that wait for a consumer',
     'the broker',
     'drops the oldest',
     '`maxBytes` of the store, which counts them',
   ),
-  'lib/brokers/memory/transitions.ts#CONSUMER_MS': time(
+  'lib/brokers/machine/transitions.ts#CONSUMER_MS': time(
     'a consumer of transitions that does not ask',
     'the node',
     'hands to another node what was not dealt with',
@@ -2338,8 +2381,37 @@ export const FIXED = {
     'the holder',
     'is shortened: scores of sorted sets are exact so far',
   ),
+  'lib/brokers/redis/transitions.ts#BATCH': count(
+    'holders in one script call',
+    'the node',
+    'the rest waits for the next: Redis must not stand still',
+    '`maxBatchBytes`',
+  ),
+  'lib/brokers/redis/transitions.ts#BUSY_MS': time(
+    'a partition is looked at by every look after a transition was found in it',
+    'the node',
+    'is looked at in turns with the others, where there are more than 256',
+  ),
+  'lib/brokers/redis/presence-renewals.ts#BATCH': count(
+    'members that are renewed in one script call',
+    'the node',
+    'the rest waits for the next: Redis must not stand still',
+    '`maxBatchBytes`',
+  ),
+  'lib/brokers/redis/partitions.ts#MAX_QUIET': count(
+    'partitions without leases, or without transitions, at which one look looks',
+    'the node',
+    'the next looks look at the others',
+    'none: only names',
+  ),
+  'lib/brokers/redis/partitions.ts#BATCH': count(
+    'partitions in one script call of a look',
+    'the node',
+    'the others have another call: Redis must not stand still',
+    'none: only names',
+  ),
   'lib/brokers/redis/step-queue.ts#BATCH': count(
-    'changes of members, or of holders, or renewals, in one script call',
+    'changes of members in one script call',
     'the node',
     'the rest waits for the next: Redis must not stand still',
     '`maxBatchBytes`',
@@ -2376,6 +2448,17 @@ export const FIXED = {
     'a read that waits behind those under way on one connection',
     'the read',
     '`timeout`, and it is not begun: its client asks again',
+  ),
+  'lib/brokers/redis/scripts/script.ts#SEEN_MS': time(
+    'how long what was seen of a Redis server proves that a new replication id is maintenance',
+    'the node',
+    'begins new epochs',
+  ),
+  'lib/brokers/redis/scripts/server.ts#MOST_IDS': count(
+    'replication ids of one server that a log still counts as the same server',
+    'the server',
+    'begins a new epoch',
+    'none: each is 40 characters'
   ),
   'lib/brokers/redis/settings.ts#MAX_MESSAGE_BYTES': bytes(
     'one event or signal, and the events of one script call',
@@ -2637,6 +2720,11 @@ export const FIXED = {
 /** Numbers that bound nothing, by what they are. Options first, then constants; `module:` and so on name the subject. */
 export const OTHER_NUMBERS = {
   'a timer that does nothing but keep the process alive': ['lib/nest/lifecycle/shutdown.ts#EVERY_MS'],
+  'what the server and proxies are asked to do': [
+    'lib/nest/lifecycle/keep-alive.ts#USUAL_REUSE_MS',
+    'lib/nest/lifecycle/keep-alive.ts#LOOK_AFTER_MS',
+    'lib/admin/preflight.ts#MAX_AGE_S',
+  ],
   'the dashboard': [
     'lib/admin/dashboard/node-meter.ts#NS_PER_MS',
     'lib/admin/dashboard/node-meter.ts#DELAY_EVERY_MS',
@@ -2669,8 +2757,8 @@ export const OTHER_NUMBERS = {
     'lib/core/access/trial-gate.ts#TRYING_MS',
     'lib/core/access/allowances.ts#RETRY_AFTER_MS',
     'lib/core/access/node-connects.ts#RETRY_AFTER_MS',
-    'lib/brokers/memory/node.ts#FULL_RETRY_MS',
-    'lib/brokers/memory/ids.ts#DEFAULT_RETRY_MS',
+    'lib/brokers/machine/full.ts#FULL_RETRY_MS',
+    'lib/brokers/machine/ids.ts#DEFAULT_RETRY_MS',
     'lib/core/log/append-queue.ts#RETRY_AFTER_MS',
     'lib/core/session/answers.ts#NO_ROOM_RETRY_MS',
     'lib/core/session/memory.ts#RETRY_AFTER_MS',
@@ -2678,6 +2766,7 @@ export const OTHER_NUMBERS = {
     'lib/core/commands/auth.ts#RETRY_AFTER_MS',
     'lib/nest/auth/claims.ts#NOT_YET_RETRY_MS',
     'lib/nest/auth/remote-keys.ts#FIRST_RETRY_MS',
+    'lib/nest/auth/remote-keys.ts#SKEW_MS',
     'lib/nest/auth/bounded-request.ts#MAX_RETRY_AFTER_MS',
     'lib/nest/auth/introspection.ts#RETRY_AFTER_MS',
     'lib/core/session/session.ts#RETRY_AFTER_MS',
@@ -2698,6 +2787,7 @@ export const OTHER_NUMBERS = {
     'lib/core/engine/cluster/user-count.ts#MAX_ORDER',
     'lib/core/engine/cluster/user-count.ts#MAX_TEXT',
     'lib/core/access/subject-buckets.ts#KEPT',
+    'lib/brokers/redis/presence-renewals.ts#KEY_BYTES',
     'lib/brokers/redis/messages/batch-wire.ts#LENGTH_BYTES',
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',
     'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
@@ -2708,7 +2798,8 @@ export const OTHER_NUMBERS = {
   ],
   'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],
   'a share of the memory': ['module:shedding.memory'],
-  'a quantity that is demanded, not bounded': ['redis:durability.replicas'],
+  'a quantity that is demanded, not bounded': ['redis:durability.replicas', 'redis:controlReplicas'],
+  'a pace that is that of Redis': ['lib/brokers/redis/settings.ts#ACKNOWLEDGE_MS'],
   'the size below which a frame is not compressed': ['module:compression.threshold'],
   'as the module has them': [
     'websocket:compression.threshold',
@@ -2733,9 +2824,10 @@ export const OTHER_NUMBERS = {
     'redis:heartbeatMs',
     'lib/core/engine/drain.ts#STEP_MS',
     'lib/core/engine/drain.ts#SPREAD_MS',
-    'lib/brokers/redis/presence.ts#WARN_EVERY_MS',
+    'lib/brokers/redis/damaged-keys.ts#WARN_EVERY_MS',
+    'lib/brokers/redis/node-heartbeat.ts#FIRST_BEATS_MS',
     'lib/core/engine/drain.ts#PROGRESS_MS',
-    'lib/core/engine/admission.ts#DRAIN_RETRY_AFTER_MS',
+    'lib/core/ports/transport-host.ts#DRAIN_RETRY_AFTER_MS',
     'lib/core/engine/rotation.ts#STEP_MS',
     'lib/core/engine/overload/overload-watch.ts#EVERY_MS',
     'lib/core/engine/overload/process-sampler.ts#RESOLUTION_MS',
@@ -2775,7 +2867,7 @@ export const OTHER_NUMBERS = {
     'lib/nest/options/auth-options.ts#LEAST_SECRET_BYTES',
     'lib/nest/lifecycle/shutdown.ts#LEAST_MS',
     'lib/nest/lifecycle/transport-runtime.ts#LEAST_CLOSE_MS',
-    'lib/brokers/memory/kept-restrictions.ts#MIN_TRIM',
+    'lib/brokers/machine/kept-restrictions.ts#MIN_TRIM',
     'lib/brokers/memory/options.ts#MIN_BYTES',
     'lib/brokers/redis/server-check.ts#OLDEST_MAJOR',
   ],
@@ -2785,16 +2877,16 @@ export const OTHER_NUMBERS = {
     'lib/core/access/restrictions.ts#ENTRY_BYTES',
     'lib/core/log/erasures.ts#ERASURE_BYTES',
     'lib/core/log/erasures.ts#PLACE_BYTES',
-    'lib/brokers/memory/kept-restrictions.ts#ENTRY_BYTES',
+    'lib/brokers/machine/kept-restrictions.ts#ENTRY_BYTES',
     'lib/core/log/recent-publishes.ts#PRODUCER_BYTES',
-    'lib/brokers/memory/weight.ts#CHANNEL_BYTES',
-    'lib/brokers/memory/weight.ts#EVENT_BYTES',
-    'lib/brokers/memory/weight.ts#ID_BYTES',
-    'lib/brokers/memory/weight.ts#ID_LANE_BYTES',
-    'lib/brokers/memory/weight.ts#PRODUCER_BYTES',
-    'lib/brokers/memory/weight.ts#ROOM_BYTES',
-    'lib/brokers/memory/weight.ts#MEMBER_BYTES',
-    'lib/brokers/memory/weight.ts#DEVICE_BYTES',
+    'lib/brokers/machine/weight.ts#CHANNEL_BYTES',
+    'lib/brokers/machine/weight.ts#EVENT_BYTES',
+    'lib/brokers/machine/weight.ts#ID_BYTES',
+    'lib/brokers/machine/weight.ts#ID_LANE_BYTES',
+    'lib/brokers/machine/weight.ts#PRODUCER_BYTES',
+    'lib/brokers/machine/weight.ts#ROOM_BYTES',
+    'lib/brokers/machine/weight.ts#MEMBER_BYTES',
+    'lib/brokers/machine/weight.ts#DEVICE_BYTES',
     'lib/core/engine/audit/entry-size.ts#ENTRY_BYTES',
     'lib/hooks/deliveries.ts#OVERHEAD_BYTES',
     'lib/hooks/offline-notices.ts#OVERHEAD_BYTES',
@@ -2855,6 +2947,7 @@ export const OTHER_NUMBERS = {
     'lib/doctor/checks/attached.ts#LEAST_MAX_AGE_MS',
     'lib/doctor/checks/attached.ts#MOST_TIMEOUT_MS',
     'lib/doctor/checks/operations.ts#LEAST_AGE_MS',
+    'lib/doctor/checks/operations.ts#MOST_PROBE_MS',
     'lib/doctor/checks/transport.ts#USUAL_IDLE_MS',
     'lib/doctor/diagnose.ts#DEFAULT_GRACE_MS',
     'lib/doctor/diagnose.ts#DEFAULT_TIMEOUT_MS',

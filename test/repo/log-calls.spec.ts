@@ -16,7 +16,10 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ['admin/dashboard/nodes-feed.ts', 'an error of a broker', 'String(error)'],
   ['audit/log-sink.ts', 'an entry of the audit, which the application asked for', 'line'],
   ['brokers/memory/store.ts', 'a broker', 'message'],
-  ['brokers/redis/presence.ts', 'the words of the server', 'message'],
+  ['brokers/redis/damaged-keys.ts', 'the words of the server', 'message', 'this.fails', 'this.keys'],
+  ['brokers/redis/broker.ts', 'the number of a database', 'sharedTopics(commands.db)'],
+  ['brokers/redis/broker.ts', 'the address of Redis', 'this.target.where'],
+  ['brokers/redis/server-check.ts', 'settings of the server', 'problem', 'remedy'],
   ['brokers/redis/connection/target.ts', 'the address of Redis', 'this.where'],
   [
     'brokers/redis/control/control.ts',
@@ -194,6 +197,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ['nest/lifecycle/boot-report.ts', 'at boot', 'found'],
   ['nest/lifecycle/boot-report.ts', 'options, at boot', 'path', 'JSON.stringify(text)'],
   ['nest/lifecycle/engine-logger.ts', 'its callers are looked at', 'text'],
+  ['nest/lifecycle/keep-alive.ts', 'numbers of the server', 'ms', 'USUAL_REUSE_MS', 'KEEP_ALIVE_REMEDY'],
   ['nest/lifecycle/transport-runtime.ts', 'its callers are looked at', 'message'],
   ['nest/lifecycle/transport-runtime.ts', 'numbers', 'cut', 'Math.round(ms)'],
   ['nest/lifecycle/probe-route.ts', 'at boot', 'path', 'reason'],
@@ -209,6 +213,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
     'one origin, once for each process',
     "canonicalOrigin(origin) ?? 'an unknown origin'",
   ],
+  ['tracing/open-telemetry-tracer.ts', 'an error of the SDK', 'String(error)'],
   ['transports/http/handshake-policy.ts', 'the name of the cookie', 'what()'],
   [
     'transports/http/reception.ts',

@@ -106,6 +106,7 @@ export class RealtimeEngine {
       this.parts;
     const { slow, spam, restrictions, catchUp } = this.parts;
     const listener: BrokerListener = {
+      application: this.options.application,
       onEvents: (channel, events) => {
         slow.note(channel, events);
         hub.onEvents(channel, events);

@@ -225,6 +225,11 @@ export type BrokerState = 'up' | 'down';
 /** What a broker notifies its node of. Called synchronously, in the broker's order; implementations must not throw. */
 export interface BrokerListener {
   /**
+   * A fingerprint of a secret that all nodes of the application share, and no other application has: too short to find the secret
+   * by. Optional: without it nothing is compared.
+   */
+  readonly application?: string | undefined;
+  /**
    * Events of a subscribed channel, in the order of the log. The node reads from the log what was lost on the way (G5). One that
    * arrived and cannot be read is {@link ChannelEvent.unreadable} at its place, or is treated as lost.
    */
@@ -242,7 +247,7 @@ export interface BrokerListener {
    * The node's view of `control` was proved (G11): every record that was stored up to the moment of the proof has been
    * handed to `onControl`. For `forMs` more milliseconds that counts as current. Once this was called, a node whose last
    * proof has run out withholds the events of channels that are not public until the next one. Called before `start`
-   * resolves, and often enough; never by a broker whose records cannot be late, as within one process.
+   * resolves, with 0 where nothing is proved yet, and often enough; never by a broker whose records cannot be late, as within one process.
    */
   onControlCurrent(forMs: number): void;
   /**

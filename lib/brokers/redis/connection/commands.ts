@@ -11,6 +11,7 @@ import { answerWithin, disconnectOnce, Reconnector } from './liveness.js';
 import { QueueBound, tooMany } from './queue-bound.js';
 import { ReadWindow } from './read-window.js';
 import { ReplicaAcks } from './replica-acks.js';
+import { ServerIdentity } from './server-identity.js';
 import { endSlotsTimer, isCluster, type RedisClient, type RedisTarget } from './target.js';
 
 export type RedisArgument = string | number | Buffer;
@@ -53,6 +54,8 @@ export class RedisCommands {
   /** Made by `connect`. */
   private made: RedisClient | undefined;
   private reconnector: Reconnector | undefined;
+  /** Which server the connection leads to; not in a Cluster. */
+  identity: ServerIdentity | undefined;
   /** Servers that did not answer a command in time, and have not answered since. */
   private readonly stalled = new Set<string>();
   private readonly pinging = new Set<string>();
@@ -103,6 +106,11 @@ export class RedisCommands {
 
   get cluster(): Cluster | undefined {
     return this.made !== undefined && isCluster(this.made) ? this.made : undefined;
+  }
+
+  /** Number of the database. */
+  get db(): number {
+    return isCluster(this.client) ? 0 : (this.client.options.db ?? 0);
   }
 
   private get client(): RedisClient {
@@ -178,7 +186,8 @@ export class RedisCommands {
     ...[script, partition, keys, args, evenRefused = false]: ScriptCall
   ): Promise<unknown> {
     const name = form === 'sha' ? 'evalsha' : 'eval';
-    return this.send(partition, name, [script[form], keys.length, ...keys, ...args], evenRefused);
+    const seen = script.identifies ? this.settings.server.args : [];
+    return this.send(partition, name, [script[form], keys.length, ...keys, ...args, ...seen], evenRefused);
   }
 
   /** One command whose keys lie in a partition. */
@@ -224,6 +233,7 @@ export class RedisCommands {
     const client = this.target.create(this.name);
     this.made = client;
     this.reconnector = new Reconnector(client, this.settings);
+    if (!isCluster(client)) this.identity = new ServerIdentity(client, this.settings);
     const onError = (error: Error) => {
       this.lastError = messageOf(error);
       this.refusals?.note(SINGLE, error);
@@ -231,7 +241,10 @@ export class RedisCommands {
     };
     client.on('error', onError);
     client.on('node error', onError);
-    client.on('ready', () => this.changed());
+    client.on('ready', () => {
+      void this.identity?.ask();
+      this.changed();
+    });
     client.on('close', () => this.changed());
     client.on('end', () => this.changed());
     return client;

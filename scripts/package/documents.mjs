@@ -12,6 +12,7 @@ export const DOCUMENTS = {
     'docs/authentication.md': 'docs/authentication.md',
     'docs/choosing-a-transport.md': 'docs/choosing-a-transport.md',
     'docs/deployment.md': 'docs/deployment.md',
+    'docs/choosing-a-broker.md': 'docs/choosing-a-broker.md',
     'docs/scaling.md': 'docs/scaling.md',
     'docs/kafka.md': 'docs/kafka.md',
     'docs/nats.md': 'docs/nats.md',

@@ -2,7 +2,9 @@ import type { Command, Genesis, Outcome } from '../machine/commands.js';
 import type { RecordContent } from '../machine/record.js';
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { OrderedLog } from './ordered-log.js';
+import type { Partition } from '../machine/partition.js';
 import { PartitionWriter, type Settle } from './partition-writer.js';
+import { encodeCommand, encodeRecord } from './record-codec.js';
 import { Replica, type Beginning } from './replica.js';
 import { checkpointOf, restorePartition } from './restore.js';
 import type { ReplicatedSettings } from './settings.js';
@@ -42,6 +44,8 @@ export class Member {
   private sinceCheckpoint = 0;
   private saving = false;
   private again: Scheduled | undefined;
+  /** What this node had read when the log lost some of it: said before its state is made again, as nobody else may know. */
+  private owed: Command | undefined;
   private closed = false;
 
   constructor(
@@ -67,6 +71,7 @@ export class Member {
       {
         onApplied: (content, outcomes, offset) => this.onApplied(content, outcomes, offset),
         onBegin: (why) => this.onBegin(why),
+        onLost: () => this.onLost(),
         onServing: (serving, reason) => {
           this.trouble = serving ? undefined : (reason ?? 'this node was closed');
           if (serving) void this.connect();
@@ -90,7 +95,7 @@ export class Member {
   /** The log's connection is there, is another one, or is gone. */
   onConnection(): void {
     this.writer?.pause();
-    if (this.log.connected && this.replica.serving) void this.connect();
+    if (this.log.connected && (this.replica.serving || this.owed !== undefined)) void this.connect();
   }
 
   /** Stores a checkpoint where enough was applied since the last one that this node knows of. */
@@ -148,8 +153,10 @@ export class Member {
   private async connect(): Promise<void> {
     const { log, replica, writer } = this;
     this.again?.cancel();
-    if (this.closed || !log.connected || writer === undefined) return;
+    if (this.closed || !log.connected) return;
     const { session } = log;
+    if (this.owed !== undefined) return this.tell(this.owed, session);
+    if (writer === undefined) return;
     if (log.detectsCuts === 'log') return writer.resume(session);
     const { partition } = replica;
     const { input, offset } = partition.digests;
@@ -158,12 +165,44 @@ export class Member {
     try {
       const found = await compareTail(log, { ...tail, last: { offset, digest: input } });
       if (this.closed || log.session !== session || !replica.serving || this.writer !== writer) return;
-      // Said also by a node that has to read again: it is how the others learn what is lost.
-      const hello = { kind: 'hello', node: this.settings.lease, position: offset, marks } as const;
-      if (found !== 'other') return writer.resume(session, hello);
-      replica.rebuild('this node has read what the log lost: it reads the log again');
+      if (found !== 'other') return writer.resume(session, this.helloOf(partition));
+      replica.halt('this node has read what the log lost: it reads the log again');
+      this.onLost();
     } catch {
-      this.again = this.settings.clock.schedule(ASK_AGAIN_MS, () => void this.connect());
+      this.connectLater();
     }
+  }
+
+  private onLost(): void {
+    const { current } = this.replica;
+    if (current !== undefined) this.owed ??= this.helloOf(current);
+    void this.connect();
+  }
+
+  /** Lets all nodes know what was lost, and makes the state again when that is in the log: so it is known before anything is read here. */
+  private async tell(hello: Command, session: number): Promise<void> {
+    const { index, log, replica, settings } = this;
+    const { incarnation } = replica;
+    const head = { writer: `${settings.writer}.hello`, n: session, incarnation };
+    try {
+      await log.append(index, encodeRecord(head, [encodeCommand(hello)]), session);
+      if (this.closed || this.owed !== hello) return;
+      this.owed = undefined;
+      replica.rebuild();
+    } catch {
+      this.connectLater();
+    }
+  }
+
+  private helloOf(partition: Partition): Command {
+    return {
+      kind: 'hello',
+      node: this.settings.lease,
+      marks: partition.marks(),
+    };
+  }
+
+  private connectLater(): void {
+    if (!this.closed) this.again = this.settings.clock.schedule(ASK_AGAIN_MS, () => void this.connect());
   }
 }

@@ -37,16 +37,22 @@ export class NodeLife {
     this.schedule();
   }
 
-  /** Ends the lease at once. Never rejects. */
-  async stop(): Promise<void> {
+  /** Gives no further sign: what is under way would never end where the log is away. */
+  pause(): void {
     this.closed = true;
     this.timer?.cancel();
+  }
+
+  /** Ends the lease at once. Never rejects. */
+  async stop(): Promise<void> {
+    this.pause();
     const command = { kind: 'goodbye', node: this.settings.lease } as const;
     await perform(this.write, STATE_PARTITION, command).catch(() => undefined);
   }
 
   /** Gives a sign now, e.g. when the log is back. */
   beatNow(): void {
+    if (this.closed) return;
     this.beat().catch(() => undefined);
   }
 

@@ -156,6 +156,7 @@ export class ReplicatedNode {
   /** Waits until what was accepted has its outcome, and leaves the cluster. Never rejects. */
   async close(): Promise<void> {
     if (this.started) {
+      this.life.pause();
       await this.room.idle();
       await this.life.stop();
     }

@@ -30,6 +30,8 @@ export interface ReplicaEvents {
    * promise that is returned is pending.
    */
   onBegin(why: Beginning): MaybePromise<void>;
+  /** This node has read what the log lost, and nobody but its readers knows. The replica waits for `rebuild`. */
+  onLost(): void;
   /** The replica can be read, or no longer: then with the reason, for the log of the application. */
   onServing(serving: boolean, reason?: string): void;
 }
@@ -133,10 +135,15 @@ export class Replica {
     return this.open('start');
   }
 
-  /** Makes the state again: this node has read what is not in the log. */
-  rebuild(reason: string): void {
+  /** Neither reads nor answers until `rebuild`: this node has read what is not in the log. */
+  halt(reason: string): void {
     this.stop();
     this.serve(false, reason);
+  }
+
+  /** Makes the state again. */
+  rebuild(): void {
+    this.stop();
     void this.again('cut');
   }
 
@@ -290,6 +297,7 @@ export class Replica {
     if (end.kind === 'failed') this.serve(false, `the log cannot be read: ${end.error.message}`);
     else this.serve(false, ENDS[end.kind]);
     if (end.kind === 'failed') this.later(undefined);
+    else if (end.kind === 'cut' && this.log.detectsCuts === 'readers') this.events.onLost();
     else void this.again(end.kind);
   }
 

@@ -201,16 +201,21 @@ export class Replica {
 
   private async open(why: Beginning): Promise<void> {
     this.stop();
-    if (this.owed === undefined || WEIGHTS[why] > WEIGHTS[this.owed]) this.owed = why;
+    this.owe(why);
     const attempt = this.attempt;
     const bounds = await this.log.bounds(this.index);
     const { partition, offset, term } = await this.settings.restore(this.index, bounds);
     if (attempt !== this.attempt) return;
+    if (this.life !== '' && this.life !== bounds.incarnation) this.owe('replaced');
     this.state = partition;
     this.life = bounds.incarnation;
     this.next = offset;
     this.term = term;
     await this.readUpTo(bounds.end);
+  }
+
+  private owe(why: Beginning): void {
+    if (this.owed === undefined || WEIGHTS[why] > WEIGHTS[this.owed]) this.owed = why;
   }
 
   /** Reads on with the state as it is: it is as good as before. */

@@ -10,7 +10,7 @@ import { MemoryLogServer } from '../../../support/ordered-log/memory-server.js';
 
 const PARTITIONS = 2;
 const CHANNELS = ['rooms.1', 'rooms.2', 'rooms.3', 'rooms.4'];
-const SEEDS = Array.from({ length: 25 }, (_, index) => index + 1);
+const SEEDS = Array.from({ length: 40 }, (_, index) => index + 1);
 const STEPS = 60;
 
 interface Node {

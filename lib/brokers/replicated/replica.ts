@@ -74,6 +74,7 @@ export class Replica {
   /** The question for the log's end that those share who ask in one turn. */
   private asking: Promise<void> | undefined;
   private retry: Scheduled | undefined;
+  private watch: Scheduled | undefined;
   private failures = 0;
   /** Why the state is made, and up to where it has to come; `undefined` once it has. */
   private beginning: { readonly end: number; done(): void } | undefined;
@@ -232,11 +233,27 @@ export class Replica {
     const { attempt } = this;
     await new Promise<void>((resolve) => {
       this.beginning = { end, done: resolve };
+      this.watch = this.settings.clock.schedule(this.settings.readTimeoutMs, () => void this.look());
       if (this.next < end) return this.read();
       void Promise.resolve(this.begin()).then(() => {
         if (attempt === this.attempt) this.read();
       });
     });
+  }
+
+  /** Whether the log still has the end that is to be reached: one that was cut since would be waited for in vain. */
+  private async look(): Promise<void> {
+    const { attempt } = this;
+    let end = Infinity;
+    try {
+      ({ end } = await this.log.bounds(this.index));
+    } catch {
+      // Asked again below.
+    }
+    const { beginning } = this;
+    if (attempt !== this.attempt || beginning === undefined) return;
+    if (end < beginning.end) return this.again(this.owed);
+    this.watch = this.settings.clock.schedule(this.settings.readTimeoutMs, () => void this.look());
   }
 
   private read(): void {
@@ -278,6 +295,8 @@ export class Replica {
     const { beginning } = this;
     if (beginning === undefined) return undefined;
     this.beginning = undefined;
+    this.watch?.cancel();
+    this.watch = undefined;
     const finish = (): void => {
       this.failures = 0;
       if (this.state?.stopped === undefined && !this.closed) this.serve(true);
@@ -343,6 +362,8 @@ export class Replica {
     this.attempt += 1;
     this.beginning?.done();
     this.beginning = undefined;
+    this.watch?.cancel();
+    this.watch = undefined;
     this.reading?.close();
     this.reading = undefined;
     this.retry?.cancel();

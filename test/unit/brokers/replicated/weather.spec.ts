@@ -24,7 +24,7 @@ interface Acknowledged {
   readonly channel: string;
   readonly id: string;
   readonly position: Position;
-  /** How often its partition had lost something by then. */
+  /** How often its partition had lost something when it was sent. */
   readonly losses: number;
 }
 
@@ -97,8 +97,8 @@ class World {
     const count = 1 + this.chance.int(3);
     const requests = Array.from({ length: count }, () => request(channel, `e${++this.ids}`));
     const call = node.broker.log.appendMany(requests);
+    const losses = this.losses[partitionOf(channel, PARTITIONS)] ?? 0;
     const record = (outcomes: Awaited<typeof call>): void => {
-      const losses = this.losses[partitionOf(channel, PARTITIONS)] ?? 0;
       for (const [index, outcome] of outcomes.entries()) {
         const id = requests[index]?.event.id ?? '';
         if (outcome.ok) this.acknowledged.push({ channel, id, position: outcome.position, losses });
@@ -247,10 +247,9 @@ for (const detectsCuts of ['log', 'readers'] as const) {
               if (epoch === first.tip.epoch) expect([seq, bySeq.get(seq)]).toEqual([seq, id]);
           }
         }
-        const pages = [];
-        for (const { broker } of nodes)
-          pages.push(await world.answer(broker.presence.members(CHANNELS[0] ?? '', { limit: 100 })));
-        expect(pages.map(({ members }) => members)).toEqual(pages.map(() => pages[0]?.members));
+        const members = nodes.map(({ broker }) => broker.presence.members(CHANNELS[0] ?? '', { limit: 100 }));
+        const pages = await world.answer(Promise.all(members));
+        expect(pages).toEqual(pages.map(() => pages[0]));
         const [node] = nodes;
         const receipt = await world.answer(
           node?.broker.bus.control({ kind: 'disconnect', user: 'last' }) ?? Promise.reject(new Error('none')),

@@ -3,6 +3,7 @@ import { omitUndefined } from '../../protocol/omit-undefined.js';
 
 /** How a client proves to Kafka who it is. Nothing of it is logged. */
 export interface KafkaSasl {
+  /** As a listener of the brokers has it; PLAIN shows the password to whoever reads the connection, so use it with `tls`. */
   readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER';
   /** For PLAIN and SCRAM. */
   readonly username?: string | undefined;

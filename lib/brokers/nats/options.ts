@@ -2,8 +2,11 @@ import { omitUndefined } from '../../protocol/omit-undefined.js';
 
 /** TLS towards NATS. Texts are PEM. */
 export interface NatsTls {
+  /** Certificates of authorities that the server's may be of. Default: those of Node. */
   readonly ca?: string;
+  /** Certificate of this client. Default: none. */
   readonly cert?: string;
+  /** Private key of that certificate. Never logged. Default: none. */
   readonly key?: string;
   /** Whether the server's certificate must be valid. Default `true`. */
   readonly rejectUnauthorized?: boolean;

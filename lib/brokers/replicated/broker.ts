@@ -33,8 +33,11 @@ export interface ReplicatedDriver {
  * Every method but `start` and `close` rejects with `RealtimeError('unavailable')` before `start` and after `close`.
  */
 export class ReplicatedBroker implements Broker {
+  /** Name of the kind of log, such as `kafka`. */
   readonly name: string;
+  /** What the broker promises; its durability follows from the replicas of the log (G1). */
   readonly capabilities: BrokerCapabilities;
+  /** Logs of channels. Refuses with `unavailable` while the broker does not run. */
   readonly log: BrokerLog = {
     appendMany: async (requests) => this.running.log.appendMany(requests),
     read: async (request) => this.running.log.read(request),
@@ -48,6 +51,7 @@ export class ReplicatedBroker implements Broker {
     unsubscribe: async (channel) => this.running.log.unsubscribe(channel),
     signal: async (channel, message) => this.running.log.signal(channel, message),
   };
+  /** Members of channels (G19). */
   readonly presence: BrokerPresence = {
     enter: async (entry, leaseMs) => this.running.presence.enter(entry, leaseMs),
     update: async (entry) => this.running.presence.update(entry),
@@ -55,11 +59,13 @@ export class ReplicatedBroker implements Broker {
     renew: async (entries, leaseMs) => this.running.presence.renew(entries, leaseMs),
     members: async (channel, page) => this.running.presence.members(channel, page),
   };
+  /** Control records and messages between nodes. */
   readonly bus: BrokerBus = {
     control: async (message) => this.running.bus.control(message),
     send: async (node, topic, bytes) => this.running.bus.send?.(node, topic, bytes),
     nodes: async () => (await this.running.bus.nodes?.()) ?? [],
   };
+  /** First holders and last ends, for hooks (G19). */
   readonly transitions: BrokerTransitions = {
     hold: async (holds, leaseMs) => this.running.transitions.hold(holds, leaseMs),
     release: async (hold, graceMs) => this.running.transitions.release(hold, graceMs),
@@ -82,7 +88,11 @@ export class ReplicatedBroker implements Broker {
     replicatedSettings(driver.name, options, driver.partitions);
   }
 
-  /** @throws Error when the log cannot be reached or does not fit, with the remedy; and when it was started or closed before. */
+  /**
+   * Opens the log and resolves when events can be appended and received.
+   *
+   * @throws Error when the log cannot be reached or does not fit, with the remedy; and when it was started or closed before.
+   */
   async start(listener: BrokerListener, nodeId?: string): Promise<void> {
     if (this.begun || this.closing !== undefined)
       throw new Error(`A ${this.name} broker is started once. Make a new one: the logs are kept.`);

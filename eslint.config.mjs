@@ -90,7 +90,8 @@ export default defineConfig(
     rules: {
       'no-restricted-globals': ['error', ...BROWSER_GLOBALS, ...MACHINE_GLOBALS],
       'no-restricted-imports': ['error', { patterns: MACHINE_IMPORTS }],
-      'no-restricted-syntax': ['error', ...WALL_CLOCK, ...MACHINE_SYNTAX],
+      // It has no wall clock that could be read: `now` and `ts` are of the record.
+      'no-restricted-syntax': ['error', ...MACHINE_SYNTAX],
     },
   },
   {

@@ -11,6 +11,7 @@ const count = Number(process.env.CHANNELS ?? 10_000);
 const idleMs = Number(process.env.IDLE_MS ?? 10_000);
 const dist = pathToFileURL(`${resolve(process.env.DIST ?? 'dist')}/`);
 const { redisBroker } = await import(new URL('brokers/redis/index.js', dist).href);
+const { RedisKeys } = await import(new URL('brokers/redis/keys.js', dist).href);
 
 const BATCH = 1_000;
 /** Channels and rounds of what the CPU of an event is measured with. */
@@ -119,11 +120,14 @@ async function cpuOfEvent(receivers, together) {
   const redis = await startRedis();
   const broker = await node(redis, { partitions: 1 });
   const channels = names('rooms').slice(0, HOT);
+  const keys = new RedisKeys('rt', 1);
+  // As the first node of the deployment names them.
+  keys.separate?.((await redis.admin.hget(keys.meta, 'topics')) ?? '');
   const listening = [];
   for (let index = 0; index < receivers; index++) {
     const client = new Redis(redis.url);
     for (let from = 0; from < channels.length; from += 100)
-      await client.ssubscribe(...channels.slice(from, from + 100).map((name) => `{rt:0}:v1:c:${name}`));
+      await client.ssubscribe(...channels.slice(from, from + 100).map((name) => keys.topic(name)));
     listening.push(client);
   }
   const policy = { ...POLICY, size: 100 };

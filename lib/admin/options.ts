@@ -1,7 +1,7 @@
 import type { CanActivate, ModuleMetadata, Type } from '@nestjs/common';
 import type { MaybePromise } from '../core/ports/maybe-promise.js';
 import { BootProblems } from '../nest/errors/realtime-boot-error.js';
-import { canonicalOrigin } from '../transports/http/origin.js';
+import { canonicalOrigin } from '../nest/options/transport-options.js';
 import type { AdminAuthority } from './authority.js';
 
 /** Who may use the admin API, and where it is. */

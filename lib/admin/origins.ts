@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { canonicalOrigin } from '../transports/http/origin.js';
+import { canonicalOrigin } from '../nest/options/transport-options.js';
 import type { AdminRequest } from './input.js';
 import type { AdminConfig } from './options.js';
 import { ADMIN_CONFIG } from './tokens.js';
@@ -38,7 +38,7 @@ export class AdminOrigins {
   private vary(response: object): void {
     const { httpAdapter } = this.host;
     const before: unknown = httpAdapter.getHeader(response, 'Vary');
-    const known = before === undefined ? [] : String(before).split(/\s*,\s*/);
+    const known = [before].flat().flatMap((one) => (typeof one === 'string' ? one.split(/\s*,\s*/) : []));
     if (!known.some((name) => name.toLowerCase() === 'origin'))
       httpAdapter.setHeader(response, 'Vary', [...known, 'Origin'].join(', '));
   }

@@ -7,7 +7,6 @@ import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
 import type { AdminConfig } from '../admin/options.js';
 import { ADMIN_CONFIG } from '../admin/tokens.js';
-import type { MetricsConfig } from '../metrics/options.js';
 import type { Broker } from '../core/ports/broker.js';
 import type { ChannelAction } from '../core/ports/channel-definition.js';
 import {
@@ -125,7 +124,7 @@ function probeEveryOf(wrappers: readonly InstanceWrapper[]): number | undefined 
       token.description === METRICS.config &&
       host?.metatype.name === METRICS.module,
   );
-  return (found?.instance as Partial<Pick<MetricsConfig, 'probeEveryMs'>> | undefined)?.probeEveryMs;
+  return (found?.instance as { readonly probeEveryMs?: number } | undefined)?.probeEveryMs;
 }
 
 /** The classes that inject the indicator; `undefined` where nothing provides it. */

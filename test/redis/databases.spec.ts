@@ -67,7 +67,7 @@ describe('applications in two databases of one server, with the same prefix', ()
     await until('the event', () => heard.length === 1);
     // As all of them do once one has begun so, also after the data were lost.
     await older.flushdb();
-    await until('the next heartbeat', async () => (await older.exists(kit.keys.meta)) === 1);
+    await until('the next heartbeat', async () => (await older.hexists(kit.keys.meta, 'partitions')) === 1);
     const next = await node(3, 'n2');
     await broker.log.appendMany([request(ROOM, 'b')]);
     await until('the event', () => next.seen.eventsOf(ROOM).length > 0);
@@ -80,7 +80,7 @@ describe('applications in two databases of one server, with the same prefix', ()
     const first = await node(3, 'n1');
     const admin = kit.admin.duplicate({ db: 3 });
     await admin.flushdb();
-    await until('the next heartbeat', async () => (await admin.exists(kit.keys.meta)) === 1);
+    await until('the next heartbeat', async () => (await admin.hexists(kit.keys.meta, 'partitions')) === 1);
     const second = await node(3, 'n2');
     await first.broker.log.signal(ROOM, { event: 'typing', payload: 1 });
     await until('the signal', () => second.seen.signalsOf(ROOM).length === 1);

@@ -377,6 +377,8 @@ describe('the Lua scripts on a real server', () => {
       args: ['--replicaof', `127.0.0.1 ${kit.server.port}`, '--repl-diskless-sync-delay', '0'],
     });
     await synced(replica);
+    // The master counts it from its first acknowledgement on.
+    await until('the replica to be counted', async () => (await view()).acknowledged.length === 1);
     const before = await view();
     expect(before.most).toBe(1);
     expect(before.acknowledged).toHaveLength(1);

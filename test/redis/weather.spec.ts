@@ -243,9 +243,9 @@ describe('Redis that is there and refuses', () => {
 
       /** The connections of subscriptions: none is made again as long as the server answers on it. */
       const listening = async (): Promise<readonly string[]> =>
-        [...String(await kit.admin.call('CLIENT', 'LIST', 'TYPE', 'pubsub')).matchAll(/^id=(\d+)/gm)].map(
-          ([, id]) => id ?? '',
-        );
+        [...String(await kit.admin.call('CLIENT', 'LIST', 'TYPE', 'pubsub')).matchAll(/^id=(\d+)/gm)]
+          .map(([, id]) => id ?? '')
+          .sort();
       const before = await listening();
 
       await begin(kit);

@@ -229,7 +229,6 @@ describe('the machine of a partition is deterministic', () => {
     ['no-restricted-syntax', 'export const wait = async () => undefined;\n'],
     ['no-restricted-syntax', 'export const order = (a: string, b: string) => a.localeCompare(b);\n'],
     ['no-restricted-syntax', 'export const order = (list: string[]) => list.sort();\n'],
-    ['no-restricted-syntax', 'export const order = (ts: number, at: number) => ts > at;\n'],
     ['no-restricted-imports', importing('node:crypto')],
     ['no-restricted-imports', importing('../../core/ports/clock.js')],
     ['no-restricted-imports', importing('../../core/ports/entropy.js')],

@@ -55,7 +55,7 @@ export class Machine {
   private readonly restrictions = new Restrictions();
   private readonly handlers: Handlers;
   /** Up to when everything has ended that had to. */
-  private time = -Infinity;
+  private last = -Infinity;
 
   /** @param token Begins the epochs; different for each log that is made, and the same on all nodes that read it. */
   constructor(
@@ -80,8 +80,8 @@ export class Machine {
   }
 
   /** Machine time: of the last moment. */
-  get now(): number {
-    return this.time;
+  get time(): number {
+    return this.last;
   }
 
   /** A time before which nothing ends that anybody could be notified of: no lease and no grace. `Infinity` when none runs. */
@@ -120,8 +120,8 @@ export class Machine {
   /** Ends everything that has to have ended by the moment. */
   advance(at: Moment): void {
     const { now } = at;
-    if (now <= this.time) return;
-    this.time = now;
+    if (now <= this.last) return;
+    this.last = now;
     this.channels.advance(now);
     this.nodes.expire(now);
     this.ids.expire(now);
@@ -186,7 +186,7 @@ export class Machine {
   /** All of it but the events: plain data that JSON keeps as it is, but for bytes in the data of members ({@link readWireValue}). */
   save(): MachineState {
     return {
-      time: this.time === -Infinity ? null : this.time,
+      time: this.last === -Infinity ? null : this.last,
       ledger: this.ledger.save(),
       nodes: this.nodes.save(),
       channels: this.channels.save(),
@@ -202,9 +202,9 @@ export class Machine {
    * `fillRest`, before the first command.
    */
   restore(state: MachineState): void {
-    this.time = state.time ?? -Infinity;
+    this.last = state.time ?? -Infinity;
     this.nodes.restore(state.nodes);
-    this.channels.restore(state.channels, this.time);
+    this.channels.restore(state.channels, this.last);
     this.ids.restore(state.ids, (name) => this.windowOf(name));
     this.presence.restore(state.presence);
     this.transitions.restore(state.transitions);

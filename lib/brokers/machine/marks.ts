@@ -27,7 +27,8 @@ export class Marks {
 
   /** To be called with each record, after it. */
   add(mark: TimedMark): void {
-    const last = this.last;
+    const { last } = this;
+    this.first ??= mark;
     if (last !== undefined) this.keep(last, mark.offset);
     if (this.recent.length < RECENT) this.recent.push(mark);
     else {

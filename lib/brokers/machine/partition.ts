@@ -5,13 +5,13 @@ import type {
   GenesisOutcome,
   HelloOutcome,
   Mark,
-  Moment,
   Outcome,
 } from './commands.js';
 import { Digest } from './digest.js';
 import { DONE } from './full.js';
 import { Machine, type MachineState } from './machine.js';
 import { Marks, type MarksState } from './marks.js';
+import { RunningMoment } from './moment.js';
 import { readCommand } from './read-command.js';
 import type { LogRecord, RecordContent, RecordOutcome } from './record.js';
 import { Writers, type WritersState } from './writers.js';
@@ -70,12 +70,7 @@ export class Partition {
   private hasBegun = false;
   /** Commands that were none, or made the code throw. */
   private skips = 0;
-  private readonly moment: { -readonly [K in keyof Moment]: Moment[K] } = {
-    now: 0,
-    ts: 0,
-    local: 0,
-    place: 0,
-  };
+  private readonly moment = new RunningMoment();
 
   /** @param genesis What this node takes for the genesis of the log. */
   constructor(private readonly genesis: Genesis) {
@@ -189,9 +184,7 @@ export class Partition {
     this.now += Math.floor(Math.max(0, Math.min(step, MAX_STEP_MS)));
     this.lastTimeMs = timeMs;
     const { moment, machine } = this;
-    moment.now = this.now;
-    moment.ts = timeMs;
-    moment.local = local;
+    moment.set(this.now, timeMs, local);
     // Never 0, which says that nothing is read again.
     moment.place = offset * PLACES + 1;
     machine.advance(moment);

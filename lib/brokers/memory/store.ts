@@ -4,6 +4,7 @@ import type { ControlMessage, ControlReceipt } from '../../core/ports/control.js
 import type { Entropy } from '../../core/ports/entropy.js';
 import type { Command, Moment, Outcome, OutcomeMap, StateCommandKind } from '../machine/commands.js';
 import { Machine } from '../machine/machine.js';
+import { RunningMoment } from '../machine/moment.js';
 import { MemoryControl } from './control.js';
 import { MemoryDispatcher } from './dispatcher.js';
 import { DueTimer, timeOf } from './due-timer.js';
@@ -58,13 +59,7 @@ export class MemoryStore {
   private readonly nodes = new Set<MemoryNode>();
   private readonly due: DueTimer;
   private readonly sweeper: MemorySweeper;
-  /** Of the running command: one for all, as the hot path makes none. */
-  private readonly moment: { -readonly [K in keyof Moment]: Moment[K] } = {
-    now: -Infinity,
-    ts: 0,
-    local: 0,
-    place: 0,
-  };
+  private readonly moment = new RunningMoment();
 
   /** @throws RangeError when a bound is out of range; it names the option. */
   constructor(options: MemoryStoreOptions = {}) {
@@ -137,7 +132,7 @@ export class MemoryStore {
     this.due.start();
     node.listener.onState('up');
     this.advance();
-    const kept = this.machine.restrictionsInForce(this.machine.now);
+    const kept = this.machine.restrictionsInForce(this.machine.time);
     await Promise.all(kept.map(async (record) => node.listener.onControl(record)));
   }
 
@@ -164,14 +159,14 @@ export class MemoryStore {
    * @throws what the machine skipped: a bug must be seen.
    */
   apply<K extends StateCommandKind>(command: Command<K>): OutcomeMap[K] {
-    const outcome = this.machine.apply(command, this.now());
+    const outcome = this.machine.apply(command, this.present());
     this.settle();
     return unskipped<K>(outcome);
   }
 
   /** @internal Ends everything that has to have ended by now. Every read begins with it. */
   advance(): void {
-    this.machine.advance(this.now());
+    this.machine.advance(this.present());
     this.settle();
   }
 
@@ -192,7 +187,7 @@ export class MemoryStore {
     // Another subscriber of a channel that is pinned lets only the time pass.
     const outcome = this.machine.apply(
       found === undefined ? { kind: 'pin', channel, always: isOwn } : { kind: 'tick' },
-      this.now(),
+      this.present(),
     );
     if (outcome.ok) {
       const feed = found ?? new MemoryFeed(channel, this.dispatcher);
@@ -238,13 +233,12 @@ export class MemoryStore {
     });
   }
 
-  private now(): Moment {
-    const { moment, clock } = this;
+  /** The moment of a command that is applied now. */
+  private present(): Moment {
+    const { clock } = this;
     const ts = clock.now();
-    moment.now = timeOf(clock);
-    moment.ts = ts;
-    moment.local = moment.now;
-    return moment;
+    const time = timeOf(clock);
+    return this.moment.set(time, ts, time);
   }
 
   /** Delivers what the last command did, and sets the timers to what it left. */
@@ -256,7 +250,7 @@ export class MemoryStore {
   }
 
   private warn(): void {
-    const message = this.pressure.report(this.machine.now, this.settings);
+    const message = this.pressure.report(this.machine.time, this.settings);
     if (message === undefined) return;
     this.dispatcher.later(() => {
       for (const node of this.nodes) node.listener.onWarning?.(message);

@@ -113,6 +113,7 @@ export class RemoteKeys {
     const { url, algorithms } = this.source;
     const { timeoutMs, maxBytes, maxKeys, cooldownMs, keepMs } = this.settings;
     const number = ++this.begun;
+    // eslint-disable-next-line no-restricted-syntax -- compared with `iat`, as the claims of tokens are
     const startedNow = this.deps.clock.now();
     try {
       // A cache on the way may not heed it: then its answer says how old it is, or for how long it may keep it.

@@ -25,9 +25,10 @@ class Uploads {
   }
 }
 
+/** Ends the handler that is slow. */
 /** Lets the handler that waits answer. */
 const letGo = (): void => held.release?.();
-const held: { release?: (() => void) | undefined } = {};
+const held: { release?: () => void } = {};
 
 let server: TestApp;
 let ended: string[];
@@ -115,7 +116,7 @@ describe.each(PLATFORMS)('half of a request on %s', (_name, platform) => {
 
   it('a request that has come whole is the application’s, and is answered however late (G18)', async () => {
     await start(platform);
-    held.release = undefined;
+    delete held.release;
     const upload = await open();
     upload.socket.write(
       'POST /uploads/slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n{"a": 1}',

@@ -124,7 +124,7 @@ describe('the checks of the doctor', () => {
       'docs/admin-api.md#mount-it',
     ]);
     expect(seeOf('RoomsGateway.say')).toBe('docs/guide.md#declare-a-channel');
-    const [fresh] = findingsOf('channels.delivery', one({ behaviour: { snapshot: undefined } as never }));
+    const [fresh] = findingsOf('channels.delivery', one({ behaviour: { snapshot: undefined } }));
     expect(fresh).toMatchObject({ outcome: 'fresh', see: 'docs/guide.md#give-newcomers-the-state' });
     const [short] = findingsOf('channels.delivery', one({ log: { ttlMs: 1 } }));
     expect(short).toMatchObject({

@@ -42,8 +42,8 @@ export class KnownNodes {
     this.epoch = epoch;
     this.provenAt = Math.max(this.provenAt, provenAt);
     this.listed = new Set(nodes);
-    for (const [node, end] of this.doubtful)
-      if (end <= now || this.listed.has(node)) this.doubtful.delete(node);
+    // Being listed ends no doubt: a replica that took over lists what the master before it had heard.
+    for (const [node, end] of this.doubtful) if (end <= now) this.doubtful.delete(node);
   }
 
   /** @returns the nodes that a server named when it stored a record under `epoch`, and those that may live beside them. */

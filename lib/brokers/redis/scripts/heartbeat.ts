@@ -39,7 +39,9 @@ local partitions = redis.call('HGET', KEYS[3], 'partitions')
 if not partitions then return written end
 if partitions ~= ARGV[4] then return { layout, partitions } end
 if began == 1 and (ARGV[7] or '') ~= '' then redis.pcall('HSET', KEYS[3], 'topics', ARGV[7]) end
-redis.pcall('ZADD', KEYS[2], int(now + ARGV[3]), ARGV[2])
+local registered = redis.pcall('ZADD', KEYS[2], int(now + ARGV[3]), ARGV[2])
+-- Not for want of memory or disk: this user may not, or the key is not what it should be. The others would not wait for this node.
+if refused == '' and type(registered) == 'table' then return registered end
 -- Something that replicas can acknowledge, and that is no write.
 if refused ~= '' and KEYS[6] then redis.call('SPUBLISH', KEYS[6], '') end
 local log = open(KEYS[4], nil, ARGV[5])

@@ -19,7 +19,7 @@ function after(...writes: readonly (readonly [ms: number, command: unknown])[]) 
 
 function thereIn(partition: Partition): readonly [members: number, held: boolean] {
   const { machine } = partition;
-  const at = { now: machine.now, ts: 0, local: 0, place: 0 };
+  const at = { now: machine.time, ts: 0, local: 0, place: 0 };
   const taken = machine.apply({ kind: 'take', node: 'n9', limit: 99 }, at);
   const held = 'transitions' in taken && taken.transitions.at(-1)?.held === true;
   return [machine.members('a', 0, 9).count, held];

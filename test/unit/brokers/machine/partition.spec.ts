@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Partition } from '../../../../lib/brokers/machine/partition.js';
+import type { Partition } from '../../../../lib/brokers/machine/partition.js';
 import type { Genesis, Mark } from '../../../../lib/brokers/machine/commands.js';
 import { append, readerOf, restoredOf, ROOMY, Writer } from './kit.js';
 

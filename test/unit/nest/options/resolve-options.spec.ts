@@ -161,7 +161,7 @@ describe('module options', () => {
     ],
     [
       'ticket secret that is no text, which is not shown either',
-      { ticketSecret: 20_261_127 as never },
+      { ticketSecret: 20_261_127 },
       '- ticketSecret: is a value of type number. Give a string of 32 to 1024 characters: 32 random bytes, the same on every node: openssl rand -base64 32.',
     ],
     [

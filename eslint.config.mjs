@@ -1,5 +1,6 @@
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
+import { MACHINE_GLOBALS, MACHINE_IMPORTS, MACHINE_SYNTAX } from './scripts/eslint/deterministic.mjs';
 import { importRooms } from './scripts/eslint/import-rooms.mjs';
 import { RAW_TIMES } from './scripts/eslint/raw-times.mjs';
 import { WALL_CLOCK } from './scripts/eslint/wall-clock.mjs';
@@ -83,6 +84,15 @@ export default defineConfig(
       'lib/hooks/webhooks/verify-webhook.ts',
     ],
     rules: { 'no-restricted-syntax': ['error', ...WALL_CLOCK] },
+  },
+  {
+    files: ['lib/brokers/machine/**/*.ts'],
+    rules: {
+      'no-restricted-globals': ['error', ...BROWSER_GLOBALS, ...MACHINE_GLOBALS],
+      'no-restricted-imports': ['error', { patterns: MACHINE_IMPORTS }],
+      // It has no wall clock that could be read: `now` and `ts` are of the record.
+      'no-restricted-syntax': ['error', ...MACHINE_SYNTAX],
+    },
   },
   {
     // Runs in browsers, and shows people what time it is for them.

@@ -214,6 +214,41 @@ describe('the wall clock', () => {
   });
 });
 
+describe('the machine of a partition is deterministic', () => {
+  const FILE = 'lib/brokers/machine/a.ts';
+
+  it.each([
+    ['no-restricted-globals', 'export const at = () => Date;\n'],
+    ['no-restricted-globals', 'export const at = () => performance.now();\n'],
+    ['no-restricted-globals', 'export const later = (task: () => void) => setTimeout(task, 5);\n'],
+    ['no-restricted-globals', 'export const later = (task: () => void) => queueMicrotask(task);\n'],
+    ['no-restricted-globals', 'export const id = () => crypto.randomUUID();\n'],
+    ['no-restricted-globals', 'export const wait = () => Promise.resolve();\n'],
+    ['no-restricted-globals', 'export const name = () => process.env;\n'],
+    ['no-restricted-syntax', 'export const chance = () => Math.random();\n'],
+    ['no-restricted-syntax', 'export const wait = async () => undefined;\n'],
+    ['no-restricted-syntax', 'export const order = (a: string, b: string) => a.localeCompare(b);\n'],
+    ['no-restricted-syntax', 'export const order = (list: string[]) => list.sort();\n'],
+    ['no-restricted-imports', importing('node:crypto')],
+    ['no-restricted-imports', importing('../../core/ports/clock.js')],
+    ['no-restricted-imports', importing('../../core/ports/entropy.js')],
+    ['no-restricted-imports', importing('../memory/store.js')],
+    ['no-restricted-imports', importing('../replicated/ordered-log.js')],
+  ])('%s reports %s', async (rule, code) => {
+    expect([...new Set(await rulesReported(syntaxOnly, FILE, code))]).toEqual([rule]);
+  });
+
+  it.each([
+    'export const most = (a: number, b: number) => Math.max(a, b);\n',
+    'export const order = (list: number[]) => list.sort((a, b) => a - b);\n',
+    importing('../common/thing-name.js'),
+    importing('../../core/ports/channel-event.js'),
+    importing('../../core/async/owned-rooms.js'),
+  ])('allows %s', async (code) => {
+    expect(await rulesReported(syntaxOnly, FILE, code)).toEqual([]);
+  });
+});
+
 describe('other rules', () => {
   const lines = (count: number) =>
     Array.from({ length: count }, (_, i) => `export const a${i} = ${i};\n`).join('');

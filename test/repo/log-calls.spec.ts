@@ -16,7 +16,10 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ['admin/dashboard/nodes-feed.ts', 'an error of a broker', 'String(error)'],
   ['audit/log-sink.ts', 'an entry of the audit, which the application asked for', 'line'],
   ['brokers/memory/store.ts', 'a broker', 'message'],
-  ['brokers/redis/presence.ts', 'the words of the server', 'message'],
+  ['brokers/redis/damaged-keys.ts', 'the words of the server', 'message', 'this.fails', 'this.keys'],
+  ['brokers/redis/broker.ts', 'the number of a database', 'sharedTopics(commands.db)'],
+  ['brokers/redis/broker.ts', 'the address of Redis', 'this.target.where'],
+  ['brokers/redis/server-check.ts', 'settings of the server', 'problem', 'remedy'],
   ['brokers/redis/connection/target.ts', 'the address of Redis', 'this.where'],
   [
     'brokers/redis/control/control.ts',
@@ -97,6 +100,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
     'reason',
     'WORDS[step]',
   ],
+  ['core/engine/broker-condition.ts', 'the words of the broker', "reason ?? 'it gives no reason'", 'reason'],
   [
     'core/engine/realtime-engine.ts',
     'an act of the application, quoted',
@@ -106,7 +110,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
     'why',
   ],
   ['core/engine/realtime-engine.ts', 'one of two names of acts', "as === undefined ? '' : `${as}: `", 'as'],
-  ['core/engine/realtime-engine.ts', 'the words of the broker', 'message', "reason ?? 'it gives no reason'"],
+  ['core/engine/realtime-engine.ts', 'the words of the broker', 'message'],
   ['core/engine/realtime-engine.ts', 'a number', 'Math.round(ms)'],
   ['core/engine/spam-steps.ts', 'an error of the broker', 'String(error)'],
   ['core/engine/unwritable-log.ts', 'a place in a log', 'seq', 'type', 'place', 'codec'],
@@ -209,6 +213,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
     'one origin, once for each process',
     "canonicalOrigin(origin) ?? 'an unknown origin'",
   ],
+  ['tracing/open-telemetry-tracer.ts', 'an error of the SDK', 'String(error)'],
   ['transports/http/handshake-policy.ts', 'the name of the cookie', 'what()'],
   [
     'transports/http/reception.ts',

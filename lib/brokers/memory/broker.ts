@@ -6,10 +6,12 @@ import type {
   BrokerLog,
   BrokerPresence,
 } from '../../core/ports/broker.js';
+import { placeOf } from '../common/member-cursor.js';
 import { assertNodeMessage } from '../common/node-message.js';
 import { Probes } from '../common/probes.js';
 import { MemoryLog } from './log.js';
-import { MemoryNode, notRunning, RunningNode } from './node.js';
+import type { Done, Full } from '../machine/commands.js';
+import { full, MemoryNode, notRunning, RunningNode } from './node.js';
 import { positive, type MemoryStoreOptions } from './options.js';
 import type { BrokerTransitions } from '../../core/ports/transitions.js';
 import { MemoryStore } from './store.js';
@@ -65,31 +67,35 @@ export class MemoryBroker implements Broker {
     positive('controlTimeoutMs', controlTimeoutMs);
     this.store = store ?? new MemoryStore(storeOptions);
     const { running } = this;
-    const { presence, control } = this.store;
-    this.log = new MemoryLog(this.store, running);
+    const { store: made } = this;
+    this.log = new MemoryLog(made, running);
     this.presence = {
-      enter: (entry, leaseMs) => running.run(() => presence.enter(entry, leaseMs)),
-      update: (entry) => running.run(() => presence.update(entry)),
-      leave: (entry, graceMs) => running.run(() => presence.leave(entry, graceMs)),
-      renew: (entries, leaseMs) => running.run(() => presence.renew(entries, leaseMs)),
-      members: (channel, page) => running.run(() => presence.members(channel, page.cursor, page.limit)),
+      enter: (entry, leaseMs) => running.run(() => needRoom(made.apply({ kind: 'enter', entry, leaseMs }))),
+      update: (entry) => running.run(() => needRoom(made.apply({ kind: 'update', entry }))),
+      leave: (entry, graceMs) => running.run(() => needRoom(made.apply({ kind: 'leave', entry, graceMs }))),
+      renew: (entries, leaseMs) =>
+        running.run(() => needRoom(made.apply({ kind: 'renew', entries, leaseMs }))),
+      members: (channel, { cursor, limit }) =>
+        running.run(() => {
+          const after = placeOf(cursor);
+          made.advance();
+          return made.machine.members(channel, after, limit);
+        }),
     };
-    const { transitions } = this.store;
     this.transitions = {
-      hold: (holds, leaseMs) => running.run(() => transitions.hold(holds, leaseMs)),
-      release: (hold, graceMs) => running.run(() => transitions.release(hold, graceMs)),
-      take: (limit) => running.run((node) => transitions.take(node, limit)),
-      done: (ids) => running.run(() => transitions.done(ids)),
+      hold: (holds, leaseMs) => running.run(() => needRoom(made.apply({ kind: 'hold', holds, leaseMs }))),
+      release: (hold, graceMs) => running.run(() => needRoom(made.apply({ kind: 'release', hold, graceMs }))),
+      take: (limit) => running.run(({ id }) => made.apply({ kind: 'take', node: id, limit }).transitions),
+      done: (ids) => running.run(() => needRoom(made.apply({ kind: 'done', ids }))),
     };
     this.bus = {
-      control: (message) =>
-        running.run((node) => control.send(message, node, this.store.started, controlTimeoutMs)),
+      control: (message) => running.run((node) => made.sendControl(message, node, controlTimeoutMs)),
       send: (to, topic, bytes) =>
         running.run((from) => {
           assertNodeMessage({ topic, bytes });
-          this.store.send(from, to, topic, bytes);
+          made.send(from, to, topic, bytes);
         }),
-      nodes: () => running.run(() => this.store.started.map(({ id }) => id)),
+      nodes: () => running.run(() => made.started.map(({ id }) => id)),
     };
   }
 
@@ -107,17 +113,14 @@ export class MemoryBroker implements Broker {
     this.running.current = node;
     const { clock, entropy } = this.store;
     this.probes = new Probes(`$probe.${nodeId}`, this.log, clock, entropy);
-    this.store.attach(node);
-    listener.onState('up');
-    await this.store.control.catchUp(node);
+    await this.store.attach(node);
   }
 
   probe(timeoutMs: number): Promise<number> {
     return this.running.run(async () => {
       const { probes, store } = this;
       if (probes === undefined) throw notRunning();
-      store.advance();
-      store.subscribe(probes.channel, probes);
+      store.subscribe(probes.channel, probes, true);
       try {
         return await probes.run(timeoutMs);
       } finally {
@@ -150,4 +153,9 @@ export class MemoryBroker implements Broker {
  */
 export function memoryBroker(options: MemoryBrokerOptions = {}): MemoryBroker {
   return new MemoryBroker(options);
+}
+
+/** @throws RealtimeError `unavailable` when there was no room. */
+function needRoom({ ok }: Done | Full): void {
+  if (!ok) throw full();
 }

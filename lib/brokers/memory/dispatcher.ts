@@ -1,8 +1,8 @@
 import { guarded, type ChannelListener } from '../common/listeners.js';
-import type { MemoryChannel, MemorySubscriber } from './channel.js';
+import type { FeedNotes, MemoryFeed, MemorySubscriber } from './feed.js';
 
 interface Delivery {
-  readonly channel: MemoryChannel;
+  readonly feed: MemoryFeed;
   /** The subscribers at the time of the delivery. */
   readonly to: readonly MemorySubscriber[];
   readonly notify: (listener: ChannelListener) => void;
@@ -12,22 +12,32 @@ interface Delivery {
  * Notifies listeners of one thing after the other. A listener that appends, signals or enters inside its own call only
  * queues: otherwise the second listener of a channel would see the later event first (G2).
  */
-export class MemoryDispatcher {
+export class MemoryDispatcher implements FeedNotes {
+  readonly touched: MemoryFeed[] = [];
   private queue: (Delivery | (() => void))[] = [];
   private delivering = false;
 
   /** Queues a notification for the present subscribers of a channel; `flush` delivers it. */
-  enqueue(channel: MemoryChannel, notify: (listener: ChannelListener) => void): void {
-    this.queue.push({ channel, to: channel.subscribers, notify });
+  enqueue(feed: MemoryFeed, notify: (listener: ChannelListener) => void): void {
+    this.queue.push({ feed, to: feed.subscribers, notify });
   }
 
-  /** As `enqueue` and `flush`; where nothing is queued, as with an append of one channel, without the queue. */
-  notify(channel: MemoryChannel, notify: (listener: ChannelListener) => void): void {
-    if (this.delivering || this.queue.length > 0) this.enqueue(channel, notify);
-    else {
+  /**
+   * Delivers what the last command did, behind all that is queued. Where nothing is queued, as with an append of one channel, without
+   * the queue.
+   */
+  deliver(): void {
+    const { touched } = this;
+    const [first] = touched;
+    if (first !== undefined && touched.length === 1 && !this.delivering && this.queue.length === 0) {
+      touched.length = 0;
       this.delivering = true;
-      deliver({ channel, to: channel.subscribers, notify });
+      deliver({ feed: first, to: first.subscribers, notify: first.takeEvents() });
       this.delivering = false;
+    } else if (first !== undefined) {
+      // All batches are queued before the first is delivered: its listener may append to the channel of the next.
+      for (const feed of touched) this.enqueue(feed, feed.takeEvents());
+      touched.length = 0;
     }
     if (this.queue.length > 0) this.flush();
   }
@@ -59,10 +69,10 @@ export class MemoryDispatcher {
   }
 }
 
-function deliver({ channel, to, notify }: Delivery): void {
+function deliver({ feed, to, notify }: Delivery): void {
   for (const subscriber of to) {
     // A subscriber that has unsubscribed since hears nothing more.
-    if (channel.subscribers !== to && !channel.subscribers.includes(subscriber)) continue;
+    if (feed.subscribers !== to && !feed.subscribers.includes(subscriber)) continue;
     guarded(() => notify(subscriber.listener));
   }
 }

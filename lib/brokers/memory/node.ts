@@ -1,11 +1,12 @@
 import type { BrokerListener } from '../../core/ports/broker.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { MemoryChannel, MemorySubscriber } from './channel.js';
+import { FULL_RETRY_MS, FULL_TEXT } from '../machine/full.js';
+import type { MemorySubscriber } from './feed.js';
 
 /** One broker that is started on a store: a node of the cluster that the store is. */
 export class MemoryNode implements MemorySubscriber {
   /** Channels that it is subscribed to, so that closing finds them. */
-  readonly channels = new Set<MemoryChannel>();
+  readonly channels = new Set<string>();
   /** Whether its broker is closed; then what is queued for it is dropped. */
   closed = false;
 
@@ -33,11 +34,6 @@ export function notRunning(): RealtimeError {
     'The memory broker is not running: it was closed, or not started yet',
   );
 }
-
-/** When what was refused for lack of room may be tried again, in milliseconds. */
-export const FULL_RETRY_MS = 1_000;
-
-export const FULL_TEXT = 'The memory of the server is full; try again later';
 
 /** The refusal of what would have to stay: what is there may be dropped for nothing. */
 export function full(): RealtimeError {

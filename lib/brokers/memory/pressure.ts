@@ -1,19 +1,30 @@
+import type { Losses } from '../machine/losses.js';
 import type { MemoryStoreSettings } from './options.js';
 
 /** At most one message in so many milliseconds. */
 const QUIET_MS = 60_000;
 
-/** Counts what a store dropped and refused for lack of room, and says so from time to time. */
+/** Says from time to time what a store dropped and refused for lack of room. */
 export class Pressure {
-  channels = 0;
-  events = 0;
-  refusals = 0;
   private said = { channels: 0, events: 0, refusals: 0 };
   private quietUntil = -Infinity;
+  /** Of the losses that were last looked at. */
+  private seen = 0;
+
+  constructor(private readonly losses: Losses) {}
+
+  /** Whether anything was lost since the last call: then a report may be due. */
+  get isNew(): boolean {
+    const { sum } = this.losses;
+    if (sum === this.seen) return false;
+    this.seen = sum;
+    return true;
+  }
 
   /** @returns What to tell the operator, if anything is new and the last message is long enough ago. */
   report(now: number, { maxBytes, maxIdBytes, maxIdleChannels }: MemoryStoreSettings): string | undefined {
-    const { channels, events, refusals, said } = this;
+    const { said } = this;
+    const { channels, events, refusals } = this.losses;
     const news = [
       part(channels - said.channels, 'channel(s) forgotten'),
       part(events - said.events, 'event(s) of other channels dropped'),

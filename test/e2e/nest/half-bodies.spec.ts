@@ -20,13 +20,15 @@ class Uploads {
 
   @Post('slow')
   async takeSlowly() {
-    await new Promise<void>((resolve) => Object.assign(held, { release: resolve, isThere: true }));
+    await new Promise<void>((resolve) => (held.release = resolve));
     return 'taken slowly';
   }
 }
 
 /** Ends the handler that is slow. */
-const held: { release: () => void; isThere: boolean } = { release: () => undefined, isThere: false };
+/** Lets the handler that waits answer. */
+const letGo = (): void => held.release?.();
+const held: { release?: () => void } = {};
 
 let server: TestApp;
 let ended: string[];
@@ -114,12 +116,12 @@ describe.each(PLATFORMS)('half of a request on %s', (_name, platform) => {
 
   it('a request that has come whole is the application’s, and is answered however late (G18)', async () => {
     await start(platform);
-    held.isThere = false;
+    delete held.release;
     const upload = await open();
     upload.socket.write(
       'POST /uploads/slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n{"a": 1}',
     );
-    await until('the handler', () => held.isThere);
+    await until('the handler', () => held.release !== undefined);
     const half = await open();
     half.socket.write('POST /uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n{"a"');
     await arrived();
@@ -128,7 +130,7 @@ describe.each(PLATFORMS)('half of a request on %s', (_name, platform) => {
     await until('the end of half a body', () => half.socket.destroyed, patience(8_000));
     await elapse(300);
     expect(upload.text()).toBe('');
-    held.release();
+    letGo();
     await until('the answer', () => upload.text().includes('taken slowly'));
     await closing;
   });

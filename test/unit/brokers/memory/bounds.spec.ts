@@ -1,10 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { MemoryChannel } from '../../../../lib/brokers/memory/channel.js';
-import type { MemoryStore } from '../../../../lib/brokers/memory/index.js';
 import { append, kit, type Kit } from './kit.js';
-
-const channelsOf = (store: MemoryStore) =>
-  (store as unknown as { channels: ReadonlyMap<string, MemoryChannel> }).channels;
+import { channelsOf } from './recount.js';
 
 describe('MemoryStore: bounds', () => {
   let made: Kit | undefined;

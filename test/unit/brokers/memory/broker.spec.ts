@@ -1,9 +1,9 @@
-import type { KeptRestrictions } from '../../../../lib/brokers/memory/kept-restrictions.js';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker, MemoryStore } from '../../../../lib/brokers/memory/index.js';
 import { ManualClock, settle } from '../../../support/engine/manual-clock.js';
 import { RecordingListener } from '../../../../lib/brokers/contract/recording-listener.js';
 import { append, kit, type Kit } from './kit.js';
+import { activeOf, restrictionsKeptIn } from './recount.js';
 
 describe('memoryBroker', () => {
   let made: Kit | undefined;
@@ -117,8 +117,7 @@ describe('memoryBroker', () => {
       await broker.bus.control({ kind: 'ban', user: `u${index}`, forMs: 10 });
       clock.advance(1);
     }
-    const { restrictions } = store.control as unknown as { restrictions: KeptRestrictions };
-    expect(restrictions.size).toBeLessThanOrEqual(100);
+    expect(restrictionsKeptIn(store)).toBeLessThanOrEqual(100);
   });
 
   it('forgets restrictions that have ended (G30)', async () => {
@@ -128,8 +127,7 @@ describe('memoryBroker', () => {
       await broker.bus.control({ kind: 'restrict', act: 'mute', whom, forMs: 10 });
       clock.advance(1);
     }
-    const { restrictions } = store.control as unknown as { restrictions: KeptRestrictions };
-    expect(restrictions.size).toBeLessThanOrEqual(100);
+    expect(restrictionsKeptIn(store)).toBeLessThanOrEqual(100);
   });
 
   it('keeps the newest bans for abuse for nodes that start later, and all of administrators (G16)', async () => {
@@ -169,8 +167,7 @@ describe('memoryBroker', () => {
     await broker.probe(1_000);
     // The sweep, for the head of the probe's channel.
     expect(clock.pending).toBe(1);
-    const { active } = store as unknown as { active: number };
-    expect(active).toBe(0);
+    expect(activeOf(store)).toBe(0);
   });
 
   it('keeps members while their only node restarts on the same store (G19)', async () => {

@@ -1,6 +1,6 @@
-import type { MemoryChannel } from '../../../../lib/brokers/memory/channel.js';
+import type { MachineChannel } from '../../../../lib/brokers/machine/channel.js';
 import type { MemoryStore } from '../../../../lib/brokers/memory/index.js';
-import type { KeptEvents } from '../../../../lib/brokers/memory/kept-events.js';
+import type { KeptEvents } from '../../../../lib/brokers/machine/kept-events.js';
 import { structureOfJson, weightOf } from '../../../../lib/core/ports/value-weight.js';
 import {
   CHANNEL_BYTES,
@@ -11,13 +11,23 @@ import {
   MEMBER_BYTES,
   PRODUCER_BYTES,
   ROOM_BYTES,
-} from '../../../../lib/brokers/memory/weight.js';
+} from '../../../../lib/brokers/machine/weight.js';
+
+interface ChannelsInsides {
+  readonly channels: ReadonlyMap<string, MachineChannel>;
+  readonly pinned: number;
+  readonly order: Record<'keeping' | 'idle', { items: readonly { channel: MachineChannel }[] }>;
+  readonly ends: { heap: { items: readonly MachineChannel[] } };
+}
 
 interface Insides {
   readonly ledger: { readonly held: number; readonly loose: number };
-  readonly channels: ReadonlyMap<string, MemoryChannel>;
-  readonly active: number;
+  readonly channels: ChannelsInsides;
+  readonly ids: object;
+  readonly restrictions: { readonly kept: { readonly size: number } };
 }
+
+const insides = ({ machine }: MemoryStore) => machine as unknown as Insides;
 
 interface LogInsides {
   readonly events: KeptEvents;
@@ -47,7 +57,7 @@ interface RoomInsides {
   };
 }
 
-export const channelsOf = (store: MemoryStore) => (store as unknown as Insides).channels;
+export const channelsOf = (store: MemoryStore) => insides(store).channels.channels;
 
 /** What a store holds, counted from its records alone. */
 export function recount(store: MemoryStore): {
@@ -63,11 +73,10 @@ export function recount(store: MemoryStore): {
   const lanes = new Set<string>();
   let ids = 0;
   for (const [name, channel] of channelsOf(store)) {
-    if (channel.subscribers.length > 0) active += 1;
+    if (channel.pins > 0) active += 1;
     const own = CHANNEL_BYTES + 2 * name.length;
     bytes += own;
-    if (channel.subscribers.length === 0 && channel.ids.size === 0 && channel.room === undefined)
-      loose += own;
+    if (channel.pins === 0 && channel.ids.size === 0 && channel.room === undefined) loose += own;
     const log = channel.log as unknown as LogInsides;
     let size = 0;
     for (let index = 0; index < log.events.length; index += 1) {
@@ -101,10 +110,10 @@ export function recount(store: MemoryStore): {
   }
   idBytes += ID_LANE_BYTES * lanes.size;
   for (const name of producers) idBytes += PRODUCER_BYTES + 2 * name.length;
-  const known = (store.ids as unknown as { producers: ReadonlyMap<string, unknown> }).producers;
+  const known = (insides(store).ids as { producers: ReadonlyMap<string, unknown> }).producers;
   if (known.size !== producers.size)
     throw new Error(`${known.size} producers are kept, ${producers.size} have ids`);
-  const accounts = (store as unknown as Insides).ledger;
+  const accounts = insides(store).ledger;
   if (accounts.loose !== loose) throw new Error(`${accounts.loose} bytes count as loose, ${loose} are`);
   if (idsInMemory(store) !== ids)
     throw new Error(`${idsInMemory(store)} ids are in memory, ${ids} are remembered`);
@@ -114,7 +123,7 @@ export function recount(store: MemoryStore): {
 /** Remembered ids that anything of the store's memory of ids still leads to. */
 export function idsInMemory(store: MemoryStore): number {
   const seen = new Set<unknown>();
-  const open: unknown[] = [store.ids];
+  const open: unknown[] = [insides(store).ids];
   let count = 0;
   while (open.length > 0) {
     const value = open.pop();
@@ -127,14 +136,14 @@ export function idsInMemory(store: MemoryStore): number {
   return count;
 }
 
-export const activeOf = (store: MemoryStore) => (store as unknown as Insides).active;
+export const activeOf = (store: MemoryStore) => insides(store).channels.pinned;
+
+/** Restrictions that are in memory, ended ones too. */
+export const restrictionsKeptIn = (store: MemoryStore) => insides(store).restrictions.kept.size;
 
 /** Channels that wait in a heap of the store, though they no longer exist. */
 export function deadPlaces(store: MemoryStore): number {
-  const { order, ends } = store as unknown as {
-    order: Record<'keeping' | 'idle', { items: readonly { channel: MemoryChannel }[] }>;
-    ends: { heap: { items: readonly MemoryChannel[] } };
-  };
+  const { order, ends } = insides(store).channels;
   const waiting = [
     ...order.keeping.items.map(({ channel }) => channel),
     ...order.idle.items.map(({ channel }) => channel),

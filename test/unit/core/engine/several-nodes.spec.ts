@@ -157,7 +157,7 @@ describe.each([0, 1, 2])('when node %i of three has stopped', (stopped) => {
     await nodes[stopped]?.publish(ROOM, 3);
     const [left] = await without(stopped);
     await left.publish(ROOM, 1);
-    const { log } = store['channels'].get(ROOM) as { log: { length: number } };
+    const { log } = store.machine['channels'].find(ROOM) as { log: { length: number } };
     expect(log.length).toBe(4);
     await rest(TTL_MS + 10_000);
     expect(log.length).toBe(0);

@@ -75,7 +75,7 @@ export default {
     }),
     // The Redis broker on the older driver that an application may have.
     project('ioredis5', 'contract', {
-      testMatch: ['<rootDir>/test/contract/broker/redis.broker.spec.ts'],
+      testMatch: ['<rootDir>/test/contract/broker/redis*.spec.ts', '<rootDir>/test/redis/**/*.spec.ts'],
       moduleNameMapper: {
         ...base.moduleNameMapper,
         '^ioredis$': '<rootDir>/test/nest11/node_modules/ioredis',

@@ -16,6 +16,7 @@ const roundMs = Number(process.env.ROUND_MS ?? 1_500);
 const missing = missingPeer('@socket.io/redis-streams-adapter');
 if (missing !== undefined) throw new Error(missing);
 const { BROKER, BY_HAND, EACH, measurePublishing, tellPublishing } = await import('./publishing.mjs');
+const { measureSpreading, tellSpreading } = await import('./spreading.mjs');
 const { measureDeliveries, tellDeliveries, WITH_LOG, WITHOUT_LOG } = await import('./deliveries.mjs');
 
 pinLoadGenerator();
@@ -39,6 +40,8 @@ report.target('messages/s of the broker / PUBLISH, each awaited', {
   atLeast: 0.333,
   measured: ratioOf(oneByOne, BROKER, EACH),
 });
+
+tellSpreading(report, await measureSpreading({ rounds, bytes }));
 
 const deliveries = await measureDeliveries({ subscribers, bytes, eventsPerTurn, rounds, roundMs });
 for (const [perTurn, byName] of deliveries) {

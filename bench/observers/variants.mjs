@@ -8,7 +8,9 @@ export const variants = {
   'tracing, no provider': { tracing: 0 },
   'OpenTelemetry in the process, not in the library': { provider: 0.01 },
   'tracing, 1 % sampled': { tracing: 0.01 },
+  'tracing, sampleRatio 1 %': { tracing: 1, sampleRatio: 0.01 },
   'metrics, tracing 1 %': { metrics: true, tracing: 0.01 },
+  'metrics, sampleRatio 1 %': { metrics: true, tracing: 1, sampleRatio: 0.01 },
   [AGAIN]: {},
 };
 

@@ -20,14 +20,17 @@ export async function rollOut(settings, { steadyMs, calmMs }) {
     const steady = await site.measure();
     const cpu = sharesOf(before, site.cpu());
     const restarts = [];
-    for (const node of [...site.nodes]) {
-      await site.addNode();
-      await pause(calmMs);
-      await site.measure();
-      const ended = await site.endNode(node);
-      const absent = await site.allLive();
-      await pause(calmMs);
-      restarts.push({ ...ended, absent, ...moveOf(await site.measure()) });
+    const [, ...next] = settings.versions ?? [undefined, undefined];
+    for (const version of next) {
+      for (const node of [...site.nodes]) {
+        await site.addNode(version);
+        await pause(calmMs);
+        await site.measure();
+        const ended = await site.endNode(node);
+        const absent = await site.allLive();
+        await pause(calmMs);
+        restarts.push({ ...ended, absent, ...moveOf(await site.measure()) });
+      }
     }
     const total = await site.settle();
     return {

@@ -10,6 +10,11 @@ export interface SiteSettings {
   /** Events a second of the one client of each channel that publishes. */
   readonly saidPerSecond: number;
   readonly nodes: number;
+  /**
+   * Versions of the nodes, each the URL of `bench/rolling/` in a checkout of it that was built; `undefined` for this one. The nodes are
+   * all of the first, and are then replaced by those of the next, one after another. Default: this one, and this one.
+   */
+  readonly versions?: readonly (string | undefined)[];
   /** Further options of the module. */
   readonly options?: Readonly<Record<string, unknown>>;
 }

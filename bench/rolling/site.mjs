@@ -11,7 +11,8 @@ const RETURN_MS = 60_000;
 const SETTLE_MS = 20_000;
 const STOP_MS = 150_000;
 
-const script = (name) => new URL(name, import.meta.url).href;
+/** @param folder URL of this folder in a checkout, which may be one of another version. */
+const script = (name, folder = import.meta.url) => new URL(name, folder).href;
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
@@ -48,7 +49,7 @@ export class RollingSite {
       this.settings;
     this.redis = await startRedis();
     this.balancer = await this.#add('balancer.process.mjs', {});
-    for (let node = 0; node < nodes; node++) await this.addNode();
+    for (let node = 0; node < nodes; node++) await this.addNode(this.settings.versions?.[0]);
     this.source = await this.#add(`sources/${contender}.process.mjs`, {
       redis: this.redis.url,
       rooms,
@@ -70,12 +71,10 @@ export class RollingSite {
     }
   }
 
-  /** Starts a node and lets the balancer have it. */
-  async addNode() {
-    const child = await this.#add(`nodes/${this.settings.contender}.process.mjs`, {
-      redis: this.redis.url,
-      options: this.settings.options,
-    });
+  /** Starts a node and lets the balancer have it. @param version Where its scripts are, when not here. */
+  async addNode(version) {
+    const name = `nodes/${this.settings.contender}.process.mjs`;
+    const child = await this.#add(name, { redis: this.redis.url, options: this.settings.options }, version);
     const { port } = child.ready;
     await this.#ask(this.balancer, 'add', { node: port });
     const node = { child, port };
@@ -201,8 +200,8 @@ export class RollingSite {
     return answer;
   }
 
-  async #add(name, settings) {
-    const child = await Child.start(script(name), settings);
+  async #add(name, settings, folder) {
+    const child = await Child.start(script(name, folder), settings);
     this.#children.push(child);
     return child;
   }

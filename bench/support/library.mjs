@@ -20,7 +20,7 @@ export async function libraryApp({ providers, options = {} }) {
         auth: { anonymous: true },
         heartbeat: { interval: '7d' },
         proxyIdleTimeout: false,
-        ...(settings.tracing === undefined ? {} : { tracing: await tracing(settings.tracing) }),
+        ...(settings.tracing === undefined ? {} : { tracing: await tracing(settings) }),
         ...options,
         limits: {
           maxConnectionsPerAddress: 100_000,
@@ -42,11 +42,16 @@ async function metrics() {
   return RealtimeMetricsModule.forRoot();
 }
 
-/** Asked for only where it is measured, as it needs OpenTelemetry. @param ratio of traces that are sampled; 0: no provider. */
-async function tracing(ratio) {
-  if (ratio > 0) await provider(ratio);
+/**
+ * Asked for only where it is measured, as it needs OpenTelemetry.
+ *
+ * @param tracing share of the traces that the provider samples; 0: no provider.
+ * @param sampleRatio of the library, which decides before the provider.
+ */
+async function tracing({ tracing: share, sampleRatio }) {
+  if (share > 0) await provider(share);
   const { openTelemetry } = await import('../../dist/tracing/index.js');
-  return openTelemetry();
+  return openTelemetry(sampleRatio === undefined ? {} : { sampleRatio });
 }
 
 async function provider(ratio) {

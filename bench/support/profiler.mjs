@@ -12,6 +12,7 @@ async function createProfiler(folder) {
   const session = new Session();
   session.connect();
   await session.post('Profiler.enable');
+  await session.post('Profiler.setSamplingInterval', { interval: 100 });
   const server = basename(process.argv[1], '.mjs');
   let stretch = 0;
   return {

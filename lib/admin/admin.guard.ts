@@ -1,9 +1,16 @@
-import { Inject, Injectable, Logger, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  Logger,
+  Optional,
+  type CanActivate,
+  type ExecutionContext,
+} from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { RealtimeRuntime } from '../nest/index.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
 import { includesAuthority } from './authority.js';
-import { ADMIN_CONFIG, ADMIN_ROUTE, PAGE_ROUTE } from './tokens.js';
+import { ADMIN_CONFIG, ADMIN_ROUTE } from './tokens.js';
 import type { AdminConfig } from './options.js';
 import type { AdminRoute } from './route.js';
 import { callerOf } from './caller.js';
@@ -17,7 +24,7 @@ export class AdminAuthorityGuard implements CanActivate {
   constructor(
     @Inject(ADMIN_CONFIG) private readonly config: AdminConfig,
     private readonly reflector: Reflector,
-    private readonly runtime: RealtimeRuntime,
+    @Optional() private readonly runtime: RealtimeRuntime,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -26,9 +33,6 @@ export class AdminAuthorityGuard implements CanActivate {
       context.getClass(),
     ]);
     const request: unknown = context.switchToHttp().getRequest();
-    // A link or an image of another site sends cookies along: nothing is answered, and nobody is recorded, for what they did not ask.
-    if (route.id !== PAGE_ROUTE && isCrossSite(request))
-      throw new RealtimeError('forbidden', 'A page of another site may not ask this');
     const held: unknown = await this.config.authorityOf(request, route.id);
     if (includesAuthority(held, route.authority)) return true;
     if (held !== undefined && !includesAuthority(held, 'read')) this.warnOnce();
@@ -55,12 +59,6 @@ export class AdminAuthorityGuard implements CanActivate {
       'authorityOf returned what is no authority, which refuses the request: return "read", "moderate", "administer" or undefined',
     );
   }
-}
-
-/** As browsers say it; who is no browser does not. */
-function isCrossSite(request: unknown): boolean {
-  const { headers } = request as { readonly headers?: Readonly<Record<string, unknown>> };
-  return headers?.['sec-fetch-site'] === 'cross-site';
 }
 
 /** A caller without a name is refused all the same. */

@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { withoutUserinfo } from '../core/ports/log-text.js';
 import { failureOf } from './failure.js';
 
 /**
@@ -19,7 +20,10 @@ export class AdminAnswers {
   fail(response: unknown, error: unknown): void {
     const { status, body, isUnexpected } = failureOf(error);
     if (isUnexpected)
-      this.logger.error('A request failed', error instanceof Error ? error.stack : String(error));
+      this.logger.error(
+        'A request failed',
+        withoutUserinfo(String(error instanceof Error ? error.stack : error)),
+      );
     const { httpAdapter } = this.host;
     const { retryAfterMs } = body.error;
     if (retryAfterMs !== undefined && httpAdapter.getHeader?.(response, 'Retry-After') === undefined)

@@ -14,6 +14,7 @@ import {
 import { AdminErrorFilter } from './admin-error.filter.js';
 import { AdminAuthorityGuard } from './admin.guard.js';
 import type { AdminRequest } from './input.js';
+import { AdminOriginGuard } from './origin.guard.js';
 import type { AdminConfig } from './options.js';
 import type { AdminRoute } from './route.js';
 import { AdminRunner } from './runner.js';
@@ -52,7 +53,7 @@ export function controllerOf({ path, guards }: AdminConfig, routes: readonly Adm
     SetMetadata(ADMIN_ROUTE, route)(prototype, route.id, descriptor);
   }
   UseFilters(AdminErrorFilter)(RealtimeAdminController);
-  UseGuards(...guards, AdminAuthorityGuard)(RealtimeAdminController);
+  UseGuards(AdminOriginGuard, ...guards, AdminAuthorityGuard)(RealtimeAdminController);
   Controller({ path, version: VERSION_NEUTRAL })(RealtimeAdminController);
   return RealtimeAdminController;
 }

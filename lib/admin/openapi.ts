@@ -24,9 +24,14 @@ const ERRORS: Readonly<Record<number, string>> = {
 /**
  * Describes the routes for the OpenAPI document of the application, where `@nestjs/swagger` is installed.
  *
+ * @param hidden controllers that belong to no document.
  * @returns whether it is.
  */
-export async function describeRoutes(controller: Type, routes: readonly AdminRoute[]): Promise<boolean> {
+export async function describeRoutes(
+  controller: Type,
+  routes: readonly AdminRoute[],
+  hidden: readonly Type[],
+): Promise<boolean> {
   let swagger: typeof Swagger;
   try {
     swagger = await import('@nestjs/swagger');
@@ -38,6 +43,7 @@ export async function describeRoutes(controller: Type, routes: readonly AdminRou
     return false;
   }
   swagger.ApiTags('realtime-admin')(controller);
+  for (const one of hidden) swagger.ApiExcludeController()(one);
   for (const route of routes) describe(swagger, controller, route);
   return true;
 }

@@ -1,6 +1,7 @@
 import type { CanActivate, ModuleMetadata, Type } from '@nestjs/common';
 import type { MaybePromise } from '../core/ports/maybe-promise.js';
 import { BootProblems } from '../nest/errors/realtime-boot-error.js';
+import { canonicalOrigin } from '../nest/options/transport-options.js';
 import type { AdminAuthority } from './authority.js';
 
 /** Who may use the admin API, and where it is. */
@@ -23,6 +24,12 @@ export interface RealtimeAdminOptions {
   authorityOf(request: unknown, route: string): MaybePromise<AdminAuthority | undefined>;
   /** Who the caller is, for the log and the audit: 1 to 255 characters. Called behind the guards. */
   by(request: unknown): string;
+  /**
+   * Pages of other sites that may use the routes: exact origins such as `'https://admin.example.com'`. What a browser sends for any
+   * other page of another site is refused. CORS is answered for these origins, with credentials; the page of the dashboard does not
+   * need it. Default: none.
+   */
+  readonly allowedOrigins?: readonly string[];
   /** Modules that provide what `guards` inject. Default: none. */
   readonly imports?: ModuleMetadata['imports'];
   /**
@@ -43,7 +50,11 @@ export interface DashboardOptions {
 }
 
 /** The options with their defaults. */
-export interface AdminConfig extends Required<Omit<RealtimeAdminOptions, 'imports' | 'dashboard'>> {
+export interface AdminConfig extends Required<
+  Omit<RealtimeAdminOptions, 'imports' | 'dashboard' | 'allowedOrigins'>
+> {
+  /** In the form in which browsers send them. */
+  readonly allowedOrigins: ReadonlySet<string>;
   readonly imports: NonNullable<ModuleMetadata['imports']>;
   /** `undefined` where there is none. */
   readonly dashboard: DashboardConfig | undefined;
@@ -53,7 +64,7 @@ export interface AdminConfig extends Required<Omit<RealtimeAdminOptions, 'import
 export type DashboardConfig = Required<DashboardOptions>;
 
 const DEFAULT_PATH = 'realtime-admin';
-const KNOWN = ['path', 'guards', 'authorityOf', 'by', 'imports', 'dashboard'];
+const KNOWN = ['path', 'guards', 'authorityOf', 'by', 'allowedOrigins', 'imports', 'dashboard'];
 const PATH = /^\/?[\w~-][\w.~-]*(?:\/[\w~-][\w.~-]*)*$/;
 
 /** @throws RealtimeBootError with every mistake at once: an API without a guard would be open to everybody. */
@@ -64,7 +75,15 @@ export function readAdminOptions(given: RealtimeAdminOptions | undefined): Admin
   for (const name of Object.keys(options))
     if (!KNOWN.includes(name))
       problems.add(`RealtimeAdminModule: ${name}`, 'is no option.', `Use one of: ${KNOWN.join(', ')}.`);
-  const { path = DEFAULT_PATH, guards, authorityOf, by, imports = [], dashboard = false } = options;
+  const {
+    path = DEFAULT_PATH,
+    guards,
+    authorityOf,
+    by,
+    allowedOrigins: origins = [],
+    imports = [],
+    dashboard = false,
+  } = options;
   if (typeof path !== 'string' || !PATH.test(path))
     problems.add(
       'RealtimeAdminModule: path',
@@ -97,13 +116,34 @@ export function readAdminOptions(given: RealtimeAdminOptions | undefined): Admin
     );
   if (!Array.isArray(imports))
     problems.add('RealtimeAdminModule: imports', 'is no list.', 'Give a list of modules, or leave it out.');
+  const allowedOrigins = readOrigins(origins, problems);
   const page = readDashboard(dashboard, problems);
   problems.throwIfAny();
-  return { ...(options as RealtimeAdminOptions), path, imports, dashboard: page } as AdminConfig;
+  return {
+    ...(options as RealtimeAdminOptions),
+    path,
+    allowedOrigins,
+    imports,
+    dashboard: page,
+  } as AdminConfig;
 }
 
 function missing(value: unknown): string {
   return value === undefined ? 'is missing' : 'is no function';
+}
+
+function readOrigins(given: unknown, problems: BootProblems): ReadonlySet<string> {
+  const path = 'RealtimeAdminModule: allowedOrigins';
+  const remedy = 'Write scheme, host and port only, e.g. allowedOrigins: ["https://admin.example.com"].';
+  if (!Array.isArray(given)) {
+    problems.add(path, 'is no list of origins.', remedy);
+    return new Set();
+  }
+  const found = given.map((one: unknown) => (typeof one === 'string' ? canonicalOrigin(one) : undefined));
+  // A wildcard would let any page act with the cookie of whoever looks at it.
+  const wrong = found.findIndex((origin) => origin === undefined || origin.includes('*'));
+  if (wrong >= 0) problems.add(`${path}[${wrong}]`, 'is not one exact origin.', remedy);
+  return new Set(found.flatMap((origin) => origin ?? []));
 }
 
 function readDashboard(given: unknown, problems: BootProblems): DashboardConfig | undefined {

@@ -7,7 +7,10 @@ import { controllerOf } from './controller.js';
 import { dashboardControllers } from './dashboard/controller.js';
 import { DASHBOARD_PROVIDERS } from './dashboard/providers.js';
 import { describeRoutes } from './openapi.js';
+import { AdminOriginGuard } from './origin.guard.js';
+import { AdminOrigins } from './origins.js';
 import { readAdminOptions, type RealtimeAdminOptions } from './options.js';
+import { preflightController } from './preflight.js';
 import { ROUTES } from './routes/index.js';
 import { RefusalCounts } from './refusal-counts.js';
 import { AdminRunner } from './runner.js';
@@ -47,22 +50,29 @@ export class RealtimeAdminModule {
    * Mounts the routes.
    *
    * @throws RealtimeBootError, at once, with everything that is wrong with the options: without guards, `authorityOf` and `by` there is
-   * no admin API.
+   * no admin API. When the application starts, where it has no `RealtimeModule.forRoot()`.
    */
   static forRoot(options: RealtimeAdminOptions): DynamicModule {
     const config = readAdminOptions(options);
     const controller = controllerOf(config, ROUTES);
+    const preflights = config.allowedOrigins.size === 0 ? [] : [preflightController(config, ROUTES)];
     return {
       module: RealtimeAdminModule,
       imports: config.imports,
-      controllers: [controller, ...(config.dashboard === undefined ? [] : dashboardControllers(config))],
+      controllers: [
+        controller,
+        ...preflights,
+        ...(config.dashboard === undefined ? [] : dashboardControllers(config)),
+      ],
       providers: [
         { provide: ADMIN_CONFIG, useValue: config },
         // Before the application is made, so before it makes its document.
-        { provide: describeRoutes, useFactory: () => describeRoutes(controller, ROUTES) },
+        { provide: describeRoutes, useFactory: () => describeRoutes(controller, ROUTES, preflights) },
         AdminAnswers,
         AdminAuthorityGuard,
         AdminErrorFilter,
+        AdminOriginGuard,
+        AdminOrigins,
         AdminRunner,
         RefusalCounts,
         ...(config.dashboard === undefined ? [] : DASHBOARD_PROVIDERS),

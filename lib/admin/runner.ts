@@ -1,5 +1,6 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Optional } from '@nestjs/common';
 import { systemClock } from '../core/ports/clock.js';
+import { requireRuntime } from '../nest/errors/realtime-boot-error.js';
 import { RealtimeRuntime, RealtimeService } from '../nest/index.js';
 import { AdminAnswers } from './answer.js';
 import { callerOf } from './caller.js';
@@ -17,11 +18,13 @@ export class AdminRunner {
 
   constructor(
     @Inject(ADMIN_CONFIG) private readonly config: AdminConfig,
-    private readonly realtime: RealtimeService,
-    private readonly runtime: RealtimeRuntime,
+    // Optional in all classes of this module, so that what an application without them gets is the error below, and not Nest's.
+    @Optional() private readonly realtime: RealtimeService,
+    @Optional() private readonly runtime: RealtimeRuntime,
     private readonly answers: AdminAnswers,
     private readonly refusals: RefusalCounts,
   ) {
+    requireRuntime(runtime, 'RealtimeAdminModule');
     this.reads = new ReadEntries({
       clock: systemClock,
       record: (draft) => void realtime.audit.record(draft),

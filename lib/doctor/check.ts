@@ -1,3 +1,4 @@
+import { withoutUserinfo } from '../core/ports/log-text.js';
 import type { Facts } from './facts.js';
 
 /**
@@ -19,6 +20,8 @@ export interface Verdict<Name extends string = string> {
   readonly outcome: Name;
   /** What it is about, where the check looks at several: the pattern of a channel, the path of an option. */
   readonly subject?: string;
+  /** Where the documents explain it, below docs/, where that is another place than the check has. */
+  readonly see?: string;
   /** The values for the braces of the outcome. */
   readonly values?: Readonly<Record<string, string | number>>;
 }
@@ -70,11 +73,14 @@ export interface DoctorFinding {
 }
 
 /** Puts the values of a verdict into its outcome. */
-export function findingOf({ id, see, outcomes }: Check, { outcome, subject, values = {} }: Verdict) {
+export function findingOf(
+  { id, outcomes, see: usual }: Check,
+  { outcome, subject, see = usual, values = {} }: Verdict,
+) {
   const found = outcomes[outcome];
   if (found === undefined) throw new Error(`The check ${id} has no outcome ${outcome}`);
   const fill = (text: string): string =>
-    text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? `{${name}}`));
+    withoutUserinfo(text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? `{${name}}`)));
   const finding: DoctorFinding = {
     id,
     outcome,

@@ -36,6 +36,8 @@ export interface Facts {
   readonly config: RealtimeConfig;
   /** Whether clients connect to this application. */
   readonly attaches: boolean;
+  /** After which time its HTTP server ends idle connections, in milliseconds; 0 for never, `undefined` where `main.ts` makes it. */
+  readonly keepAliveMs: number | undefined;
   readonly broker: { readonly name: string; readonly capabilities: BrokerCapabilities };
   readonly storage: StorageFacts;
   readonly channels: readonly ChannelFacts[];
@@ -45,6 +47,8 @@ export interface Facts {
   readonly health: readonly string[] | undefined;
   /** Names of what measures. */
   readonly metrics: readonly string[];
+  /** How often the module of metrics sends a probe, in milliseconds; 0 for never, `undefined` where it is not there. */
+  readonly probeEveryMs: number | undefined;
   readonly admin: AdminFacts | undefined;
   /** Absent where nothing is traced, or what traces does not say. */
   readonly tracing: TracingFacts | undefined;

@@ -1,8 +1,9 @@
 import 'reflect-metadata';
+import type { Server } from 'node:http';
 import { totalmem } from 'node:os';
 import type { CanActivate, INestApplicationContext, Type } from '@nestjs/common';
 import { GUARDS_METADATA } from '@nestjs/common/constants.js';
-import { ModulesContainer } from '@nestjs/core';
+import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
 import type { AdminConfig } from '../admin/options.js';
 import { ADMIN_CONFIG } from '../admin/tokens.js';
@@ -15,14 +16,15 @@ import {
 } from '../nest/decorators/authorize.decorator.js';
 import { handlersOf } from '../nest/decorators/handlers.decorator.js';
 import { methodsOf, type ChannelHost } from '../nest/discovery/channel-methods.js';
-import { RealtimeRuntime } from '../nest/lifecycle/realtime-runtime.js';
+import { httpServerOf, RealtimeRuntime } from '../nest/lifecycle/realtime-runtime.js';
 import { ModuleAbsent } from './checks/start.js';
 import type { AdminFacts, ChannelFacts, Facts } from './facts.js';
+import { UnlistenedAdapter } from './unlistened-adapter.js';
 
 /** The class of `nestjs-realtime/health`, which may not be loaded here: it needs Terminus. */
 const HEALTH_INDICATOR = 'RealtimeHealthIndicator';
 /** What measures in the module of `nestjs-realtime/metrics`, which needs a package of its own too. */
-const METRICS = { module: 'RealtimeMetricsModule', provider: 'MetricsRuntime' };
+const METRICS = { module: 'RealtimeMetricsModule', provider: 'MetricsRuntime', config: 'METRICS_CONFIG' };
 /** What Nest and TypeScript write about what a class injects. */
 const TYPES_METADATA = 'design:paramtypes';
 const TOKENS_METADATA = 'self:paramtypes';
@@ -45,6 +47,7 @@ export async function gather(
   return {
     config,
     attaches: runtime.attaches,
+    keepAliveMs: keepAliveOf(app),
     broker,
     channels: channels.map((definition): ChannelFacts => {
       const host = hosts.find(({ channel }) => channel.pattern === definition.pattern);
@@ -54,10 +57,18 @@ export async function gather(
     openRequests: [...requests].filter(([, { authorize }]) => authorize === 'public').map(([event]) => event),
     health: healthOf(wrappers),
     metrics: [...names, ...metricsModuleOf(wrappers)],
+    probeEveryMs: probeEveryOf(wrappers),
     admin: adminOf(instanceOf<AdminConfig>(wrappers, ADMIN_CONFIG)),
     tracing: config.tracing?.inspect?.(),
     machineBytes: totalmem(),
   };
+}
+
+/** Of an application that was given: of a module, the server here is not the one that it will have. */
+function keepAliveOf(app: INestApplicationContext): number | undefined {
+  const host = app.get(HttpAdapterHost);
+  if ((host.httpAdapter as unknown) instanceof UnlistenedAdapter) return undefined;
+  return (httpServerOf(host) as Partial<Server> | undefined)?.keepAliveTimeout;
 }
 
 /** Every provider and controller. Of what is not there, `app.get()` would end the process. */
@@ -104,6 +115,16 @@ function metricsModuleOf(wrappers: readonly InstanceWrapper[]): readonly string[
     ({ name, host }) => name === METRICS.provider && host?.metatype.name === METRICS.module,
   );
   return isMeasured ? [METRICS.module] : [];
+}
+
+function probeEveryOf(wrappers: readonly InstanceWrapper[]): number | undefined {
+  const found = wrappers.find(
+    ({ token, host }) =>
+      typeof token === 'symbol' &&
+      token.description === METRICS.config &&
+      host?.metatype.name === METRICS.module,
+  );
+  return (found?.instance as { readonly probeEveryMs?: number } | undefined)?.probeEveryMs;
 }
 
 /** The classes that inject the indicator; `undefined` where nothing provides it. */

@@ -24,6 +24,7 @@ export interface ReadinessOptions {
 const DEFAULT_TIMEOUT_MS = 2_000;
 const WITHHELD =
   'events of channels that are not public are withheld: this node cannot prove that it knows every revoke';
+const REFUSES = 'the broker refuses what is written to it';
 
 /** What the reason says of the other nodes. */
 const PEERS: Readonly<Record<PeerPaths, string>> = {
@@ -72,7 +73,7 @@ export class RealtimeHealthIndicator {
    * does not. `down` while draining, and when the probe does not return although the broker is up, unless it returns to none
    * of the other nodes either: what they answer tells a fault of this node from one of the broker (G20). A node that is alone,
    * or that no other one answers, is `down`: nothing reaches it; unless the broker refuses the probe. `degraded` when the broker is
-   * unreachable or refuses, when events return to no node, when events of channels that are not public are withheld (G11), and while it sheds load (G33). Never rejects.
+   * unreachable or refuses what is written, when events return to no node, when events of channels that are not public are withheld (G11), and while it sheds load (G33). Never rejects.
    */
   async ready<const Key extends string>(
     key: Key,
@@ -88,10 +89,12 @@ export class RealtimeHealthIndicator {
     if (now !== undefined) return indicator.down({ reason: now });
     if ('cause' in report) return this.notReady(indicator, report, options);
     this.awaySince = undefined;
-    const { withholding, shedding } = engine.status;
+    const { withholding, shedding, brokerRefusal } = engine.status;
     const detail = { roundTripMs: Math.round(report.roundTripMs), sessions: this.sessions };
     if (shedding !== undefined) return overloaded(indicator, shedding, detail, options);
-    return withholding ? degraded(indicator, { reason: WITHHELD, ...detail }) : indicator.up(detail);
+    const refusal = brokerRefusal === undefined ? undefined : `${REFUSES}: ${brokerRefusal}`;
+    const why = withholding ? [WITHHELD, refusal].filter(Boolean).join('; ') : refusal;
+    return why === undefined ? indicator.up(detail) : degraded(indicator, { reason: why, ...detail });
   }
 
   private notReady<const Key extends string>(
@@ -99,7 +102,7 @@ export class RealtimeHealthIndicator {
     { cause, peers }: BrokenPath,
     { graceMs = Number.POSITIVE_INFINITY }: ReadinessOptions,
   ): HealthIndicatorResult<Key> {
-    const { broker, brokerReason } = this.runtime.engine.status;
+    const { broker, brokerReason, brokerRefusal } = this.runtime.engine.status;
     if (broker === 'up' && peers !== 'fails' && peers !== 'refused') {
       const reason =
         peers === 'none'
@@ -113,7 +116,7 @@ export class RealtimeHealthIndicator {
     const reason =
       broker === 'up'
         ? `events do not return to this node, ${PEERS[peers]}: ${cause}`
-        : `the broker is unreachable: ${brokerReason ?? cause}`;
+        : `the broker is unreachable: ${brokerRefusal ?? brokerReason ?? cause}`;
     const detail = { reason, awayMs };
     return awayMs > graceMs ? indicator.down(detail) : degraded(indicator, detail);
   }

@@ -11,6 +11,7 @@ import type { Clock } from '../core/ports/clock.js';
 import type { Handshake } from '../core/ports/connection.js';
 import type { RealtimeConnection } from '../core/ports/realtime-connection.js';
 import type { TracingSettings } from './options.js';
+import { UNSAMPLED, type RootSampling } from './root-sampling.js';
 import { endSpan, linksTo } from './spans.js';
 import { parseTraceparent } from './traceparent.js';
 
@@ -19,8 +20,11 @@ const START_MS = 10_000;
 
 /** One connect, from the first that this server does for it to its `welcome`, and what is known of it afterwards. */
 interface Connect {
-  readonly context: SpanContext;
+  /** `undefined` where it was not offered to the tracer. */
+  readonly context: SpanContext | undefined;
   readonly startedAt: number;
+  /** Its page has started: not asked of the clock for each command. */
+  isOld?: boolean;
   /** Until it ends. */
   span: Span | undefined;
   isOpen?: boolean;
@@ -43,6 +47,7 @@ export class Connects {
     private readonly tracer: Tracer,
     private readonly clock: Clock,
     private readonly settings: TracingSettings,
+    private readonly roots: RootSampling,
   ) {}
 
   opened(connection: RealtimeConnection, handshake: Handshake): void {
@@ -60,7 +65,7 @@ export class Connects {
   /** The span that a verification of credentials belongs to: the connect, or the `auth` that is under way. */
   verifying(handshake: Handshake): Span | undefined {
     const connect = this.of(handshake);
-    return connect.span ?? connect.auth;
+    return connect.auth ?? connect.span;
   }
 
   beginAuth(connection: RealtimeConnection, span: Span | undefined): void {
@@ -82,15 +87,34 @@ export class Connects {
     this.endSpan(connect, failure);
   }
 
-  /** The place of a command. @param sent the `traceparent` that its client sent. */
-  placeOf(connection: RealtimeConnection, sent: string | undefined): Place {
+  /**
+   * The place of a command.
+   *
+   * @param sent the `traceparent` that its client sent.
+   * @returns `undefined` for one that is not offered to the tracer.
+   */
+  placeOf(connection: RealtimeConnection, sent: string | undefined): Place | undefined {
+    const { clients } = this.settings;
     const connect = this.byConnection.get(connection);
-    const remote = this.settings.clients === 'ignore' ? undefined : parseTraceparent(sent);
-    if (remote !== undefined && this.settings.clients === 'parent')
-      return { parent: trace.setSpanContext(ROOT_CONTEXT, remote), links: linksTo(connect?.context) };
-    if (connect === undefined || this.clock.monotonic() - connect.startedAt > START_MS)
-      return { parent: ROOT_CONTEXT, links: linksTo(connect?.context, remote) };
-    return { parent: trace.setSpanContext(ROOT_CONTEXT, connect.context), links: linksTo(remote) };
+    const parent = clients === 'parent' ? parseTraceparent(sent) : undefined;
+    if (parent !== undefined)
+      return this.roots.continues(parent) ? placeUnder(parent, linksTo(connect?.context)) : undefined;
+    const isRoot = connect === undefined || this.isOld(connect);
+    const isOffered = isRoot ? this.roots.begins() : this.continues(connect.context);
+    if (!isOffered) return undefined;
+    // Read behind the decision: most are not sampled.
+    const peer = clients === 'link' ? parseTraceparent(sent) : undefined;
+    if (isRoot || connect.context === undefined)
+      return { parent: ROOT_CONTEXT, links: linksTo(connect?.context, peer) };
+    return placeUnder(connect.context, linksTo(peer));
+  }
+
+  private isOld(connect: Connect): boolean {
+    return (connect.isOld ??= this.clock.monotonic() - connect.startedAt > START_MS || undefined) === true;
+  }
+
+  private continues(parent: SpanContext | undefined): boolean {
+    return parent !== undefined && this.roots.continues(parent);
   }
 
   private endSpan(connect: Connect, failure: string | undefined): void {
@@ -104,6 +128,12 @@ export class Connects {
     const { clients } = this.settings;
     const remote = clients === 'ignore' ? undefined : parseTraceparent(handshake.headers.traceparent);
     const isParent = remote !== undefined && clients === 'parent';
+    const startedAt = this.clock.monotonic();
+    if (!(isParent ? this.roots.continues(remote) : this.roots.begins())) {
+      const connect = { span: UNSAMPLED, context: undefined, startedAt };
+      this.byHandshake.set(handshake, connect);
+      return connect;
+    }
     const span = this.tracer.startSpan(
       'connect',
       {
@@ -113,8 +143,12 @@ export class Connects {
       },
       isParent ? trace.setSpanContext(ROOT_CONTEXT, remote) : ROOT_CONTEXT,
     );
-    const connect = { span, context: span.spanContext(), startedAt: this.clock.monotonic() };
+    const connect = { span, context: span.spanContext(), startedAt };
     this.byHandshake.set(handshake, connect);
     return connect;
   }
+}
+
+function placeUnder(parent: SpanContext, links: Place['links']): Place {
+  return { parent: trace.setSpanContext(ROOT_CONTEXT, parent), links };
 }

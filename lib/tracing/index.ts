@@ -32,7 +32,8 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): RealtimeTraci
     inspect() {
       const provider = find();
       const hasProvider = makesSpans(provider);
-      const share = hasProvider ? shareOf(provider.getTracer(SCOPE, VERSION)) : undefined;
+      const sampled = hasProvider ? shareOf(provider.getTracer(SCOPE, VERSION)) : undefined;
+      const share = sampled === undefined ? undefined : sampled * (settings.sampleRatio ?? 1);
       return { hasProvider, hasContexts: hasContexts(), share };
     },
     start(node) {

@@ -13,17 +13,20 @@ import type { Clock } from '../core/ports/clock.js';
 import type { Handshake } from '../core/ports/connection.js';
 import type { Authentication, Authenticator } from '../core/ports/identity.js';
 import type { MaybePromise } from '../core/ports/maybe-promise.js';
-import type { ObservedCommand, Observer } from '../core/ports/observer.js';
+import type { Observer } from '../core/ports/observer.js';
 import type { RealtimeConnection } from '../core/ports/realtime-connection.js';
 import type {
+  CommandSpan,
   DeliverySpan,
   EngineTracer,
   FirstEventSpan,
   OpenSpan,
+  TracedCommand,
   TracedNode,
 } from '../core/ports/tracer.js';
 import { Connects } from './connects.js';
 import type { TracingSettings } from './options.js';
+import { hasNoContext, RootSampling, UNSAMPLED, unsampled } from './root-sampling.js';
 import { ending, endSpan, linksTo, messaging, nameOf } from './spans.js';
 import { formatTraceparent, isSampled, parseTraceparent } from './traceparent.js';
 
@@ -36,14 +39,14 @@ const MAX_FIRSTS = 1_024;
 export class OpenTelemetryTracer implements EngineTracer {
   readonly observer: Observer;
   readonly clock: Clock;
+  private readonly roots: RootSampling;
   private readonly connects: Connects;
-  /** Of commands until their answer, which each has. A weak map would make each collection look at all of them. */
-  private readonly commands = new Map<ObservedCommand, Span>();
   private readonly firsts = new Set<FirstEvent>();
+  private hasFailed = false;
 
   constructor(
     private readonly tracer: Tracer,
-    private readonly node: Pick<TracedNode, 'nodeId' | 'clock'>,
+    private readonly node: TracedNode,
     private readonly settings: TracingSettings,
   ) {
     const { clock } = node;
@@ -51,32 +54,40 @@ export class OpenTelemetryTracer implements EngineTracer {
       // eslint-disable-next-line no-restricted-syntax -- handed on as it is
       now: () => clock.now(),
       monotonic: () => clock.monotonic(),
-      schedule: (delayMs, task) => context.with(ROOT_CONTEXT, () => clock.schedule(delayMs, task)),
+      schedule: (delayMs, task) =>
+        hasNoContext()
+          ? clock.schedule(delayMs, task)
+          : context.with(ROOT_CONTEXT, () => clock.schedule(delayMs, task)),
     };
-    this.connects = new Connects(tracer, clock, settings);
+    this.roots = new RootSampling(settings.sampleRatio, node.entropy);
+    this.connects = new Connects(tracer, clock, settings, this.roots);
     this.observer = {
-      onCommandStart: (connection, command) => this.start(connection, command),
-      onCommandEnd: (connection, command, outcome) => this.end(connection, command, outcome),
       onConnectionClose: (connection, code) => this.connects.end(connection, `close_${code}`),
     };
   }
 
   detached(task: () => void): () => void {
-    return () => context.with(ROOT_CONTEXT, task);
+    return () => {
+      if (hasNoContext()) task();
+      else context.with(ROOT_CONTEXT, task);
+    };
   }
 
   authenticatorOf(authenticator: Authenticator): Authenticator {
     return {
       authenticate: (credentials) => {
         const { handshake, via } = credentials;
+        const verify = (): MaybePromise<Authentication> => authenticator.authenticate(credentials);
         const belongsTo = this.connects.verifying(handshake);
+        const isOffered =
+          belongsTo === undefined ? this.roots.begins() : this.roots.continues(belongsTo.spanContext());
+        if (!isOffered) return unsampled(verify);
         const parent = belongsTo === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, belongsTo);
         const span = this.tracer.startSpan(
           'authenticate',
           { attributes: { 'realtime.credentials': via } },
           parent,
         );
-        const verify = (): MaybePromise<Authentication> => authenticator.authenticate(credentials);
         const refused = (code: string): void => this.connects.refused(handshake, code);
         return context.with(trace.setSpan(parent, span), () => ending(span, verify, refused));
       },
@@ -87,9 +98,24 @@ export class OpenTelemetryTracer implements EngineTracer {
     this.connects.opened(connection, handshake);
   }
 
-  within<T>(command: ObservedCommand, work: () => T): T {
-    const span = this.commands.get(command);
-    return span === undefined ? work() : context.with(trace.setSpan(ROOT_CONTEXT, span), work);
+  starting(
+    connection: RealtimeConnection,
+    command: TracedCommand,
+    patternOf: (channel: string) => string | undefined,
+  ): CommandSpan | undefined {
+    try {
+      return command.type === 'hello'
+        ? this.greeted(connection, command)
+        : this.start(connection, command, patternOf);
+    } catch (error) {
+      this.failed(error);
+      return undefined;
+    }
+  }
+
+  within<T>(command: CommandSpan | undefined, work: () => T): T {
+    if (command instanceof OpenCommand) return context.with(trace.setSpan(ROOT_CONTEXT, command.span), work);
+    return this.roots.hasRatio ? unsampled(work) : work();
   }
 
   called<T>(kind: 'authorize' | 'handle', what: () => string, work: () => MaybePromise<T>): MaybePromise<T> {
@@ -112,9 +138,12 @@ export class OpenTelemetryTracer implements EngineTracer {
     given: string | undefined,
     publish: (trace: string | undefined) => Promise<T>,
   ): Promise<T> {
+    const active = context.active();
     const continued = parseTraceparent(given);
-    const parent =
-      continued === undefined ? context.active() : trace.setSpanContext(context.active(), continued);
+    const before = continued ?? trace.getSpanContext(active);
+    if (!(before === undefined ? this.roots.begins() : this.roots.continues(before)))
+      return tracedWork() === undefined ? publish(given) : unsampled(() => publish(given));
+    const parent = continued === undefined ? active : trace.setSpanContext(active, continued);
     const span = this.tracer.startSpan(
       nameOf('publish', pattern),
       {
@@ -123,9 +152,12 @@ export class OpenTelemetryTracer implements EngineTracer {
       },
       parent,
     );
+    const own = span.spanContext();
+    // Nothing below asks what it belongs to, but whether that is sampled.
+    if (!isSampled(own.traceFlags) && tracedWork() === undefined) return publish(given);
     const within = trace.setSpan(parent, span);
-    if (!isSampled(span.spanContext().traceFlags)) return context.with(within, publish, undefined, given);
-    const published = (): Promise<T> => publish(formatTraceparent(span.spanContext()));
+    if (!isSampled(own.traceFlags)) return context.with(within, publish, undefined, given);
+    const published = (): Promise<T> => publish(formatTraceparent(own));
     return context.with(within, () => ending(span, published) as Promise<T>);
   }
 
@@ -180,36 +212,67 @@ export class OpenTelemetryTracer implements EngineTracer {
     return first;
   }
 
-  private start(connection: RealtimeConnection, command: ObservedCommand): void {
-    const { type, pattern, channel } = command;
-    if (type === 'hello') {
-      const connect = this.connects.spanOf(connection);
-      if (connect === undefined) return;
-      // A browser sends no header with a WebSocket, and the span has begun.
-      const sent = this.settings.clients === 'ignore' ? undefined : parseTraceparent(command.trace);
-      if (sent !== undefined) connect.addLinks(linksTo(sent));
-      this.commands.set(command, connect);
-      return;
+  /** A sampler or a processor of the application threw: its command is carried out all the same. */
+  private readonly failed = (error: unknown): void => {
+    if (!this.hasFailed)
+      this.node.logger.warn(`OpenTelemetry failed; further failures of it are not logged: ${String(error)}`);
+    this.hasFailed = true;
+  };
+
+  private greeted(connection: RealtimeConnection, { trace: sent }: TracedCommand): CommandSpan | undefined {
+    const connect = this.connects.spanOf(connection);
+    if (connect === undefined || connect === UNSAMPLED) return undefined;
+    // A browser sends no header with a WebSocket, and the span has begun.
+    const peer = this.settings.clients === 'ignore' ? undefined : parseTraceparent(sent);
+    if (peer !== undefined) connect.addLinks(linksTo(peer));
+    return new OpenCommand(connect, this.failed, (failure) => this.connects.end(connection, failure));
+  }
+
+  private start(
+    connection: RealtimeConnection,
+    { type, channel, trace: sent }: TracedCommand,
+    patternOf: (channel: string) => string | undefined,
+  ): CommandSpan | undefined {
+    const place = this.connects.placeOf(connection, sent);
+    if (place === undefined) {
+      if (type === 'auth') this.connects.beginAuth(connection, UNSAMPLED);
+      return undefined;
     }
-    const { parent, links } = this.connects.placeOf(connection, command.trace);
-    const { user } = connection.about;
+    const { parent, links } = place;
+    const pattern = channel === undefined ? undefined : patternOf(channel);
     const attributes = messaging(type, { pattern, channel }, this.settings);
     attributes['realtime.connection.id'] = connection.id;
+    const { user } = connection.about;
     if (this.settings.userIds && user !== undefined) attributes['user.id'] = user;
     // A publish is the parent of deliveries, which are its consumers.
     const kind = type === 'publish' ? SpanKind.PRODUCER : SpanKind.SERVER;
     const span = this.tracer.startSpan(nameOf(type, pattern), { kind, links, attributes }, parent);
-    this.commands.set(command, span);
-    if (type === 'auth') this.connects.beginAuth(connection, span);
+    if (type !== 'auth') return new OpenCommand(span, this.failed);
+    this.connects.beginAuth(connection, span);
+    return new OpenCommand(span, this.failed, (failure) => {
+      this.connects.beginAuth(connection, undefined);
+      endSpan(span, failure);
+    });
   }
+}
 
-  private end(connection: RealtimeConnection, command: ObservedCommand, outcome: string): void {
+/** A command until its answer. */
+class OpenCommand implements CommandSpan {
+  /** @param ended ends the span, where there is more to do. */
+  constructor(
+    readonly span: Span,
+    private readonly failed: (error: unknown) => void,
+    private readonly ended?: (failure: string | undefined) => void,
+  ) {}
+
+  end(outcome: string): void {
     const failure = outcome === 'ok' ? undefined : outcome;
-    const span = this.commands.get(command);
-    this.commands.delete(command);
-    if (command.type === 'hello') return this.connects.end(connection, failure);
-    if (command.type === 'auth') this.connects.beginAuth(connection, undefined);
-    if (span !== undefined) endSpan(span, failure);
+    try {
+      if (this.ended === undefined) endSpan(this.span, failure);
+      else this.ended(failure);
+    } catch (error) {
+      this.failed(error);
+    }
   }
 }
 

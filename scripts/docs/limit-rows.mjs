@@ -2125,6 +2125,17 @@ export const FIXED = {
     'the node',
     'expires: every start has its own',
   ),
+  'lib/brokers/redis/node-heartbeat.ts#FIRST_PROOF_MS': time(
+    'the first acknowledgement of a replica, at a start',
+    'the node',
+    'starts without it, and withholds channels that are not public until it comes (G11)',
+  ),
+  'lib/brokers/redis/connection/target.ts#MAX_SENTINELS': count(
+    'Sentinels that a node listens to',
+    'the node',
+    'the others are asked only where these do not answer',
+    'none: a connection each',
+  ),
   'lib/brokers/redis/control/control.ts#KEPT_RECORDS': count(
     'control records that are kept',
     'the cluster',
@@ -2370,8 +2381,37 @@ export const FIXED = {
     'the holder',
     'is shortened: scores of sorted sets are exact so far',
   ),
+  'lib/brokers/redis/transitions.ts#BATCH': count(
+    'holders in one script call',
+    'the node',
+    'the rest waits for the next: Redis must not stand still',
+    '`maxBatchBytes`',
+  ),
+  'lib/brokers/redis/transitions.ts#BUSY_MS': time(
+    'a partition is looked at by every look after a transition was found in it',
+    'the node',
+    'is looked at in turns with the others, where there are more than 256',
+  ),
+  'lib/brokers/redis/presence-renewals.ts#BATCH': count(
+    'members that are renewed in one script call',
+    'the node',
+    'the rest waits for the next: Redis must not stand still',
+    '`maxBatchBytes`',
+  ),
+  'lib/brokers/redis/partitions.ts#MAX_QUIET': count(
+    'partitions without leases, or without transitions, at which one look looks',
+    'the node',
+    'the next looks look at the others',
+    'none: only names',
+  ),
+  'lib/brokers/redis/partitions.ts#BATCH': count(
+    'partitions in one script call of a look',
+    'the node',
+    'the others have another call: Redis must not stand still',
+    'none: only names',
+  ),
   'lib/brokers/redis/step-queue.ts#BATCH': count(
-    'changes of members, or of holders, or renewals, in one script call',
+    'changes of members in one script call',
     'the node',
     'the rest waits for the next: Redis must not stand still',
     '`maxBatchBytes`',
@@ -2409,6 +2449,17 @@ export const FIXED = {
     'the read',
     '`timeout`, and it is not begun: its client asks again',
   ),
+  'lib/brokers/redis/scripts/script.ts#SEEN_MS': time(
+    'how long what was seen of a Redis server proves that a new replication id is maintenance',
+    'the node',
+    'begins new epochs',
+  ),
+  'lib/brokers/redis/scripts/server.ts#MOST_IDS': count(
+    'replication ids of one server that a log still counts as the same server',
+    'the server',
+    'begins a new epoch',
+    'none: each is 40 characters'
+  ),
   'lib/brokers/redis/settings.ts#MAX_MESSAGE_BYTES': bytes(
     'one event or signal, and the events of one script call',
     'the publisher',
@@ -2424,6 +2475,12 @@ export const FIXED = {
     'the node',
     'the others follow: Redis must not stand still',
     'none: a tip is a name and a number',
+  ),
+  'lib/brokers/redis/tip-check.ts#MAX_READS': count(
+    'channels that a tip check reads at a time',
+    'the node',
+    'the others wait: each answer may be as large as a read may be',
+    '`maxReadBytes` each',
   ),
   'lib/brokers/redis/tip-check.ts#PAGE': count(
     'missing events that a tip check delivers',
@@ -2663,6 +2720,11 @@ export const FIXED = {
 /** Numbers that bound nothing, by what they are. Options first, then constants; `module:` and so on name the subject. */
 export const OTHER_NUMBERS = {
   'a timer that does nothing but keep the process alive': ['lib/nest/lifecycle/shutdown.ts#EVERY_MS'],
+  'what the server and proxies are asked to do': [
+    'lib/nest/lifecycle/keep-alive.ts#USUAL_REUSE_MS',
+    'lib/nest/lifecycle/keep-alive.ts#LOOK_AFTER_MS',
+    'lib/admin/preflight.ts#MAX_AGE_S',
+  ],
   'the dashboard': [
     'lib/admin/dashboard/node-meter.ts#NS_PER_MS',
     'lib/admin/dashboard/node-meter.ts#DELAY_EVERY_MS',
@@ -2704,6 +2766,7 @@ export const OTHER_NUMBERS = {
     'lib/core/commands/auth.ts#RETRY_AFTER_MS',
     'lib/nest/auth/claims.ts#NOT_YET_RETRY_MS',
     'lib/nest/auth/remote-keys.ts#FIRST_RETRY_MS',
+    'lib/nest/auth/remote-keys.ts#SKEW_MS',
     'lib/nest/auth/bounded-request.ts#MAX_RETRY_AFTER_MS',
     'lib/nest/auth/introspection.ts#RETRY_AFTER_MS',
     'lib/core/session/session.ts#RETRY_AFTER_MS',
@@ -2724,6 +2787,7 @@ export const OTHER_NUMBERS = {
     'lib/core/engine/cluster/user-count.ts#MAX_ORDER',
     'lib/core/engine/cluster/user-count.ts#MAX_TEXT',
     'lib/core/access/subject-buckets.ts#KEPT',
+    'lib/brokers/redis/presence-renewals.ts#KEY_BYTES',
     'lib/brokers/redis/messages/batch-wire.ts#LENGTH_BYTES',
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',
     'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
@@ -2734,7 +2798,8 @@ export const OTHER_NUMBERS = {
   ],
   'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],
   'a share of the memory': ['module:shedding.memory'],
-  'a quantity that is demanded, not bounded': ['redis:durability.replicas'],
+  'a quantity that is demanded, not bounded': ['redis:durability.replicas', 'redis:controlReplicas'],
+  'a pace that is that of Redis': ['lib/brokers/redis/settings.ts#ACKNOWLEDGE_MS'],
   'the size below which a frame is not compressed': ['module:compression.threshold'],
   'as the module has them': [
     'websocket:compression.threshold',
@@ -2759,9 +2824,10 @@ export const OTHER_NUMBERS = {
     'redis:heartbeatMs',
     'lib/core/engine/drain.ts#STEP_MS',
     'lib/core/engine/drain.ts#SPREAD_MS',
-    'lib/brokers/redis/presence.ts#WARN_EVERY_MS',
+    'lib/brokers/redis/damaged-keys.ts#WARN_EVERY_MS',
+    'lib/brokers/redis/node-heartbeat.ts#FIRST_BEATS_MS',
     'lib/core/engine/drain.ts#PROGRESS_MS',
-    'lib/core/engine/admission.ts#DRAIN_RETRY_AFTER_MS',
+    'lib/core/ports/transport-host.ts#DRAIN_RETRY_AFTER_MS',
     'lib/core/engine/rotation.ts#STEP_MS',
     'lib/core/engine/overload/overload-watch.ts#EVERY_MS',
     'lib/core/engine/overload/process-sampler.ts#RESOLUTION_MS',
@@ -2771,6 +2837,7 @@ export const OTHER_NUMBERS = {
     'lib/core/engine/cluster/node-questions.ts#ALONE_MS',
     'lib/core/engine/cluster/user-connections.ts#SILENT_MS',
     'lib/nest/lifecycle/half-sent-requests.ts#LOOK_EVERY_MS',
+    'lib/brokers/redis/refusals.ts#HOLDS_MS',
     'lib/brokers/redis/tip-check.ts#SETTLE_MS',
     'lib/brokers/redis/tip-check.ts#PACE_MS',
     'lib/brokers/redis/connection/channel-subscriptions.ts#RETRY_MS',
@@ -2880,6 +2947,7 @@ export const OTHER_NUMBERS = {
     'lib/doctor/checks/attached.ts#LEAST_MAX_AGE_MS',
     'lib/doctor/checks/attached.ts#MOST_TIMEOUT_MS',
     'lib/doctor/checks/operations.ts#LEAST_AGE_MS',
+    'lib/doctor/checks/operations.ts#MOST_PROBE_MS',
     'lib/doctor/checks/transport.ts#USUAL_IDLE_MS',
     'lib/doctor/diagnose.ts#DEFAULT_GRACE_MS',
     'lib/doctor/diagnose.ts#DEFAULT_TIMEOUT_MS',

@@ -91,6 +91,13 @@ describe('the dashboard in a browser', () => {
     );
     await page.locator('.plot canvas').first().waitFor();
     expect(await page.locator('.plot canvas').count()).toBe(6);
+    // Below the lines are the times, and nothing else.
+    const below = await page.evaluate(() => {
+      const bottom = (name: string) => document.querySelector(name)?.getBoundingClientRect().bottom ?? 0;
+      return bottom('.plot canvas') - bottom('.plot .u-over');
+    });
+    expect(below).toBeGreaterThan(15);
+    expect(below).toBeLessThan(34);
     await page
       .getByRole('link', { name: /^rooms\./ })
       .first()
@@ -131,6 +138,13 @@ describe('the dashboard in a browser', () => {
       .getByRole('link', { name: /^rooms\./ })
       .first()
       .waitFor();
+    const busiest = page.getByRole('table', { name: 'Busiest channels' });
+    expect(await busiest.getByRole('columnheader').allInnerTexts()).toEqual([
+      'Channel',
+      'Pattern',
+      'Subscribers',
+      'Nodes',
+    ]);
     const names = await page.getByRole('link', { name: /^rooms\./ }).allInnerTexts();
     await page.getByRole('link', { name: names.at(-1) as string }).click();
     await page.getByText(`Open: ${names.at(-1)}`).waitFor();
@@ -161,8 +175,15 @@ describe('the dashboard in a browser', () => {
         'page',
       );
       const widths = () => page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      for (const link of await page.locator('nav a').all()) {
+        const box = await link.boundingBox();
+        expect(box).not.toBeNull();
+        expect((box?.x ?? -1) >= 0 && (box?.x ?? 0) + (box?.width ?? 0) <= NARROW.viewport.width).toBe(true);
+      }
       await until(`${view} to fit`, async () => (await widths())[0] === (await widths())[1], patience(5_000));
     }
+    const limit = page.getByRole('row', { name: /limits\.maxFrameBytes/ });
+    expect(await limit.innerText()).toContain('262,144 (256 KiB)');
     await page.screenshot({ path: `${artifacts}dashboard-dark-limits.png`, fullPage: true });
     expect(problems).toEqual([]);
     await page.context().close();

@@ -6,6 +6,9 @@ import { WebSocket } from 'ws';
 const { url, publishers, stalled } = JSON.parse(process.argv[2]);
 const PAYLOAD = 'x'.repeat(200);
 const IN_FLIGHT = 32;
+/** How long a client does not read before another comes in its place, at least; twice as long at most. */
+const SLEEP_MS = 8_000;
+const REFUSED_MS = 2_000;
 let count = 0;
 let acknowledged = 0;
 let refused = 0;
@@ -18,6 +21,7 @@ function open(name, onMessage) {
       socket.send(JSON.stringify({ type: 'hello', id: 'h', payload: { versions: [1], token: name } })),
     );
     socket.on('error', reject);
+    socket.on('close', reject);
     socket.on('message', (data) => {
       for (const line of data.toString().split('\n')) {
         const message = JSON.parse(line);
@@ -45,14 +49,26 @@ for (let n = 0; n < publishers; n++) {
   });
   writers.push({ socket, channel });
 }
-const sleepers = [];
-for (let n = 0; n < stalled; n++) {
+// A node ends those that do not read when their queue is full, and they cannot see it: each comes back after a while, so that a node
+// always has nearly as many of them.
+async function sleep(n) {
   const channel = n % 2 === 0 ? `rooms.${n % 8}` : `prices.${n % 8}`;
-  const socket = await open(`sleeper-${n}`, ({ type }) => type === 'reply' && socket.pause());
-  socket.on('error', () => undefined);
+  let socket;
+  try {
+    socket = await open(`sleeper-${n}`, ({ type }, self) => type === 'reply' && self.pause());
+  } catch {
+    // A node that is overloaded takes no new ones.
+    setTimeout(() => void sleep(n), REFUSED_MS);
+    return;
+  }
   socket.send(JSON.stringify({ type: 'subscribe', id: 's', channel, payload: {} }));
-  sleepers.push(socket);
+  const lifeMs = SLEEP_MS + (n / stalled) * SLEEP_MS;
+  setTimeout(() => {
+    socket.terminate();
+    void sleep(n);
+  }, lifeMs);
 }
+for (let n = 0; n < stalled; n++) await sleep(n);
 
 let timer;
 process.on('message', (message) => {

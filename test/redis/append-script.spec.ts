@@ -68,11 +68,11 @@ describe('the script that appends, on a real server', () => {
 
     it('continues a log in its next section, and keeps logs separate (P10)', async () => {
       const [one, other] = [channel(), channel()];
-      const section = [...POLICY, ...WIDE, 2, 0, 'p', ...sizesOf(2), recordOf(['{}', '{}'])];
+      const section = [1, 2, 0, '', ...sizesOf(2), recordOf(['{}', '{}'])];
       const out = await run(
         APPEND,
         [...withIds(one), ...withIds(other), ...withIds(one)],
-        ['tok', 0, 3, ...section, ...section, ...section],
+        ['tok', 0, 1, 3, ...POLICY, ...WIDE, ...section, ...section, ...section],
       );
       const epoch = expect.stringMatching(/^tok\.[0-9a-f]{10}$/);
       expect(out).toEqual([
@@ -83,13 +83,33 @@ describe('the script that appends, on a real server', () => {
     });
 
     it('fails as a whole where the server refuses every write: the client looks for another master (G21)', async () => {
-      const section = [...POLICY, ...WIDE, 1, 0, 'p', ...sizesOf(1), recordOf(['{}'])];
+      const section = [...POLICY, ...WIDE, 1, 1, 0, '', ...sizesOf(1), recordOf(['{}'])];
       await kit.admin.call('REPLICAOF', '127.0.0.1', '1');
       try {
-        await expect(run(APPEND, withIds(channel()), ['tok', 0, 1, ...section])).rejects.toThrow(/^READONLY/);
+        await expect(run(APPEND, withIds(channel()), ['tok', 0, 1, 1, ...section])).rejects.toThrow(
+          /^READONLY/,
+        );
       } finally {
         await kit.admin.call('REPLICAOF', 'NO', 'ONE');
       }
+    });
+
+    it('what is wrong with one log fails alone, and is unknown where something was written before (G21)', async () => {
+      const [spoiled, begun, good] = [channel(), channel(), channel()];
+      for (const name of [spoiled, begun]) await identified(name, ['a']);
+      await kit.admin.set(kit.keys.stream(spoiled), 'text');
+      // Nobody looks into the hash before it is written: all its ids have ended.
+      await kit.admin.hset(kit.keys.head(begun), 'n', 0, 'p', (await now()) + 60_000);
+      await kit.admin.set(kit.keys.of(begun).ids[0], 'text');
+      const section = (id: string) => [1, 1, 1, '', ...sizesOf(1), recordOf(['{}']), id, `tok.1-0 f`];
+      const names = [spoiled, begun, good];
+      const args = ['tok', 0, 1, names.length, ...POLICY, ...WIDE, ...names.flatMap(() => section('b'))];
+      const out = await run(APPEND, names.flatMap(withIds), args);
+      expect(out).toEqual([
+        ['', expect.stringMatching(/^WRONGTYPE/), 0],
+        ['', expect.stringMatching(/^WRONGTYPE/), 1],
+        [expect.stringMatching(/^tok\./), 1],
+      ]);
     });
 
     it('keeps no more events than the limit, but for the rest of a record (P10)', async () => {
@@ -246,6 +266,89 @@ describe('the script that appends, on a real server', () => {
       expect(await behind('brief', 'd')).toEqual(['tok.1', 4, 'o']);
       expect(await behind('long', 'd')).toEqual(['tok.1', 4]);
       expect(await behind('next', 'e')).toEqual(['tok.1', 5]);
+    });
+
+    it('an id that comes alone takes no more than its own place, and is recognized under its own seq (P15)', async () => {
+      const name = channel();
+      for (const id of ['a', 'b', 'c']) await identified(name, [id]);
+      await plain(name, ['{}']);
+      await append(name, ['d'], [[0, 0, 'f', '{}'], [1, 0, 'f-d', '{}']]); // prettier-ignore
+      const fields = await kit.admin.hkeys(kit.keys.of(name).ids[0]);
+      expect(fields.filter((field) => field.startsWith('='))).toHaveLength(1);
+      expect(fields).toHaveLength(5);
+      const known = ['1 tok.1', '2 tok.1', '3 tok.1', '6 tok.1'];
+      expect(await identified(name, ['a', 'b', 'c', 'd'])).toEqual(['tok.1', 7, ...known]);
+      expect(await identified(name, ['b'])).toEqual(['tok.1', 7, '2 tok.1']);
+      const other = ['2-conflict'];
+      expect(await append(name, ['b', ...other], [[1, 0, 'other', '{}']])).toEqual(['tok.1', 7, 'c']);
+    });
+
+    it('an id that comes alone joins no section of a longer window, of another epoch, or that was lost (P15, G6)', async () => {
+      const name = channel();
+      const hash = kit.keys.of(name).ids[0];
+      const sections = async () => (await kit.admin.hkeys(hash)).filter((field) => field.startsWith('='));
+      await identified(name, ['a'], POLICY);
+      await identified(name, ['b'], [1, 100, 60_000, 5_000, 90_000]);
+      expect(await sections()).toHaveLength(2);
+      await identified(name, ['c'], POLICY);
+      expect(await sections()).toHaveLength(3);
+      await kit.admin.call('DEBUG', 'CHANGE-REPL-ID');
+      const [epoch, seq] = await identified(name, ['d'], POLICY);
+      expect([epoch, seq]).toEqual([expect.stringMatching(/^tok\.1~1\./), 4]);
+      expect(await sections()).toHaveLength(4);
+      expect(await identified(name, ['c', 'd'])).toEqual([epoch, 5, '3 tok.1', `4 ${epoch}`]);
+      await kit.admin.del(hash);
+      await identified(name, ['e'], POLICY);
+      expect(await identified(name, ['e'], POLICY)).toEqual([epoch, 6, `5 ${epoch}`]);
+    });
+
+    it('few ids stay in the compact form of a hash, and a section of many does not (P15)', async () => {
+      const [few, many] = [channel(), channel()];
+      await identified(few, times(16, 'a').map((id, index) => id + index)); // prettier-ignore
+      await identified(many, times(17, 'a').map((id, index) => id + index)); // prettier-ignore
+      const forms = [few, many].map((name) => kit.admin.object('ENCODING', kit.keys.of(name).ids[0]));
+      expect(await Promise.all(forms)).toEqual(['listpack', 'hashtable']);
+    });
+
+    it('a channel of ten events with ids takes at most 4 KB (P15)', async () => {
+      const name = channel();
+      const keys = [kit.keys.head(name), kit.keys.stream(name), ...kit.keys.of(name).ids];
+      const bytes = async () => {
+        const each = await Promise.all(keys.map((key) => kit.admin.memory('USAGE', key)));
+        return each.reduce<number>((sum, one) => sum + (one ?? 0), 0);
+      };
+      for (const id of times(10, 'an-id-as-they-are-').map((text, index) => text + index))
+        await identified(name, [id]);
+      expect(await bytes()).toBeLessThanOrEqual(4_096);
+      // Also where the events were dropped, and others follow while ids are remembered.
+      await kit.admin.del(kit.keys.stream(name));
+      await kit.admin.hset(kit.keys.head(name), 'y', 1, 'p', 1);
+      expect((await identified(name, ['next']))[1]).toBe(11);
+      expect(await kit.admin.memory('USAGE', kit.keys.stream(name))).toBeLessThan(1_500);
+      expect((await run(READ, readKeys(name), ['r', 90_000, '', 11, '', 100, 0, 1_000]))[5]).toBe(11);
+      expect(await identified(name, ['next', 'an-id-as-they-are-9'])).toEqual([
+        'tok.1',
+        12,
+        '11 tok.1',
+        '10 tok.1',
+      ]);
+    });
+
+    it('the hash that is used for a copy of the events holds no id that counts (P15)', async () => {
+      const name = channel();
+      const long = [1, 100, 1_000, 60_000, 90_000];
+      await identified(name, ['a'], [1, 100, 1_000, stretched(50), 90_000]);
+      await elapse(stretched(60));
+      await identified(name, ['b'], long);
+      // Both hashes are in use, and the events end before the ids do.
+      await kit.admin.hset(kit.keys.head(name), 'p', (await now()) + 60_000, 'y', 1);
+      await kit.admin.del(kit.keys.stream(name));
+      const [first, second] = kit.keys.of(name).ids;
+      await kit.admin.hset(first, '1:uheld', 'claim-0 f');
+      const before = await Promise.all([kit.admin.hlen(first), kit.admin.hlen(second)]);
+      await plain(name, ['{}'], long);
+      expect(await Promise.all([kit.admin.hlen(first), kit.admin.hlen(second)])).toEqual(before);
+      expect(await identified(name, ['b'], long)).toEqual(['tok.1', 4, '2 tok.1']);
     });
 
     it('ids are forgotten with the events of a log whose head was dropped (G6)', async () => {

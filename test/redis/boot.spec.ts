@@ -7,6 +7,8 @@ import { patience } from '../support/patience.js';
 import { RecordingListener } from '../../lib/brokers/contract/recording-listener.js';
 import { freePort, RedisProcess } from '../support/redis/process.js';
 import { RedisKit } from './kit.js';
+import { RedisKeys } from '../../lib/brokers/redis/keys.js';
+import { until } from '../support/until.js';
 
 const SECRET = 'hunter2-very-secret';
 
@@ -54,6 +56,56 @@ describe('boot of the Redis broker', () => {
     const { broker } = await kit.node();
     const { message } = await failure({ url: kit.server.url, keyPrefix: kit.prefix, partitions: 8 });
     expect(message).toMatch(/4 partitions.*`partitions` is 8/);
+    await broker.close();
+  });
+
+  it('takes the number of partitions that the deployment has, and 1,024 where it is new', async () => {
+    const starts = async (options: RedisBrokerOptions) => {
+      const broker = redisBroker({ url: kit.server.url, ...options });
+      const seen = new RecordingListener();
+      await broker.start(seen);
+      return { broker, seen };
+    };
+    const stored = async (prefix: string) =>
+      await kit.admin.hget(new RedisKeys(prefix, 1).meta, 'partitions');
+    for (const [keyPrefix, given, partitions] of [
+      ['old', 64, 64],
+      ['new', undefined, 1_024],
+    ] as const) {
+      const first = await starts({ keyPrefix, ...(given === undefined ? {} : { partitions: given }) });
+      const second = await starts({ keyPrefix });
+      expect(await stored(keyPrefix)).toBe(String(partitions));
+      await second.broker.log.subscribe('rooms.1');
+      expect(await first.broker.log.appendMany([request('rooms.1', 'a')])).toMatchObject([{ ok: true }]);
+      await until('the event at the other node', () => second.seen.seqsOf('rooms.1').length === 1);
+      expect(await kit.admin.exists(new RedisKeys(keyPrefix, partitions).head('rooms.1'))).toBe(1);
+      const { message } = await failure({ url: kit.server.url, keyPrefix, partitions: 8 });
+      expect(message).toMatch(new RegExp(`into ${partitions} partitions, and \`partitions\` is 8`));
+      for (const { broker } of [first, second]) await broker.close();
+    }
+  });
+
+  it('says to a node that took the number of before that it has to start again, and works when the number is its own again', async () => {
+    const warnings: string[] = [];
+    const broker = redisBroker({
+      url: kit.server.url,
+      keyPrefix: 'began',
+      heartbeatMs: 50,
+      onWarning: (text) => warnings.push(text),
+    });
+    await broker.start(new RecordingListener());
+    const { meta } = new RedisKeys('began', 1);
+    await kit.admin.hset(meta, 'partitions', 64);
+    await until('the warning', () => warnings.length > 0);
+    expect(warnings.join()).toMatch(
+      /into 64 partitions, and this node began with 1024\..*start this one again/,
+    );
+    expect(await broker.log.appendMany([request('rooms.1', 'a')])).toMatchObject([{ ok: false }]);
+    await kit.admin.hset(meta, 'partitions', 1_024);
+    await until(
+      'the append',
+      async () => (await broker.log.appendMany([request('rooms.1', 'a')]))[0]?.ok === true,
+    );
     await broker.close();
   });
 

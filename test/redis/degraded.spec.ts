@@ -48,6 +48,28 @@ describe('Redis that is unreachable, slow or restarted (G5, G21)', () => {
     await until('what was appended', () => seen.eventsOf(CHANNEL).some(({ id }) => id === 'c'));
   });
 
+  it('a server that hangs is not said to refuse, whichever way it is found (G20)', async () => {
+    const { seen } = await kit.node({ commandTimeoutMs: stretched(200), maxReconnectMs: 20 });
+    kit.server.pause();
+    await until('Redis to be away', () => seen.states.at(-1) === 'down');
+    // New connections are accepted by the system, and nothing is answered on them.
+    await elapse(stretched(1_000));
+    kit.server.resume();
+    await until('the way back', () => seen.states.at(-1) === 'up');
+    expect(seen.refusals).toEqual([]);
+  });
+
+  it('a refusal is named to the node once, and its end', async () => {
+    const { broker, seen } = await kit.node();
+    await kit.admin.config('SET', 'maxmemory', '1');
+    await until('the refusal', () => seen.refusals.length === 1);
+    for (let index = 0; index < 20; index++) await broker.log.appendMany(requests(CHANNEL, `f${index}`, 1));
+    await kit.admin.config('SET', 'maxmemory', '0');
+    await until('its end', () => seen.refusals.length === 2);
+    expect(seen.refusals).toEqual([expect.stringMatching(/^OOM command not allowed[^:]*\.$/), undefined]);
+    expect(seen.states).toEqual(['up']);
+  });
+
   it('a connection to a paused server is closed once, however long it takes to end (G21)', async () => {
     const ends = jest.spyOn(Socket.prototype, 'end');
     try {

@@ -65,7 +65,8 @@ export class RedisKit {
     await this.server.dispose();
   }
 
-  private async closeAll(): Promise<void> {
+  /** Ends the nodes. */
+  async closeAll(): Promise<void> {
     this.server.resume();
     await Promise.all(this.brokers.splice(0).map((broker) => broker.close()));
   }

@@ -122,4 +122,36 @@ describe('holders that renew late on Redis (G32)', () => {
     await transitions.hold([hold('a')], 420_000);
     expect(await kit.admin.pttl(key)).toBeGreaterThan(500_000);
   });
+
+  it('are held although another thing of the call is damaged, which is warned of', async () => {
+    const warnings: string[] = [];
+    const { broker } = await kit.node({ onWarning: (text) => warnings.push(text) });
+    const channels = Array.from({ length: 20 }, (_, index) => `rooms.${index}`);
+    const all = channels.map((channel) => ({ ...hold('a'), channel }));
+    await kit.admin.set(kit.keys.holders('rooms.3', 'rooms.3'), 'of another program');
+    for (let round = 0; round < 2; round++) await broker.transitions.hold(all, 10 * LEASE_MS);
+    const taken = await broker.transitions.take(100);
+    const held = taken.map(({ channel }) => channel);
+    expect(held.sort()).toEqual(channels.filter((channel) => channel !== 'rooms.3').sort());
+    expect(warnings).toEqual([expect.stringMatching(/^Who holds a channel cannot be written.*WRONGTYPE/)]);
+  });
+
+  it('are held in any partitions by few calls', async () => {
+    const { broker } = await kit.node({
+      heartbeatMs: 600_000,
+      controlMaxAgeMs: 900_000,
+      sweepMs: 600_000,
+      partitions: 512,
+    });
+    const all = Array.from({ length: 1_000 }, (_, index) => ({ ...hold('a'), channel: `rooms.${index}` }));
+    await kit.admin.config('RESETSTAT');
+    await broker.transitions.hold(all, 10 * LEASE_MS);
+    const calls = async () =>
+      Number(/cmdstat_eval(?:sha)?:calls=(\d+)/.exec(await kit.admin.info('commandstats'))?.[1] ?? 0);
+    expect(await calls()).toBeLessThanOrEqual(28);
+    const channels = new Set<string>();
+    for (let look = 0; look < 10; look++)
+      for (const { channel } of await broker.transitions.take(1_000)) channels.add(channel);
+    expect(channels.size).toBe(1_000);
+  });
 });

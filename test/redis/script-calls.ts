@@ -40,14 +40,28 @@ export function scriptCalls(kit: () => RedisKit) {
   ];
 
   /** One section, in a log whose epoch is `tok.1`. */
-  const appendTo = async (name: string, touch: number, section: readonly Argument[]) => {
+  const appendTo = async (
+    name: string,
+    touch: number,
+    policy: readonly Argument[],
+    section: readonly Argument[],
+  ) => {
     if (!made.has(name)) {
       made.add(name);
       const id = /master_replid:(\w+)/.exec(await kit().admin.info('replication'))?.[1] ?? '';
       await kit().admin.hset(kit().keys.head(name), { e: 'tok.1', s: 0, i: id, f: '' });
     }
     calls += 1;
-    const out = await run(APPEND, withIds(name), [`call${calls}`, touch, 1, ...section]);
+    const out = await run(APPEND, withIds(name), [
+      `call${calls}`,
+      touch,
+      1,
+      1,
+      ...policy,
+      ...WIDE,
+      1,
+      ...section,
+    ]);
     return out[0] as unknown as (string | number)[];
   };
   /** In the mixed form: places of id and `after` are 1-based in `ids`. */
@@ -60,27 +74,19 @@ export function scriptCalls(kit: () => RedisKit) {
   ) => {
     const details = items.flatMap(([id, after, print]) => [id, after, print]);
     const text = recordOf(items.map(([, , , body]) => body));
-    return appendTo(name, touch, [
-      ...[...policy, ...WIDE, items.length, ids.length, 'm', ...sizesOf(items.length), text],
+    return appendTo(name, touch, policy, [
+      ...[items.length, ids.length, 'm', ...sizesOf(items.length), text],
       ...[...ids, ...details],
     ]);
   };
   const plain = (name: string, bodies: readonly string[], policy: readonly Argument[] = POLICY) =>
-    appendTo(name, 0, [
-      ...policy,
-      ...WIDE,
-      bodies.length,
-      0,
-      'p',
-      ...sizesOf(bodies.length),
-      recordOf(bodies),
-    ]);
+    appendTo(name, 0, policy, [bodies.length, 0, '', ...sizesOf(bodies.length), recordOf(bodies)]);
   /** Every event has an id. */
   const identified = (name: string, ids: readonly string[], policy: readonly Argument[] = POLICY) => {
     const text = recordOf(ids.map((id) => JSON.stringify({ i: id })));
     const claims = ids.map((id, index) => `call${calls + 1}.1-${index} f-${id}`);
-    return appendTo(name, 0, [
-      ...[...policy, ...WIDE, ids.length, ids.length, 'i', ...sizesOf(ids.length), text],
+    return appendTo(name, 0, policy, [
+      ...[ids.length, ids.length, '', ...sizesOf(ids.length), text],
       ...[...ids, ...claims],
     ]);
   };

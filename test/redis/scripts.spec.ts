@@ -1,3 +1,5 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { until } from '../support/until.js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CONTROL } from '../../lib/brokers/redis/scripts/control.js';
@@ -8,6 +10,8 @@ import { PRESENCE } from '../../lib/brokers/redis/scripts/presence.js';
 import { READ } from '../../lib/brokers/redis/scripts/read.js';
 import { TIPS } from '../../lib/brokers/redis/scripts/tips.js';
 import { elapse } from '../support/patience.js';
+import { RedisProcess } from '../support/redis/process.js';
+import { synced } from '../support/redis/sentinels.js';
 import { RedisKit } from './kit.js';
 import { scriptCalls, times, type Argument } from './script-calls.js';
 
@@ -124,10 +128,12 @@ describe('the Lua scripts on a real server', () => {
       await presence(name, [step('e', 'a', 1)]);
       await elapse(10);
       const due = [kit.keys.due(kit.keys.partitionOf(name))];
-      expect(await run(DUE, due, [50])).toContain(name);
+      expect(await run(DUE, [...due, 'none'], [50])).toEqual([[1, 0], [name]]);
       const versions = await Promise.all([presence(name, []), presence(name, []), presence(name, [])]);
       expect(versions).toEqual([2, 2, 2]);
-      expect(await run(DUE, due, [50])).not.toContain(name);
+      expect(await run(DUE, due, [50])).toEqual([[0], []]);
+      await presence(name, [step('e', 'a', 60_000)]);
+      expect(await run(DUE, due, [50])).toEqual([[1], []]);
     });
 
     /** How often the server ran each command meanwhile, those of scripts included. */
@@ -197,7 +203,7 @@ describe('the Lua scripts on a real server', () => {
     const all = [...log('$rt.control'), keys.bans, keys.nodes];
     const ban = (json: string, forMs: number | '' = '') =>
       run(CONTROL, all, ['tok', 90_000, '{"i":"x"}', 100, 60_000, 'u1', json, forMs]);
-    expect(await ban('{"user":"u1"}')).toEqual(['alive']);
+    expect(await ban('{"user":"u1"}')).toEqual(['tok', ['alive']]);
     expect(await kit.admin.hgetall(keys.bans)).toEqual({ u1: ' {"user":"u1"}' });
     // Its end is one of the server's own clock.
     const before = Number((await kit.admin.time())[0]) * 1_000;
@@ -340,11 +346,99 @@ describe('the Lua scripts on a real server', () => {
     const { keys } = kit;
     await kit.admin.flushall();
     const control = log('$rt.control');
-    const tell = () => run(HEARTBEAT, beatKeys(), beat('one', '4'));
+    const tell = async () => (await run(HEARTBEAT, beatKeys(), beat('one', '4'))).slice(0, 5);
     expect(await tell()).toEqual(['1', '4', 'tok', 0, 0]);
     await run(CONTROL, [...control, keys.bans, keys.nodes], ['x', 90_000, '[]', 100, 60_000, '', '', '']);
     expect(await tell()).toEqual(['1', '4', 'tok', 1, 0]);
-    expect(await run(TIPS, tipKeys('$rt.control'), ['y', 90_000])).toEqual(['tok', 1]);
+    expect(await run(TIPS, tipKeys('$rt.control'), ['y', 90_000])).toEqual(['tok', 1, 0]);
+    // Of a position it says whether it is one of the log.
+    const holds = async (epoch: string, seq: number) =>
+      (await run(TIPS, tipKeys('$rt.control'), ['y', 90_000, epoch, seq]))[2];
+    expect([await holds('tok', 1), await holds('tok', 2), await holds('other', 1)]).toEqual([1, 0, 0]);
+  });
+
+  it('the heartbeat returns what the server says of its replicas, and how many there were, until its data have another identity (G11)', async () => {
+    const { admin, keys } = kit;
+    await admin.flushall();
+    const view = async () => {
+      const [server, offset, most, acknowledged] = (await run(HEARTBEAT, beatKeys(), beat('a', '4'))).slice(
+        8,
+      );
+      return {
+        server,
+        offset: Number(offset),
+        most,
+        acknowledged: (acknowledged as unknown as string[]).map(Number),
+      };
+    };
+    const runId = /run_id:(\w+)/.exec(await admin.info('server'))?.[1];
+    expect(await view()).toMatchObject({ server: runId, most: 0, acknowledged: [] });
+    const replica = await RedisProcess.start({
+      args: ['--replicaof', `127.0.0.1 ${kit.server.port}`, '--repl-diskless-sync-delay', '0'],
+    });
+    await synced(replica);
+    // The master counts it from its first acknowledgement on.
+    await until('the replica to be counted', async () => (await view()).acknowledged.length === 1);
+    const before = await view();
+    expect(before.most).toBe(1);
+    expect(before.acknowledged).toHaveLength(1);
+    // What the heartbeat itself wrote is behind the offset that it returns.
+    await until('the replica to have it', async () =>
+      (await view()).acknowledged.some((at) => at > before.offset),
+    );
+    await replica.dispose();
+    await until('the replica to be gone', async () => (await view()).acknowledged.length === 0);
+    expect((await view()).most).toBe(1);
+    expect(await admin.hget(keys.meta, 'followed')).toMatch(/^\w{40} 1$/);
+    await admin.hset(keys.meta, 'followed', `${'0'.repeat(40)} 7`);
+    expect((await view()).most).toBe(0);
+  });
+
+  it('a heartbeat that a server without a disk refuses has something that replicas can acknowledge (G11)', async () => {
+    const { admin, keys, server } = kit;
+    await admin.flushall();
+    await run(HEARTBEAT, beatKeys(), beat('a', '4'));
+    const offset = async () => Number(/master_repl_offset:(\d+)/.exec(await admin.info('replication'))?.[1]);
+    const replica = await RedisProcess.start({
+      args: ['--replicaof', `127.0.0.1 ${server.port}`, '--repl-diskless-sync-delay', '0'],
+    });
+    await synced(replica);
+    // Of the name that the dump is to have.
+    const dump = join(server.folder, 'dump.rdb');
+    mkdirSync(dump, { recursive: true });
+    writeFileSync(join(dump, 'in-the-way'), '');
+    await admin.config('SET', 'save', '3600 1');
+    const saved = async (status: string) => {
+      await admin.bgsave().catch(() => undefined);
+      return new RegExp(`rdb_last_bgsave_status:${status}`).test(await admin.info('persistence'));
+    };
+    await until('the server to refuse writes', () => saved('err'));
+    const before = await offset();
+    const answer = await run(HEARTBEAT, [...beatKeys(), keys.answersTo('a')], beat('a', '4'));
+    expect(String(answer[5])).toMatch(/^MISCONF/);
+    expect(await offset()).toBeGreaterThan(before);
+    rmSync(dump, { recursive: true });
+    await until('the server to write', () => saved('ok'));
+    await admin.config('SET', 'save', '');
+    await replica.dispose();
+  });
+
+  it('the heartbeat returns the nodes that live', async () => {
+    await kit.admin.flushall();
+    await run(HEARTBEAT, beatKeys(), beat('b', '4'));
+    await kit.admin.zadd(kit.keys.nodes, 1, 'dead');
+    expect((await run(HEARTBEAT, beatKeys(), beat('a', '4')))[6]).toEqual(['b', 'a']);
+  });
+
+  it('the control script names nodes for the given time beyond their heartbeats (G11)', async () => {
+    const { admin, keys } = kit;
+    await admin.flushall();
+    const [seconds] = await admin.time();
+    await admin.zadd(keys.nodes, Number(seconds) * 1_000 - 60_000, 'late');
+    const all = [...log('$rt.control'), keys.bans, keys.nodes];
+    const put = (slackMs: number) => run(CONTROL, all, [...RECORD, '', '', '', 0, 0, 'people', slackMs]);
+    expect((await put(600_000))[1]).toEqual(['late']);
+    expect((await put(1_000))[1]).toEqual([]);
   });
 
   it('the heartbeat returns how many of the nodes that live have names before its own', async () => {

@@ -18,6 +18,7 @@ import { AdminAuthorityGuard } from '../admin.guard.js';
 import type { AdminAuthority } from '../authority.js';
 import type { AdminRequest } from '../input.js';
 import type { AdminConfig } from '../options.js';
+import { AdminOriginGuard } from '../origin.guard.js';
 import { ADMIN_ROUTE, PAGE_ROUTE } from '../tokens.js';
 import { DashboardPages, PAGE } from './pages.js';
 import { DashboardStreams } from './streams.js';
@@ -31,7 +32,7 @@ export function dashboardControllers({ path, guards, dashboard }: AdminConfig): 
 
   @Controller(at)
   @UseFilters(AdminErrorFilter)
-  @UseGuards(...guards, AdminAuthorityGuard)
+  @UseGuards(AdminOriginGuard, ...guards, AdminAuthorityGuard)
   class RealtimeDashboardStreams {
     constructor(@Inject(DashboardStreams) private readonly streams: DashboardStreams) {}
 
@@ -65,7 +66,7 @@ export function dashboardControllers({ path, guards, dashboard }: AdminConfig): 
   }
   if (dashboard?.guardPage === true) {
     UseFilters(AdminErrorFilter)(RealtimeDashboardPage);
-    UseGuards(...guards, AdminAuthorityGuard)(RealtimeDashboardPage);
+    UseGuards(AdminOriginGuard, ...guards, AdminAuthorityGuard)(RealtimeDashboardPage);
     SetMetadata(ADMIN_ROUTE, { id: PAGE_ROUTE, authority: 'read' })(RealtimeDashboardPage);
   }
   // The streams first: a file may be called anything.

@@ -1,10 +1,16 @@
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
-import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  Injectable,
+  Optional,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import type { Readings } from '../../core/engine/cluster/cluster-readings.js';
 import { NODES_CHANNEL } from '../../core/engine/nodes-channel.js';
 import { closeReasonOf } from '../../core/ports/close-reason.js';
 import { systemClock } from '../../core/ports/clock.js';
 import type { Observer } from '../../core/ports/observer.js';
+import { requireRuntime } from '../../nest/errors/realtime-boot-error.js';
 import { RealtimeRuntime } from '../../nest/index.js';
 import { RefusalCounts } from '../refusal-counts.js';
 import { RecentValues } from './recent-values.js';
@@ -28,9 +34,10 @@ export class NodeMeter implements OnApplicationBootstrap, OnApplicationShutdown 
   private delayMs = 0;
 
   constructor(
-    private readonly runtime: RealtimeRuntime,
+    @Optional() private readonly runtime: RealtimeRuntime,
     private readonly refusals: RefusalCounts,
   ) {
+    requireRuntime(runtime, 'RealtimeAdminModule');
     // Before the engine is made.
     runtime.observe(this.observer());
   }

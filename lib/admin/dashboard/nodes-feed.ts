@@ -1,4 +1,4 @@
-import { Inject, Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
+import { Inject, Injectable, Logger, Optional, type OnModuleDestroy } from '@nestjs/common';
 import { systemClock, type Clock, type Scheduled } from '../../core/ports/clock.js';
 import { RealtimeRuntime } from '../../nest/index.js';
 
@@ -22,7 +22,7 @@ export class NodesFeed implements OnModuleDestroy {
   private failed = false;
 
   constructor(
-    private readonly runtime: RealtimeRuntime,
+    @Optional() private readonly runtime: RealtimeRuntime,
     @Inject(DASHBOARD_CLOCK) private readonly clock: Clock = systemClock,
   ) {}
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Optional } from '@nestjs/common';
 import { Overseer } from '../../core/ports/identity.js';
 import { RealtimeRuntime, RealtimeService } from '../../nest/index.js';
 import { serveFeed } from '../../nest/feed/serve-feed.js';
@@ -21,8 +21,8 @@ const TAP = object({ channel: channelName }, {});
 export class DashboardStreams {
   constructor(
     @Inject(ADMIN_CONFIG) private readonly config: AdminConfig,
-    private readonly runtime: RealtimeRuntime,
-    private readonly realtime: RealtimeService,
+    @Optional() private readonly runtime: RealtimeRuntime,
+    @Optional() private readonly realtime: RealtimeService,
     private readonly nodes: NodesFeed,
   ) {}
 

@@ -27,6 +27,8 @@ export class RecordingListener implements BrokerListener {
   readonly messages: { readonly from: string; readonly topic: string; readonly bytes: Uint8Array }[] = [];
   /** Each call of `onState`, without the reason. */
   readonly states: BrokerState[] = [];
+  /** Each call of `onRefusal`. */
+  readonly refusals: (string | undefined)[] = [];
   /** The `forMs` of each proof that the view of the control records is current, in milliseconds. */
   readonly proofs: number[] = [];
   /** Each call of `onWarning`. */
@@ -80,6 +82,11 @@ export class RecordingListener implements BrokerListener {
   onMessage(from: string, topic: string, bytes: Uint8Array): void {
     this.messages.push({ from, topic, bytes });
     this.messageHook?.(from, topic, bytes);
+  }
+
+  /** Called by the broker. Records the reason. */
+  onRefusal(reason: string | undefined): void {
+    this.refusals.push(reason);
   }
 
   /** Called by the broker. Records the state. */

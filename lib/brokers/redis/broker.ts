@@ -14,11 +14,13 @@ import { Probes } from '../common/probes.js';
 import { RedisErasures } from './erasures.js';
 import { RedisAppends } from './append/appends.js';
 import { RedisBus } from './bus.js';
+import { checkApplication } from './application-check.js';
 import { ChannelSubscriptions } from './connection/channel-subscriptions.js';
 import { RedisCommands } from './connection/commands.js';
+import { SentinelWatch } from './connection/sentinel-watch.js';
 import { RedisTarget } from './connection/target.js';
 import { RedisControl } from './control/control.js';
-import { bootError, notRunning, unavailable } from './errors.js';
+import { bootError, notRunning, startError, unavailable } from './errors.js';
 import { RedisFeeds } from './feed.js';
 import { CONTROL_CHANNEL, PROBE_CHANNELS, RedisKeys } from './keys.js';
 import { RedisLog } from './log.js';
@@ -26,10 +28,16 @@ import { NodeMessages } from './messages/node-messages.js';
 import { NodeHeartbeat } from './node-heartbeat.js';
 import type { RedisBrokerOptions } from './options.js';
 import { RedisPresence } from './presence.js';
+import { Refusals } from './refusals.js';
 import { checkServer, weaknessesOf } from './server-check.js';
-import { redisSettings, type RedisSettings } from './settings.js';
+import { ServerWatch } from './server-watch.js';
+import { partitionsOfDeployment } from './partitions.js';
+import { NEW_PARTITIONS, redisSettings, type RedisSettings } from './settings.js';
 import { RedisTipCheck } from './tip-check.js';
 import { RedisTransitions } from './transitions.js';
+
+/** Heartbeats in a row with connections to different servers, after which the owner is warned. */
+const APART_WARNED = 5;
 
 /**
  * A broker on Redis ≥ 7: logs, dedupe, presence and control records, shared by any number of nodes. An acknowledged event
@@ -64,6 +72,7 @@ export class RedisBroker implements Broker {
   private readonly heartbeat: NodeHeartbeat;
   private readonly messages: NodeMessages;
   private readonly members: RedisPresence;
+  private readonly refusals: Refusals;
   private readonly subscriptions: ChannelSubscriptions;
   /**
    * For what other nodes send to this one, on a connection of its own: Redis cuts one on which more waits than it allows, and events
@@ -71,6 +80,8 @@ export class RedisBroker implements Broker {
    */
   private readonly inboxes: ChannelSubscriptions;
   private readonly tipCheck: RedisTipCheck;
+  private readonly serverWatch: ServerWatch;
+  private readonly watch: SentinelWatch;
   private probes: Probes | undefined;
   /** Topic of the confirmations that this node waits for. */
   private answers = '';
@@ -80,6 +91,13 @@ export class RedisBroker implements Broker {
   private connected = false;
   private running = false;
   private released = false;
+  /** The process that answered the last heartbeat. */
+  private server = '';
+  /** The address that the Sentinels named last, and the server that answered then. */
+  private newMaster = { address: '', instead: '' };
+  private movedAt = -Infinity;
+  /** Heartbeats in a row at which connections led to different servers. */
+  private apart = 0;
   private closing: Promise<void> | undefined;
   private onReady: (() => void) | undefined;
 
@@ -87,11 +105,12 @@ export class RedisBroker implements Broker {
   constructor(options: RedisBrokerOptions = {}) {
     const settings = redisSettings(options);
     const { keyPrefix, partitions, replicated } = settings;
-    const keys = new RedisKeys(keyPrefix, partitions);
+    const keys = new RedisKeys(keyPrefix, partitions ?? NEW_PARTITIONS);
     const target = new RedisTarget(options, settings);
     const onChange = () => this.reportState();
+    this.refusals = new Refusals(settings.clock, () => this.reportRefusal());
     const connect = (name: string, direct: boolean) =>
-      new RedisCommands(target, settings, keys, name, onChange, direct);
+      new RedisCommands(target, settings, keys, name, onChange, direct, this.refusals);
     const commands = connect('commands', false);
     this.capabilities = {
       durability: replicated === undefined ? 'broker' : 'replicated',
@@ -134,13 +153,18 @@ export class RedisBroker implements Broker {
     this.transitions = new RedisTransitions(commands, keys, settings);
     this.control = new RedisControl(commands, keys, log, settings);
     this.messages = new NodeMessages(commands, keys, settings);
+    this.serverWatch = new ServerWatch(commands, keys, settings);
     this.tipCheck = new RedisTipCheck(this.feeds, log, settings);
     this.heartbeat = new NodeHeartbeat(commands, keys, settings, {
       onChange,
-      onControlTip: (tip, askedAt) => this.control.onTip(tip, askedAt),
+      onBeat: (tip, view) => this.control.onBeat(tip, view),
+      onServer: (server) => this.onServer(server),
+      onRefused: (text) => commands.noteRefusal(keys.partitionOf(CONTROL_CHANNEL), text),
       onRank: (rank) => presence.noteRank(rank),
       onFailed: () => presence.noteAway(),
     });
+    // The other connections follow to the server that answers the heartbeats.
+    this.watch = new SentinelWatch(target, (address) => this.onSwitch(address));
     this.bus = new RedisBus(this.control, this.messages, this.heartbeat);
   }
 
@@ -159,7 +183,7 @@ export class RedisBroker implements Broker {
       if (this.isClosed) throw unavailable('The Redis broker was closed while it started');
     } catch (error) {
       await this.release();
-      throw error;
+      throw startError(error);
     }
     this.running = true;
   }
@@ -183,7 +207,7 @@ export class RedisBroker implements Broker {
     const commands = new RedisCommands(target, settings, this.keys, 'doctor', () => undefined);
     try {
       await commands.connect();
-      return await weaknessesOf(commands, settings.replicated?.replicas ?? 0);
+      return await weaknessesOf(commands, settings);
     } finally {
       commands.close();
     }
@@ -206,12 +230,17 @@ export class RedisBroker implements Broker {
     if (this.isClosed) return;
     await commands.connect();
     if (this.writer !== commands) await this.writer.connect();
-    await checkServer(commands, settings.onWarning);
+    await checkServer(commands, settings);
+    if (commands.db !== 0) keys.separate(`@${commands.db}`);
+    if (settings.partitions === undefined) keys.divide(await partitionsOfDeployment(commands, keys));
     const inbox = keys.partitionOfNode(nodeId);
     subscriptions.start(Array.from({ length: keys.partitions }, (_, partition) => partition));
     inboxes.start([inbox]);
     await this.subscriptionsReady();
     await this.heartbeat.start(nodeId);
+    await this.serverWatch.start();
+    if (commands.db !== 0 && keys.topicsName === '') settings.onWarning(sharedTopics(commands.db));
+    await checkApplication(commands, keys, settings, listener.application);
     await this.events.start();
     const { clock, entropy } = settings;
     const why = (): string | undefined => commands.trouble ?? this.appends.failure;
@@ -229,7 +258,9 @@ export class RedisBroker implements Broker {
       inboxes.add(keys.messagesTo(nodeId), inbox),
     ]);
     this.connected = true;
+    this.watch.start();
     this.reportState();
+    if (this.refusals.current !== undefined) this.reportRefusal();
     feeds.setTip(CONTROL_CHANNEL, await control.start(nodeId, listener));
     this.tipCheck.start();
     this.members.start();
@@ -238,17 +269,54 @@ export class RedisBroker implements Broker {
   /** Waits for the outcome of what was accepted, then releases everything. Never rejects. */
   private async release(): Promise<void> {
     this.released = true;
+    this.serverWatch.close();
     this.tipCheck.close();
     this.members.close();
     this.feeds.closeAll();
     await Promise.all([this.appends.close(), this.messages.close(), this.transitions.close()]);
-    if (this.connected) await this.heartbeat.stop().catch(() => undefined);
+    await this.heartbeat.stop().catch(() => undefined);
     this.probes?.close(notRunning());
     this.control.close();
+    this.watch.close();
+    this.refusals.close();
     this.subscriptions.close();
     this.inboxes.close();
     this.commands.close();
     if (this.writer !== this.commands) this.writer.close();
+  }
+
+  /**
+   * All connections have to lead to the server that takes the heartbeats: what is published there may be heard late on another, or
+   * never, and a publish to another may be lost.
+   */
+  private onServer(server: string): void {
+    this.server = server;
+    const { clock, heartbeatMs } = this.settings;
+    const now = clock.monotonic();
+    // A connection that is made again brings a heartbeat at once: where that leads to another server again, it is not made in a loop.
+    if (now - this.movedAt < heartbeatMs) return;
+    const writer = this.writer === this.commands ? undefined : this.writer.identity;
+    const moved = [this.subscriptions, this.inboxes, writer].filter((one) => one?.stayWith(server));
+    if (moved.length === 0) {
+      if (this.subscriptions.ready && this.inboxes.ready) this.apart = 0;
+      return;
+    }
+    this.movedAt = now;
+    this.apart += 1;
+    // Once is a failover.
+    if (this.apart !== APART_WARNED) return;
+    this.settings.onWarning(
+      `redisBroker: connections to ${this.target.where} lead to different servers, also when they are made again. Let the address lead to the master alone.`,
+    );
+  }
+
+  /**
+   * Each Sentinel says it once, and the one that is asked for the master may be the last to know it. Once another server has answered,
+   * the others are late.
+   */
+  private onSwitch(address: string): void {
+    if (address !== this.newMaster.address) this.newMaster = { address, instead: this.server };
+    if (this.server === this.newMaster.instead) this.commands.identity?.leave(address);
   }
 
   private onMessage(topic: string, bytes: Buffer): void {
@@ -272,6 +340,12 @@ export class RedisBroker implements Broker {
         'Check that three connections are allowed, and in a Cluster two to every master.',
       );
     }
+  }
+
+  /** Notifies the listener of why a server refuses what is written to it. */
+  private reportRefusal(): void {
+    if (this.released || !this.connected) return;
+    guarded(() => this.listener?.onRefusal?.(this.refusals.current));
   }
 
   /** Notifies the listener when Redis can be used in both directions, or no longer. */
@@ -303,6 +377,13 @@ export class RedisBroker implements Broker {
 export function redisBroker(options: RedisBrokerOptions = {}): RedisBroker {
   requireOptions(options);
   return new RedisBroker(options);
+}
+
+function sharedTopics(db: number): string {
+  return (
+    `redisBroker: an older version began the deployment in database ${db}, and its pub/sub channels do not carry the number: an application ` +
+    'with the same `keyPrefix` in another database of this server hears them. Give each a `keyPrefix` of its own.'
+  );
 }
 
 /** Without types, an address or a client is easily given alone; what it holds may be secret. */

@@ -20,9 +20,24 @@ export function optionError(path: string, problem: string): RangeError {
   return new RangeError(`${PREFIX}\`${path}\` ${problem}.`);
 }
 
+/** What to do where a server refuses a command. */
+export const ALLOW_COMMANDS =
+  'Allow this user the commands that docs/scaling.md lists under "Set up Redis", or use a server that has them.';
+
 /** An error of `start`: what is wrong, where, and what to do. */
 export function bootError(problem: string, remedy: string): Error {
   return new Error(`${PREFIX}${problem}. ${remedy}`);
+}
+
+/** How servers say that they do not have a command, or not for this user; also of commands that scripts run. */
+const NOT_ALLOWED =
+  /NOPERM|unknown (?:sub)?command|Unknown Redis command|can't run this command|ACL failure/i;
+
+/** What `start` throws for an error of a command: where the server does not allow it, what the operator has to do. */
+export function startError(error: unknown): unknown {
+  const message = messageOf(error);
+  if (message.startsWith(PREFIX) || !NOT_ALLOWED.test(message)) return error;
+  return bootError(`the server refuses a command that the broker needs (${message})`, ALLOW_COMMANDS);
 }
 
 /** Whether the server does not know the script (it was restarted, or its scripts were flushed). Nothing was done. */
@@ -36,6 +51,10 @@ export function isNoScript(error: unknown): boolean {
  */
 const REFUSALS =
   /^(?:Too many Cluster redirections\. Last error: \w*Error: )?(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MOVED|ASK|OOM|MISCONF|NOREPLICAS|BUSY|NOPERM|NOAUTH|NOSCRIPT|CROSSSLOT|ERR|WRONGTYPE|EXECABORT)/;
+/** What a command of a script met, which may have written before: refusals of a server come before its first write. */
+const IN_SCRIPT = /^(ERR|WRONGTYPE) .* script: \w+, on /;
+/** Of these the ones that are about the server as a whole, and not about this command or its keys. */
+const OF_SERVER = /^(?:ReplyError: )?(OOM|MISCONF|NOREPLICAS|READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS)\b/;
 const UNSENT = /enableOfflineQueue|isn't ready|Cluster is ended/;
 
 /**
@@ -46,8 +65,22 @@ export function commandError(error: unknown): RealtimeError {
   if (error instanceof RealtimeError) return error;
   const message = messageOf(error);
   if (UNSENT.test(message)) return unavailable('There is no connection to Redis');
+  if (IN_SCRIPT.test(message)) return new RealtimeError('timeout', `A script failed: ${message}`);
   if (REFUSALS.test(message)) return unavailable(`Redis refused the command: ${message}`);
   return new RealtimeError('timeout', 'The connection to Redis was lost before it answered');
+}
+
+/** Why the server refuses what is written to it, in its words; `undefined` for an error that does not say that it does. */
+export function refusalOf(error: unknown): string | undefined {
+  // Where in a script it happened is of no use to whom this is for.
+  const message = messageOf(error).replace(/ script: \w+, on .*$/, '');
+  return OF_SERVER.test(message) ? message : undefined;
+}
+
+/** The same for clients: the first word, as the rest is about the server's settings. */
+export function refusalForClients(error: unknown): string | undefined {
+  const word = OF_SERVER.exec(messageOf(error))?.[1];
+  return word === undefined ? undefined : `The broker refuses what is written to it (${word})`;
 }
 
 /** First line of an error, shortened: a script's error may quote its input. */

@@ -23,18 +23,44 @@ const SLOTS = 16_384;
  * hash tag, and they come first, so no name of a channel or a client can choose a slot.
  */
 export class RedisKeys {
-  private readonly slots: readonly number[];
+  private slots: readonly number[] = [];
+  /** What follows the kind in the name of a topic; see {@link separate}. */
+  private topics = '';
 
   constructor(
     private readonly prefix: string,
-    readonly partitions: number,
+    partitions: number,
   ) {
-    this.slots = Array.from({ length: partitions }, (_, partition) => slotOf(`${prefix}:${partition}`));
+    this.divide(partitions);
+  }
+
+  get partitions(): number {
+    return this.slots.length;
+  }
+
+  /** Takes the number of partitions that the deployment has, before the first channel is looked up. */
+  divide(partitions: number): void {
+    this.slots = Array.from({ length: partitions }, (_, partition) => slotOf(`${this.prefix}:${partition}`));
   }
 
   /** Control records lie in the first partition: all nodes must find them before they know how the channels are divided. */
   partitionOf(channel: string): number {
     return channel === CONTROL_CHANNEL ? 0 : partitionOf(channel, this.partitions);
+  }
+
+  /** How the topics are named; `''` in database 0, and in deployments that an older version began. */
+  get topicsName(): string {
+    return this.topics;
+  }
+
+  /**
+   * Pub/sub knows no databases: what is published in one is heard in all. So the topics of another database than 0 have names of
+   * their own.
+   *
+   * @param topics `@` and the number of the database; `''` for the names without it.
+   */
+  separate(topics: string): void {
+    this.topics = topics;
   }
 
   /** The Cluster slot on which a partition lies. */
@@ -54,7 +80,7 @@ export class RedisKeys {
 
   /** Pub/sub channel: events, signals and presence of a channel. */
   topic(channel: string): string {
-    return this.key(channel, 'c', channel);
+    return this.key(channel, `c${this.topics}`, channel);
   }
 
   /** Where the epochs come from that were never written (see `EPOCHS`): one name for a partition. */
@@ -73,7 +99,7 @@ export class RedisKeys {
     return {
       head: `${start}h:${channel}`,
       stream: `${start}l:${channel}`,
-      topic: `${start}c:${channel}`,
+      topic: `${start}c${this.topics}:${channel}`,
       ids: [`${start}i1:${channel}`, `${start}i2:${channel}`],
       origin: this.origin(channel),
     };
@@ -147,12 +173,12 @@ export class RedisKeys {
 
   /** Pub/sub channel on which a node receives confirmations. */
   answersTo(node: string): string {
-    return this.key(CONTROL_CHANNEL, 'r', node);
+    return this.key(CONTROL_CHANNEL, `r${this.topics}`, node);
   }
 
   /** Pub/sub channel on which a node receives messages of other nodes: on a server of its own, as they may be many. */
   messagesTo(node: string): string {
-    return this.inPartition(this.partitionOfNode(node), 'm', node);
+    return this.inPartition(this.partitionOfNode(node), `m${this.topics}`, node);
   }
 
   partitionOfNode(node: string): number {

@@ -31,10 +31,25 @@ const TIPS_BATCH = 100;
 /** Most events that a read answers with, whatever it asks for (G8). */
 const MAX_READ = 1_000;
 
+/** Where a log ends, compared with a position of it. */
+export interface ComparedTip {
+  readonly tip: Position;
+  /** Whether the position is one of the log still (G6): what came behind it continues it. */
+  readonly continuous: boolean;
+}
+
 /** Channels whose tips are asked for in one turn of the event loop. */
 interface TipTurn {
   readonly channels: string[];
   readonly tips: Promise<readonly Position[]>;
+}
+
+interface TipQuestion {
+  readonly channels: readonly string[];
+  /** One for each channel, or none. */
+  readonly positions: readonly Position[] | undefined;
+  /** The answers, at the places of the channels. */
+  readonly tips: ComparedTip[];
 }
 
 /** The logs of all channels, and what this node subscribes to of them. */
@@ -113,14 +128,24 @@ export class RedisLog implements BrokerLog {
 
   /** Tips in the order asked, by as few calls as the layout allows. */
   async tips(channels: readonly string[]): Promise<readonly Position[]> {
-    const tips: Position[] = [];
+    return (await this.compare(channels)).map(({ tip }) => tip);
+  }
+
+  /** The same; where positions are given, one for each channel, with what has become of them. */
+  async compare(
+    channels: readonly string[],
+    positions?: readonly Position[],
+  ): Promise<readonly ComparedTip[]> {
+    const tips: ComparedTip[] = [];
     const groups = groupBy([...channels.keys()], (index) =>
       this.commands.clustered ? this.keys.partitionOf(channels[index] ?? '') : 0,
     );
     const calls: Promise<void>[] = [];
     for (const [partition, group] of groups) {
       for (let start = 0; start < group.length; start += TIPS_BATCH)
-        calls.push(this.ask(partition, group.slice(start, start + TIPS_BATCH), channels, tips));
+        calls.push(
+          this.ask(partition, group.slice(start, start + TIPS_BATCH), { channels, positions, tips }),
+        );
     }
     await Promise.all(calls);
     return tips;
@@ -175,20 +200,25 @@ export class RedisLog implements BrokerLog {
   private async ask(
     partition: number,
     group: readonly number[],
-    channels: readonly string[],
-    tips: Position[],
+    { channels, positions, tips }: TipQuestion,
   ): Promise<void> {
     const names = group.map((index) => channels[index] ?? '');
+    const asked = positions === undefined ? [] : group.flatMap((index) => partsOf(positions[index]));
     const reply = (await this.commands.run(
       TIPS,
       partition,
       names.flatMap((channel) => [this.keys.head(channel), this.keys.origin(channel)]),
-      [this.settings.epochs.next(), this.settings.headMs],
+      [this.settings.epochs.next(), this.settings.headMs, ...asked],
     )) as readonly (string | number)[];
     group.forEach((index, place) => {
-      tips[index] = { epoch: String(reply[2 * place]), seq: Number(reply[2 * place + 1]) };
+      const [epoch, seq, holds] = reply.slice(3 * place, 3 * place + 3);
+      tips[index] = { tip: { epoch: String(epoch), seq: Number(seq) }, continuous: holds === 1 };
     });
   }
+}
+
+function partsOf(position: Position | undefined): [epoch: string, seq: number] {
+  return [position?.epoch ?? '', position?.seq ?? 0];
 }
 
 /** The events of a record; none where it is no record. */

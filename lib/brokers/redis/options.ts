@@ -62,9 +62,15 @@ export interface RedisBrokerOptions {
   /** First part of every key, e.g. one per environment. Without braces. Default `rt`. */
   readonly keyPrefix?: string | undefined;
   /**
-   * Parts into which the channels are divided; each lies on one slot of a Cluster. Fixed when a prefix is first used, and
-   * compared at boot. More partitions spread better over many masters, fewer make larger batches; 64 spread well over up to
-   * about 16 masters. Default 64.
+   * Name of the application. Stored when a prefix is first used with one; a node with another name under that prefix does not
+   * start. 1–64 characters. Default: none; a node of a module with another `ticketSecret` then starts with a warning.
+   */
+  readonly application?: string | undefined;
+  /**
+   * Parts into which the channels are divided; each lies on one slot of a Cluster. Fixed when a prefix is first used: one that
+   * differs from what the deployment has fails at boot. More of them spread better over many masters, fewer make larger batches in a
+   * Cluster; on a single server the number makes no difference. Default: what the deployment has, and 1 024 where it is new (64
+   * in versions before this one).
    */
   readonly partitions?: number;
   /**
@@ -138,6 +144,14 @@ export interface RedisBrokerOptions {
    * least `heartbeatMs` and `commandTimeoutMs` together. Default 10 000.
    */
   readonly controlMaxAgeMs?: number;
+
+  /**
+   * How many replicas must have acknowledged that they follow the master before a heartbeat counts as such a proof: an old
+   * master that is cut off together with this node has none, while another has taken its place. `0` believes the server that
+   * answers. Where Sentinels name the master and this is left out: half of the replicas that it has had, rounded up, so `1` for
+   * one or two. A server of a Cluster that is cut off stops by itself, after `cluster-node-timeout`. Default 0.
+   */
+  readonly controlReplicas?: number;
 
   /** Called with a warning, such as of a setting of the server that weakens a promise. Default: `process.emitWarning`. */
   readonly onWarning?: (message: string) => void;

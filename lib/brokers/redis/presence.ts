@@ -3,8 +3,9 @@ import type { Scheduled } from '../../core/ports/clock.js';
 import type { PresencePage } from '../../protocol/messages.js';
 import { placeOf } from '../common/member-cursor.js';
 import type { RedisArgument, RedisCommands, ScriptCall } from './connection/commands.js';
-import { commandError } from './errors.js';
+import { DamagedKeys } from './damaged-keys.js';
 import type { RedisKeys } from './keys.js';
+import { PartitionRounds } from './partitions.js';
 import { deviceName, PresenceRenewals } from './presence-renewals.js';
 import { DUE } from './scripts/due.js';
 import { MEMBERS } from './scripts/members.js';
@@ -29,24 +30,19 @@ const RENEWAL_PART = 1 / 2;
 /** The same where this node has no members, in milliseconds. */
 const RENEWAL_MS = 15_000;
 
-/** Errors of a script that met keys of another type or form. */
-const DAMAGED = /\b(?:WRONGTYPE|ERR)\b/;
-/** How often that is warned of, in milliseconds. */
-const WARN_EVERY_MS = 60_000;
-
 /** Membership (G19), kept by scripts; leases and graces run on the server's time. */
 export class RedisPresence implements BrokerPresence {
   /** By channel: what waits travels together and becomes one diff. */
   private readonly steps: StepQueue<string>;
   private readonly renewals: PresenceRenewals;
+  private readonly rounds: PartitionRounds;
+  private readonly damages: DamagedKeys;
   private timer: Scheduled | undefined;
   private closed = false;
   private looks = 0;
   private renewalMs = RENEWAL_MS;
   /** When Redis was last found to be away, or to refuse writes. */
   private awayAt = Number.NEGATIVE_INFINITY;
-  /** When a damaged room was last warned of. */
-  private warnedAt = Number.NEGATIVE_INFINITY;
   /** How many of the nodes that live have names before this one's. */
   private rank = 0;
 
@@ -58,9 +54,16 @@ export class RedisPresence implements BrokerPresence {
     this.steps = new StepQueue('members', settings, async (channel, batch) => {
       await this.change(channel, [batch.length, ...batch.flatMap(({ args }) => args)]);
     });
-    this.renewals = new PresenceRenewals(commands, keys, settings, (entry, leaseMs) =>
-      this.step('r', entry, leaseMs),
+    this.rounds = new PartitionRounds(keys, commands);
+    this.damages = new DamagedKeys(
+      settings,
+      'Members of a room cannot be renewed or ended',
+      'the keys of its presence',
     );
+    this.renewals = new PresenceRenewals(commands, keys, settings, {
+      enterAgain: (entry, leaseMs) => this.step('r', entry, leaseMs),
+      onDamaged: (error) => this.damages.skip(error),
+    });
   }
 
   /**
@@ -135,16 +138,20 @@ export class RedisPresence implements BrokerPresence {
   /** Adds one step as the script takes it. */
   private step(kind: 'e' | 'r' | 'u' | 'l', entry: PresenceEntry, ms: number): Promise<void> {
     const { channel, member, generation, data } = entry;
-    return this.steps.add(channel, '', [
-      kind,
-      member,
-      deviceName(entry),
-      generation,
-      // `update` replaces the data whatever it is; the others only when there is some.
-      kind === 'u' || data !== undefined ? 1 : 0,
-      encodeData(data),
-      lease(ms),
-    ]);
+    return this.steps.add(
+      channel,
+      [],
+      [
+        kind,
+        member,
+        deviceName(entry),
+        generation,
+        // `update` replaces the data whatever it is; the others only when there is some.
+        kind === 'u' || data !== undefined ? 1 : 0,
+        encodeData(data),
+        lease(ms),
+      ],
+    );
   }
 
   /** Not soon after Redis was away: all would end whom nobody could renew. */
@@ -155,30 +162,20 @@ export class RedisPresence implements BrokerPresence {
   private async sweep(): Promise<void> {
     this.looks += 1;
     if (!this.mayEnd || this.rank >= SWEEPERS || this.looks % 2 ** this.rank !== 0) return;
-    const all = Array.from({ length: this.keys.partitions }, (_, partition) => partition);
-    const groups = this.commands.clustered ? all.map((partition) => [partition]) : [all];
-    await Promise.allSettled(groups.map((group) => this.endDue(group)));
+    await Promise.allSettled(this.rounds.next().map((partitions) => this.endDue(partitions)));
   }
 
   private async endDue(partitions: readonly number[]): Promise<void> {
     const keys = partitions.map((partition) => this.keys.due(partition));
-    const found = (await this.commands.run(DUE, partitions[0] ?? 0, keys, [
+    const [due, channels] = (await this.commands.run(DUE, partitions[0] ?? 0, keys, [
       DUE_CHANNELS,
-    ])) as readonly unknown[];
-    for (let at = 1; at < found.length && !this.closed; at += 2)
-      await this.change(String(found[at]), [0]).catch((error: unknown) => this.skipDamaged(error));
-  }
-
-  /** What is wrong with one room is not the fault of those behind it. What the server refuses, it refuses all of them. */
-  private skipDamaged(error: unknown): void {
-    const { message } = commandError(error);
-    if (!DAMAGED.test(message)) throw error;
-    const now = this.settings.clock.monotonic();
-    if (now - this.warnedAt < WARN_EVERY_MS) return;
-    this.warnedAt = now;
-    this.settings.onWarning(
-      `Members of a room cannot be ended, as its keys are not what this version writes: ${message}. Remove the keys of its presence`,
-    );
+    ])) as readonly [readonly number[], readonly string[]];
+    for (const [index, partition] of partitions.entries())
+      this.rounds.note(partition, Number(due[index]) === 1);
+    for (const channel of channels) {
+      if (this.closed) return;
+      await this.change(channel, [0]).catch((error: unknown) => this.damages.skip(error));
+    }
   }
 
   private change(channel: string, args: readonly RedisArgument[]): Promise<unknown> {

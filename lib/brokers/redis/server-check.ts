@@ -1,6 +1,7 @@
 import type { StorageWeakness } from '../../core/ports/broker.js';
 import type { RedisCommands } from './connection/commands.js';
-import { bootError, commandError } from './errors.js';
+import { ALLOW_COMMANDS, bootError, commandError } from './errors.js';
+import type { RedisSettings } from './settings.js';
 
 const OLDEST_MAJOR = 7;
 
@@ -9,26 +10,26 @@ const OLDEST_MAJOR = 7;
  *
  * @throws Error that names what is missing and the remedy.
  */
-export async function checkServer(
-  commands: RedisCommands,
-  onWarning: (message: string) => void,
-): Promise<void> {
-  const policy = evictionOf(await fittingServer(commands));
-  if (policy !== undefined) onWarning(`redisBroker: ${evicts(policy)} ${NO_EVICTION}`);
+export async function checkServer(commands: RedisCommands, settings: RedisSettings): Promise<void> {
+  const field = await fittingServer(commands);
+  const policy = evictionOf(field);
+  const found = policy === undefined ? [] : [{ problem: evicts(policy), remedy: NO_EVICTION }];
+  for (const { problem, remedy } of [...found, ...splitBrainOf(field, settings)])
+    settings.onWarning(`redisBroker: ${problem} ${remedy}`);
 }
 
 /**
  * The settings of the server that weaken what the broker promises.
  *
- * @param replicas How many of them an acknowledgement waits for; 0 for none.
  * @throws Error as {@link checkServer}.
  */
 export async function weaknessesOf(
   commands: RedisCommands,
-  replicas: number,
+  settings: RedisSettings,
 ): Promise<readonly StorageWeakness[]> {
   const field = await fittingServer(commands);
-  const found: StorageWeakness[] = [];
+  const replicas = settings.replicated?.replicas ?? 0;
+  const found: StorageWeakness[] = [...splitBrainOf(field, settings)];
   const policy = evictionOf(field);
   if (policy !== undefined) found.push({ problem: evicts(policy), remedy: NO_EVICTION });
   if (field('aof_enabled') === '0')
@@ -37,11 +38,35 @@ export async function weaknessesOf(
         'Redis writes no append-only file: when it restarts, events since its last snapshot on disk are lost, if it has one, and bans and restrictions with them.',
       remedy: 'Set appendonly yes.',
     });
-  const connected = Number(field('connected_slaves') ?? 0);
+  const connected = Number(field('connected_slaves') ?? replicas);
   if (connected < replicas)
     found.push({
       problem: `Redis has ${connected} replicas, and an acknowledgement waits for ${replicas}: every publish would end with timeout.`,
       remedy: 'Start the replicas, or lower durability.replicas.',
+    });
+  return found;
+}
+
+/** What a master that is cut off may do while Sentinels name another. It cannot know. */
+function splitBrainOf(
+  field: Field,
+  { controlReplicas, isWatched, replicated }: RedisSettings,
+): StorageWeakness[] {
+  // INFO names the good replicas only where they are asked for.
+  if (!isWatched || field('min_slaves_good_slaves') !== undefined) return [];
+  const found: StorageWeakness[] = [];
+  if (replicated === undefined)
+    found.push({
+      problem:
+        'Sentinels name the master, and it has no min-replicas-to-write: while it is cut off and another takes its place, it acknowledges publishes and restrictions that are lost when it is back.',
+      remedy:
+        'Set min-replicas-to-write 1 on every server, with two replicas or more, or use durability replicated.',
+    });
+  if (controlReplicas === 0)
+    found.push({
+      problem:
+        'A node that is cut off together with an old master delivers to users whose access was revoked (`controlReplicas` is 0).',
+      remedy: 'Leave out controlReplicas, or set min-replicas-to-write 1.',
     });
   return found;
 }
@@ -66,10 +91,7 @@ function evictionOf(field: Field): string | undefined {
 /** @returns what INFO says, by the name of the field. */
 async function fittingServer(commands: RedisCommands): Promise<Field> {
   const info = await commands.info().catch((error: unknown) => {
-    throw bootError(
-      `Redis does not answer INFO: ${commandError(error).message}`,
-      'Allow this user the commands that docs/scaling.md lists.',
-    );
+    throw bootError(`Redis does not answer INFO: ${commandError(error).message}`, ALLOW_COMMANDS);
   });
   const field: Field = (name) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
   const version = field('redis_version') ?? '';
@@ -79,7 +101,15 @@ async function fittingServer(commands: RedisCommands): Promise<Field> {
       'Use Redis 7.0 or newer, or Valkey.',
     );
   }
-  if ((field('cluster_enabled') === '1') !== commands.clustered) {
+  if (field('master_replid') === undefined) {
+    throw bootError(
+      'INFO of this server has no `master_replid`, so nobody could notice that it lost events in a restart or a failover (G6)',
+      'Use a server whose INFO has the section "replication".',
+    );
+  }
+  const clusterEnabled = field('cluster_enabled');
+  // A service may leave it out.
+  if (clusterEnabled !== undefined && (clusterEnabled === '1') !== commands.clustered) {
     throw commands.clustered
       ? bootError(
           'the server is not part of a Cluster',

@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy, type Entropy } from '../../core/ports/entropy.js';
 import { optionError } from './errors.js';
@@ -7,7 +8,11 @@ import type { RedisBrokerOptions } from './options.js';
 export type RedisSettings = Readonly<ReturnType<typeof redisSettings>>;
 
 const DAY_MS = 24 * 60 * 60_000;
-const MAX_PARTITIONS = 4_096;
+/** How often a replica says how far it is; Redis has no setting for it. */
+const ACKNOWLEDGE_MS = 1_000;
+export const MAX_PARTITIONS = 4_096;
+/** Of a deployment that begins. On 16 masters the busiest has at most 1.17 times the mean of them; of 64 it is up to twice the mean. */
+export const NEW_PARTITIONS = 1_024;
 /** Most bytes of one event or signal as it is sent; also of the events of one script call. */
 export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
 /** What the publisher of a larger one is told. */
@@ -43,9 +48,26 @@ export function redisSettings(options: RedisBrokerOptions) {
         `${controlMaxAgeMs}: otherwise one slow answer withholds events`,
     );
   }
+  const { controlReplicas } = options;
+  if (controlReplicas !== undefined && !(Number.isInteger(controlReplicas) && controlReplicas >= 0))
+    throw optionError('controlReplicas', `must be a whole number of at least 0, not ${controlReplicas}`);
+  const watched = isWatched(options);
+  const replicasProve = controlReplicas !== 0 && (watched || controlReplicas !== undefined);
+  const proofMs = heartbeatMs + commandTimeoutMs + (replicasProve ? heartbeatMs + ACKNOWLEDGE_MS : 0);
+  if (replicasProve && controlMaxAgeMs < proofMs)
+    throw optionError(
+      'controlMaxAgeMs',
+      `must be at least ${proofMs} with \`controlReplicas\`, not ${controlMaxAgeMs}: replicas acknowledge once a second, and a ` +
+        'heartbeat is proved by the next or the one after it',
+    );
   return {
     keyPrefix: prefix(options.keyPrefix ?? 'rt'),
-    partitions: whole('partitions', options.partitions, 64, MAX_PARTITIONS),
+    application: applicationName(options.application),
+    /** `undefined`: those of the deployment, or {@link NEW_PARTITIONS} where there is none yet. */
+    partitions:
+      options.partitions === undefined
+        ? undefined
+        : whole('partitions', options.partitions, NEW_PARTITIONS, MAX_PARTITIONS),
     replicated:
       replicated === undefined
         ? undefined
@@ -69,6 +91,12 @@ export function redisSettings(options: RedisBrokerOptions) {
     headMs: whole('headMs', options.headMs, 30 * DAY_MS),
     heartbeatMs,
     controlMaxAgeMs,
+    /** Longest time between two proofs where all is well. */
+    proofMs,
+    /** Whether Sentinels name the master. */
+    isWatched: watched,
+    /** `undefined`: half of those that the master has had. */
+    controlReplicas: controlReplicas ?? (watched ? undefined : 0),
     nodeTtlMs: whole('nodeTtlMs', options.nodeTtlMs, 15_000),
     sweepMs: number('sweepMs', options.sweepMs, 1_000),
     controlTimeoutMs: number('controlTimeoutMs', options.controlTimeoutMs, 5_000),
@@ -76,7 +104,19 @@ export function redisSettings(options: RedisBrokerOptions) {
     clock: options.clock ?? systemClock,
     entropy,
     epochs: new EpochNames(entropy),
+    server: new ServerView(),
   };
+}
+
+/** Whether Sentinels say which server is the master: then an old one may not know that it is no longer. */
+function isWatched({ client, sentinel }: RedisBrokerOptions): boolean {
+  return (
+    sentinel !== undefined || (client !== undefined && !client.isCluster && hasSentinels(client as Redis))
+  );
+}
+
+function hasSentinels({ options }: Redis): boolean {
+  return options.sentinels != null && options.sentinels.length > 0;
 }
 
 /** No braces: they would choose the slot of a key in place of the broker. */
@@ -85,8 +125,23 @@ function prefix(value: string): string {
   throw optionError('keyPrefix', 'must be 1–64 characters without braces and blanks');
 }
 
+function applicationName(value: string | undefined): string | undefined {
+  if (value === undefined || (value.length >= 1 && value.length <= 64)) return value;
+  throw optionError('application', 'must be 1–64 characters');
+}
+
 function warn(message: string): void {
   process.emitWarning(message, { code: 'NESTJS_REALTIME_REDIS' });
+}
+
+/** What was seen of the server last, as scripts take it. */
+export class ServerView {
+  /** None, or the last one of a script that compares the identity of the data. */
+  args: readonly string[] = [];
+
+  note(found: string): void {
+    this.args = found === '' ? [] : [`$server ${found}`];
+  }
 }
 
 /**

@@ -7,13 +7,17 @@ const BATCH = 200;
 /** Most script calls with steps that are under way at once: what is published finds its turn between them. */
 const UNDER_WAY = 4;
 
-/** How many of the steps fit into one script call; at least one. @param maxBytes of a call. */
-export function fitting(steps: readonly { readonly bytes: number }[], maxBytes: number): number {
+/** How many of the steps fit into one script call; at least one. @param maxBytes of a call. @param most steps of a call. */
+export function fitting(
+  steps: readonly { readonly bytes: number }[],
+  maxBytes: number,
+  most = BATCH,
+): number {
   let count = 0;
   let bytes = 0;
   for (const step of steps) {
     bytes += step.bytes;
-    if (count === BATCH || (count > 0 && bytes > maxBytes)) break;
+    if (count === most || (count > 0 && bytes > maxBytes)) break;
     count += 1;
   }
   return count;
@@ -39,8 +43,8 @@ export class ScriptWindow {
 }
 
 export interface Step {
-  /** A key of its own; '' where the steps of a lane share their keys. */
-  readonly key: string;
+  /** Keys of its own; none where the steps of a lane share their keys. */
+  readonly keys: readonly string[];
   readonly args: readonly RedisArgument[];
   readonly bytes: number;
   readonly resolve: () => void;
@@ -58,23 +62,25 @@ export class StepQueue<L> {
   /**
    * @param what the steps change, as errors name it.
    * @param write carries out the steps of one call. It may reject some of them itself.
+   * @param most steps of a call.
    */
   constructor(
     private readonly what: string,
     private readonly settings: Pick<RedisSettings, 'maxQueued' | 'maxQueuedBytes' | 'maxBatchBytes'>,
     private readonly write: (lane: L, batch: readonly Step[]) => Promise<void>,
+    private readonly most = BATCH,
   ) {}
 
   /** @throws RealtimeError `unavailable` where too many wait, or what `write` throws. */
-  add(lane: L, key: string, args: readonly RedisArgument[]): Promise<void> {
-    const bytes = bytesOf([key, ...args]);
+  add(lane: L, keys: readonly string[], args: readonly RedisArgument[]): Promise<void> {
+    const bytes = bytesOf([...keys, ...args]);
     const { maxQueued, maxQueuedBytes } = this.settings;
     if (this.queued >= maxQueued || (this.queued > 0 && this.queuedBytes + bytes > maxQueuedBytes))
       return Promise.reject(unavailable(`${this.queued} changes of ${this.what} wait for Redis already`));
     this.queued += 1;
     this.queuedBytes += bytes;
     return new Promise((resolve, reject) => {
-      const step = { key, args, bytes, resolve, reject };
+      const step = { keys, args, bytes, resolve, reject };
       const waiting = this.waiting.get(lane);
       if (waiting !== undefined) {
         waiting.push(step);
@@ -97,7 +103,7 @@ export class StepQueue<L> {
 
   private async work(lane: L, steps: Step[]): Promise<void> {
     while (steps.length > 0) {
-      const batch = steps.splice(0, fitting(steps, this.settings.maxBatchBytes));
+      const batch = steps.splice(0, fitting(steps, this.settings.maxBatchBytes, this.most));
       this.queued -= batch.length;
       for (const { bytes } of batch) this.queuedBytes -= bytes;
       try {

@@ -12,8 +12,10 @@ const BATCH = 100;
 const SETTLE_MS = 100;
 /** Most missing events that are delivered; of more the node is notified, and its order keeper reads them at its own pace. */
 const PAGE = 100;
+/** Most channels that are read at a time. */
+const MAX_READS = 8;
 /** Pause between two batches when many channels are due at once. */
-const PACE_MS = 5;
+const PACE_MS = 2;
 
 /**
  * Finds events that were published and never arrived, where no later event arrives that would show the gap (G5). Looks at
@@ -92,7 +94,7 @@ export class RedisTipCheck {
         await this.sleep(settleMs);
         behind = behind.filter(([channel, tip]) => this.isBehind(channel, tip));
       }
-      for (const [channel, tip] of behind) await this.heal(channel, tip);
+      await this.healAll(behind);
       return true;
     } catch {
       // Redis is away or slow: the next round, or the next connection, asks again.
@@ -100,17 +102,37 @@ export class RedisTipCheck {
     }
   }
 
+  /** Those of which something may be missing. Where a log only has another name, as after a restart, that is noted at once. */
   private async behind(channels: readonly string[]): Promise<(readonly [string, Position])[]> {
-    const known = channels.filter(
+    const known = channels.flatMap((channel) => {
       // A probe that is lost fails by itself, and its log must not live as long as one that is asked for.
-      (channel) => this.feeds.seenOf(channel) !== undefined && !channel.startsWith(PROBE_CHANNELS),
-    );
-    if (known.length === 0) return [];
-    const tips = await this.log.tips(known);
-    return known.flatMap((channel, index) => {
-      const tip = tips[index];
-      return tip !== undefined && this.isBehind(channel, tip) ? [[channel, tip] as const] : [];
+      const seen = channel.startsWith(PROBE_CHANNELS) ? undefined : this.feeds.seenOf(channel);
+      return seen === undefined ? [] : [{ channel, seen }];
     });
+    if (known.length === 0) return [];
+    const compared = await this.log.compare(
+      known.map(({ channel }) => channel),
+      known.map(({ seen }) => seen),
+    );
+    return known.flatMap(({ channel, seen }, index) => {
+      const { tip, continuous } = compared[index] ?? {};
+      if (tip === undefined || !this.isBehind(channel, tip)) return [];
+      // A new incarnation of a log that lost nothing and got nothing: there is nothing to deliver (G6).
+      const isSame = continuous === true && tip.seq === seen.seq && this.feeds.seenOf(channel) === seen;
+      if (!isSame) return [[channel, tip] as const];
+      this.feeds.setTip(channel, tip);
+      return [];
+    });
+  }
+
+  /** A few at a time: each answer may be as large as a read may be. */
+  private async healAll(behind: readonly (readonly [string, Position])[]): Promise<void> {
+    let next = 0;
+    const heal = async (): Promise<void> => {
+      for (let one = behind[next++]; one !== undefined; one = behind[next++]) await this.heal(...one);
+    };
+    const lanes = Math.min(MAX_READS, behind.length);
+    await Promise.all(Array.from({ length: lanes }, heal));
   }
 
   private sleep(ms: number): Promise<void> {

@@ -1,20 +1,28 @@
 import type { BrokerTransitions, Hold, Transition } from '../../core/ports/transitions.js';
 import { readThing, thingName } from '../common/thing-name.js';
 import type { RedisCommands } from './connection/commands.js';
+import { DamagedKeys } from './damaged-keys.js';
 import { commandError } from './errors.js';
 import type { RedisKeys } from './keys.js';
+import { PartitionRounds } from './partitions.js';
 import { HOLDS, RESIGN, TAKE } from './scripts/holds.js';
 import type { RedisSettings } from './settings.js';
 import { ScriptWindow, StepQueue, type Step } from './step-queue.js';
 
 /** Most records of a partition that wait for a consumer; beyond it the oldest are dropped. */
 const MAX_RECORDS = 20_000;
+/** Most holders in one script: Redis does nothing else for less than a millisecond. */
+const BATCH = 50;
+/** Scripts that write holders at once on a single server. */
+const LANES = 4;
 /** Most things of a partition whose end one look finds; the next look finds the rest. */
 const DUE_THINGS = 200;
 /** After a look that failed, the holders have that part of a lease to renew before anything is ended: longer than a round of theirs. */
 const RENEWAL_PART = 1 / 2;
 /** The same where this node holds nothing itself, in milliseconds. */
 const RENEWAL_MS = 15_000;
+/** A partition is looked at by every look for that long after something was found in it, in milliseconds. */
+const BUSY_MS = 60_000;
 /** How long a node is a consumer after it last asked. */
 const CONSUMER_MS = 5_000;
 const MAX_LEASE_MS = 10 * 365 * 24 * 60 * 60_000;
@@ -29,13 +37,15 @@ interface Consumed {
 
 /** Transitions of all channels (G19): leases and graces run on the server's time, and the scripts that end them record that. */
 export class RedisTransitions implements BrokerTransitions {
-  /** By partition: many channels travel together. */
+  /** By lane: many channels travel together. */
   private readonly steps: StepQueue<number>;
   private readonly consumed = new Map<number, Consumed>();
   private readonly node: string;
   private takes = false;
-  /** The partition with which the next look begins: those that are behind a full one are not left without room. */
-  private first = 0;
+  private readonly rounds: PartitionRounds;
+  private readonly damages: DamagedKeys;
+  /** When something was last found in a partition. */
+  private readonly foundAt = new Map<number, number>();
   /** When the last look at a partition failed. */
   private readonly failedAt = new Map<number, number>();
   private renewalMs = RENEWAL_MS;
@@ -48,9 +58,14 @@ export class RedisTransitions implements BrokerTransitions {
   ) {
     // Not the name of the node: one that was restarted is another consumer.
     this.node = settings.entropy.token();
+    this.rounds = new PartitionRounds(keys, commands);
+    this.damages = new DamagedKeys(settings, 'Who holds a channel cannot be written', 'its holders');
     const window = new ScriptWindow();
-    this.steps = new StepQueue('holders', settings, (partition, batch) =>
-      window.run(() => this.write(partition, batch)),
+    this.steps = new StepQueue(
+      'holders',
+      settings,
+      (lane, batch) => window.run(() => this.write(lane, batch)),
+      BATCH,
     );
   }
 
@@ -85,11 +100,11 @@ export class RedisTransitions implements BrokerTransitions {
     await this.steps.settled();
     if (!this.takes) return;
     await Promise.allSettled(
-      this.groups().map((group) =>
+      this.rounds.callsOf(this.consumed.keys()).map((partitions) =>
         this.commands.run(
           RESIGN,
-          group[0] ?? 0,
-          group.map((partition) => this.keys.transitions(partition)[2]),
+          partitions[0] ?? 0,
+          partitions.map((partition) => this.keys.transitions(partition)[2]),
           [this.node],
         ),
       ),
@@ -101,7 +116,7 @@ export class RedisTransitions implements BrokerTransitions {
     await this.done([]).catch(() => undefined);
     const out: Transition[] = [];
     const errors: unknown[] = [];
-    for (const group of this.groups()) {
+    for (const group of this.rounds.next()) {
       try {
         out.push(...(await this.takeOf(group, limit - out.length)));
       } catch (error) {
@@ -135,7 +150,8 @@ export class RedisTransitions implements BrokerTransitions {
       const consumed = Number(state) === 1 ? this.consumed.get(partition) : undefined;
       const now = consumed ?? { after: '-', done: [] };
       this.consumed.set(partition, now);
-      if (records.length > 0) this.first = (partition + 1) % this.keys.partitions;
+      if (records.length > 0) this.rounds.beginAfter(partition);
+      this.noteFound(partition, records.length + due.length > 0);
       for (let at = 0; at < records.length; at += 4) {
         const [record = '', thing = '', held, ts] = records.slice(at, at + 4);
         now.after = `(${record}`;
@@ -174,29 +190,44 @@ export class RedisTransitions implements BrokerTransitions {
     }
   }
 
-  private groups(): readonly (readonly number[])[] {
-    const { partitions } = this.keys;
-    const all = Array.from({ length: partitions }, (_, index) => (this.first + index) % partitions);
-    return this.commands.clustered ? all.map((partition) => [partition]) : [all];
+  private noteFound(partition: number, found: boolean): void {
+    const now = this.settings.clock.monotonic();
+    if (found) this.foundAt.set(partition, now);
+    const isBusy = now - (this.foundAt.get(partition) ?? Number.NEGATIVE_INFINITY) < BUSY_MS;
+    if (!isBusy) this.foundAt.delete(partition);
+    this.rounds.note(partition, isBusy);
   }
 
   private step(kind: 'h' | 'r' | 's', hold: Hold, ms: number): Promise<void> {
     const thing = thingName(hold);
-    const key = this.keys.holders(hold.channel, thing);
+    const [due, record] = this.keys.transitions(this.keys.partitionOf(hold.channel));
+    const keys = [due, record, this.keys.holders(hold.channel, thing)];
     const time = Math.round(Math.min(Math.max(ms, 0), MAX_LEASE_MS));
     const args = [kind, thing, hold.holder, hold.generation, time];
-    return this.steps.add(this.keys.partitionOf(hold.channel), key, args);
+    return this.steps.add(this.laneOf(hold.channel), keys, args);
   }
 
-  private async write(partition: number, batch: readonly Step[]): Promise<void> {
-    const [due, record] = this.keys.transitions(partition);
-    const [, dropped, error, ...refused] = (await this.commands.run(
+  /** A single server takes steps of any partitions in one call, in few lanes; of a Cluster each partition has its own. */
+  private laneOf(channel: string): number {
+    const partition = this.keys.partitionOf(channel);
+    return this.commands.clustered ? partition : partition % LANES;
+  }
+
+  private async write(lane: number, batch: readonly Step[]): Promise<void> {
+    const [dropped, ...refused] = (await this.commands.run(
       HOLDS,
-      partition,
-      [due, record, ...batch.map(({ key }) => key)],
+      lane,
+      batch.flatMap(({ keys }) => keys),
       [MAX_RECORDS, this.settings.headMs, batch.length, ...batch.flatMap(({ args }) => args)],
-    )) as [number, number, string?, ...number[]];
-    for (const index of refused) batch[Number(index) - 1]?.reject(commandError(new Error(error)));
+    )) as [number, ...(number | string)[]];
+    for (let at = 0; at < refused.length; at += 2) {
+      const error = new Error(String(refused[at + 1]));
+      try {
+        this.damages.skip(error);
+      } catch {
+        batch[Number(refused[at]) - 1]?.reject(commandError(error));
+      }
+    }
     if (Number(dropped) > 0)
       this.settings.onWarning(
         `${dropped} transitions were dropped: ${MAX_RECORDS} of a partition wait for a consumer already. ` +

@@ -34,14 +34,18 @@ export class RevocationFreshness {
     return true;
   }
 
-  /** The broker proved that nothing is missing. @param forMs how long that may be relied on, in milliseconds. */
+  /**
+   * The broker proved that nothing is missing.
+   *
+   * @param forMs how long that may be relied on, in milliseconds. 0 as the first: something may be missing until a proof comes.
+   */
   prove(forMs: number): void {
     // A broker proves until it is closed, which is after this.
     if (this.closed) return;
     const now = this.clock.monotonic();
     const until = now + forMs;
     // Proofs may arrive in another order than they were requested.
-    if (until <= now || (this.until !== Number.POSITIVE_INFINITY && until <= this.until)) return;
+    if (until < now || (this.until !== Number.POSITIVE_INFINITY && until <= this.until)) return;
     this.until = until;
     if (this.timer === undefined) this.arm(forMs);
     if (!this.stale) return;

@@ -15,15 +15,13 @@ import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { EngineTracer } from '../ports/tracer.js';
-import type { Opening, Refusal, TransportHost } from '../ports/transport-host.js';
+import { LEAVING, type Opening, type Refusal, type TransportHost } from '../ports/transport-host.js';
 import { anonymousOf } from '../ports/user-id.js';
 import type { SessionRegistry } from '../session/registry.js';
 import { Session, type SessionDeps } from '../session/session.js';
 
 /** Advice to a client that is refused for lack of room, in milliseconds. */
 const RETRY_AFTER_MS = 2_000;
-/** The same of a node that drains, in milliseconds: another one takes the client as soon as it asks again. */
-const DRAIN_RETRY_AFTER_MS = 250;
 /** Refusals that say something of the node, not of the client alone. */
 const LOGGED: ReadonlySet<number> = new Set<number>([429, 503]);
 
@@ -196,10 +194,8 @@ export class Admission implements TransportHost {
   private judge({ network }: Handshake, ahead = 0): Refusal | undefined {
     const { sessions, settings, drain } = this.deps;
     const { maxConnections, maxConnectionsPerAddress } = settings.limits;
-    if (!this.opened || drain.isDraining) {
-      const retryAfterMs = drain.isDraining ? DRAIN_RETRY_AFTER_MS : RETRY_AFTER_MS;
-      return { status: 503, message: 'This node is not taking connections', retryAfterMs };
-    }
+    if (drain.isDraining) return LEAVING;
+    if (!this.opened) return { ...LEAVING, retryAfterMs: RETRY_AFTER_MS };
     if (sessions.size + ahead >= maxConnections) {
       return {
         status: 503,

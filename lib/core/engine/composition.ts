@@ -307,7 +307,7 @@ export function composeEngine(options: EngineOptions) {
     ...ports,
     rotation,
     watch:
-      observer.onCommandStart === undefined && observer.onCommandEnd === undefined
+      tracer === undefined && observer.onCommandStart === undefined && observer.onCommandEnd === undefined
         ? undefined
         : new CommandWatch(observer, clock, patternOf, tracer),
     commands: {

@@ -4,7 +4,7 @@ import { TimeLeft } from '../async/time-left.js';
 import { channelsIn, type ChannelSet } from '../channel/channel-set.js';
 import type { Erasures } from '../log/erasures.js';
 import { VERSION } from '../ports/version.js';
-import type { BrokerListener, BrokerState } from '../ports/broker.js';
+import type { BrokerListener } from '../ports/broker.js';
 import type { ControlMessage, ControlReceipt, DisconnectRecord, LiftReceipt, Why } from '../ports/control.js';
 import type { RealtimeIdentity } from '../ports/identity.js';
 import { MAX_REASON_SHOWN, quoted } from '../ports/log-text.js';
@@ -23,6 +23,7 @@ import type { ClusterSessions } from './cluster/cluster-sessions.js';
 import type { DetailsOfSessions } from './cluster/session-details.js';
 import type { PathReport } from './cluster/path-check.js';
 import type { UsersOnline } from './cluster/online-users.js';
+import { BrokerCondition } from './broker-condition.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { Erasure, type ErasedEvents, type EraseReceipt } from './erasure.js';
 import { drainSessions } from './drain.js';
@@ -49,6 +50,8 @@ export interface EngineStatus {
   readonly broker: 'up' | 'down';
   /** Why it is down; `undefined` while it is up, or where the broker gives no reason. */
   readonly brokerReason: string | undefined;
+  /** Why the broker refuses what is written to it although it is reached, in its words; `undefined` while it takes writes. */
+  readonly brokerRefusal: string | undefined;
   /** Whether events of channels that are not public are withheld, as a revoke may not be known here yet (G11). */
   readonly withholding: boolean;
   /** The last step that is taken against an overload (G33); `undefined` for none. */
@@ -75,12 +78,14 @@ export class RealtimeEngine {
   /** Whether the broker was asked to start: one that failed to must be closed as well. */
   private opened = false;
   private stopping: Promise<void> | undefined;
-  private broker: BrokerState = 'up';
-  private brokerReason: string | undefined;
+  private readonly condition: BrokerCondition;
 
   constructor(private readonly options: EngineOptions) {
     this.parts = composeEngine(options);
     this.host = this.parts.admission;
+    const { observer, retries } = this.parts;
+    const { logger, clock } = options;
+    this.condition = new BrokerCondition({ logger, clock, observer, onBack: () => retries.wake() });
     this.application = this.parts.applicationLog;
     const { channels, appends } = this.parts;
     this.erasure = new Erasure({
@@ -101,6 +106,7 @@ export class RealtimeEngine {
       this.parts;
     const { slow, spam, restrictions, catchUp } = this.parts;
     const listener: BrokerListener = {
+      application: this.options.application,
       onEvents: (channel, events) => {
         slow.note(channel, events);
         hub.onEvents(channel, events);
@@ -122,7 +128,8 @@ export class RealtimeEngine {
         return reauthorization.reauthorizeAll();
       },
       onMessage: (fromNode, topic, bytes) => nodes?.receive(fromNode, topic, bytes),
-      onState: (state, reason) => this.onBrokerState(state, reason),
+      onState: (state, reason) => this.condition.note(state, reason),
+      onRefusal: (reason) => this.condition.noteRefusal(reason),
       onWarning: (message) => this.options.logger.warn(message),
     };
     this.opened = true;
@@ -162,8 +169,9 @@ export class RealtimeEngine {
     return {
       started: admission.isOpen,
       draining: drain.isDraining,
-      broker: this.broker,
-      brokerReason: this.brokerReason,
+      broker: this.condition.state,
+      brokerReason: this.condition.reason,
+      brokerRefusal: this.condition.refusal,
       withholding: freshness.isStale,
       shedding: overload.step,
       sessions: sessions.size,
@@ -173,7 +181,7 @@ export class RealtimeEngine {
 
   /** What the node counts, at this moment. Costs a look at each count, whatever is connected. */
   stats(): EngineStats {
-    return engineStats(this.parts, this.options, this.broker);
+    return engineStats(this.parts, this.options, this.condition.state);
   }
 
   /** Round trip of a probe through the normal publish path, in milliseconds (G20). */
@@ -371,18 +379,6 @@ export class RealtimeEngine {
       );
     }
     return sent;
-  }
-
-  private onBrokerState(state: BrokerState, reason: string | undefined): void {
-    if (state === this.broker) return;
-    this.broker = state;
-    this.brokerReason = state === 'down' ? reason : undefined;
-    this.parts.observer.onBrokerState?.(state, reason);
-    if (state === 'down') this.options.logger.warn(`The broker is away: ${reason ?? 'it gives no reason'}`);
-    else {
-      this.options.logger.log('The broker is back');
-      this.parts.retries.wake();
-    }
   }
 
   /** A broker that does not answer holds nobody up. */

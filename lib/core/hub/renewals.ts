@@ -5,11 +5,11 @@ import type { Clock, Scheduled } from '../ports/clock.js';
 /** Renewals within a lease: one may be missed. */
 const RENEWALS = 3;
 /** Time between two parts of a round, in milliseconds. */
-const STEP_MS = 500;
+const STEP_MS = 100;
 /** Fewer things are renewed in one call: parts of their own would cost more than they spread. */
-const FEW = 500;
+const FEW = 200;
 /** Most things, and bytes of their names, that are renewed in one call; the next call waits for its answer. */
-const BATCH = 5_000;
+const BATCH = 1_000;
 const BATCH_BYTES = 256 * 1024;
 
 export interface RenewalsDeps<T> {

@@ -225,6 +225,11 @@ export type BrokerState = 'up' | 'down';
 /** What a broker notifies its node of. Called synchronously, in the broker's order; implementations must not throw. */
 export interface BrokerListener {
   /**
+   * A fingerprint of a secret that all nodes of the application share, and no other application has: too short to find the secret
+   * by. Optional: without it nothing is compared.
+   */
+  readonly application?: string | undefined;
+  /**
    * Events of a subscribed channel, in the order of the log. The node reads from the log what was lost on the way (G5). One that
    * arrived and cannot be read is {@link ChannelEvent.unreadable} at its place, or is treated as lost.
    */
@@ -242,7 +247,7 @@ export interface BrokerListener {
    * The node's view of `control` was proved (G11): every record that was stored up to the moment of the proof has been
    * handed to `onControl`. For `forMs` more milliseconds that counts as current. Once this was called, a node whose last
    * proof has run out withholds the events of channels that are not public until the next one. Called before `start`
-   * resolves, and often enough; never by a broker whose records cannot be late, as within one process.
+   * resolves, with 0 where nothing is proved yet, and often enough; never by a broker whose records cannot be late, as within one process.
    */
   onControlCurrent(forMs: number): void;
   /**
@@ -266,6 +271,11 @@ export interface BrokerListener {
   onMessage?(fromNode: string, topic: string, bytes: Uint8Array): void;
   /** The broker can be reached, or no longer. `reason` says why, for the log. */
   onState(state: BrokerState, reason?: string): void;
+  /**
+   * The broker is reached and refuses what is written to it, for this reason, in its words; `undefined` when it takes writes
+   * again. For status, health and the log. Optional: without it only what fails says so.
+   */
+  onRefusal?(reason: string | undefined): void;
   /**
    * Something that the operator should know, for the log: what the broker dropped or refused to protect itself, with the remedy.
    * The broker bounds how often it calls this, and names nothing that only a client chose. Optional: without it nothing is said.

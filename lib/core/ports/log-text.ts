@@ -20,3 +20,11 @@ function escapeUnits(character: string): string {
     .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
     .join('');
 }
+
+/** User and password of an address, with the end of its scheme before them. */
+const USERINFO = /:\/\/[^\s/?#"<>]*@/g;
+
+/** The same text, where an address in it has neither its user nor its password: for logs, metrics and reports (G23). */
+export function withoutUserinfo(text: string): string {
+  return text.includes('://') ? text.replace(USERINFO, '://***@') : text;
+}

@@ -10,6 +10,8 @@ export interface Setting<Kind extends SettingKind = SettingKind, Value = unknown
   readonly default: Value;
   readonly min: number;
   readonly max: number;
+  /** What the error of a wrong value adds: the unit, and what to write instead. */
+  readonly hint?: string;
   /** The values of a `choice`. */
   readonly choices?: readonly string[];
 }
@@ -26,7 +28,7 @@ export type ValuesOf<Group> = {
   ]: Group[Name] extends Setting<SettingKind, infer Value> ? Value : ValuesOf<Group[Name]>;
 };
 
-type Bounds = Partial<Pick<Setting, 'min' | 'max'>>;
+type Bounds = Partial<Pick<Setting, 'min' | 'max' | 'hint'>>;
 
 const UNBOUNDED = Number.MAX_SAFE_INTEGER;
 

@@ -223,6 +223,8 @@ export interface EngineOptions {
   /** Runs after authentication and before `welcome`; `false` or a thrown error refuses with 4802 or the error's code. */
   readonly onConnect?: (connection: RealtimeConnection) => MaybePromise<boolean | void>;
   readonly settings: EngineSettings;
+  /** A fingerprint that all nodes of the application share; see `BrokerListener`. Default: none. */
+  readonly application?: string | undefined;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly logger: EngineLogger;

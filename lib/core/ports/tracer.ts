@@ -1,10 +1,11 @@
 import type { ChannelEvent } from './channel-event.js';
 import type { Clock } from './clock.js';
 import type { Handshake } from './connection.js';
+import type { Entropy } from './entropy.js';
 import type { Authenticator } from './identity.js';
 import type { EngineLogger } from './logger.js';
 import type { MaybePromise } from './maybe-promise.js';
-import type { ObservedCommand, Observer } from './observer.js';
+import type { ObservedCommand, Observer, Outcome } from './observer.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 
 /**
@@ -17,6 +18,20 @@ export const TRACEPARENT = /^00-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-
 export interface OpenSpan {
   /** @param failure the code of what went wrong; `undefined` for nothing. */
   end(failure?: string): void;
+}
+
+/** A command of a client, as it came. */
+export interface TracedCommand {
+  readonly type: ObservedCommand['type'];
+  readonly channel?: string | undefined;
+  /** The `traceparent` that the client sent. */
+  readonly trace?: string | undefined;
+}
+
+/** A command that is traced until its answer. */
+export interface CommandSpan {
+  /** @param outcome that observers are notified of. */
+  end(outcome: Outcome | 'closed'): void;
 }
 
 /** Events of one turn that are handed to the sessions of a channel. */
@@ -37,6 +52,7 @@ export interface FirstEventSpan {
 export interface TracedNode {
   readonly nodeId: string;
   readonly clock: Clock;
+  readonly entropy: Pick<Entropy, 'random'>;
   readonly logger: Pick<EngineLogger, 'warn'>;
 }
 
@@ -74,8 +90,19 @@ export interface EngineTracer {
   authenticatorOf(authenticator: Authenticator): Authenticator;
   /** A transport opened a connection. */
   opened(connection: RealtimeConnection, handshake: Handshake): void;
-  /** Runs the work of a command that the observer was notified of: what it starts, handlers included, belongs to the command. */
-  within<T>(command: ObservedCommand, work: () => T): T;
+  /**
+   * A command begins. Called before the observers are notified, so that what they do is not part of it, and never throws.
+   *
+   * @param patternOf finds the pattern of a channel's definition.
+   * @returns `undefined` for one that is not sampled, where that was decided without a span.
+   */
+  starting(
+    connection: RealtimeConnection,
+    command: TracedCommand,
+    patternOf: (channel: string) => string | undefined,
+  ): CommandSpan | undefined;
+  /** Runs the work of a command: what it starts, handlers included, belongs to it. @param span of `starting()`. */
+  within<T>(span: CommandSpan | undefined, work: () => T): T;
   /**
    * Calls the application's code for a command.
    *

@@ -15,6 +15,16 @@ export interface Refusal {
   readonly hint?: string;
 }
 
+/** Advice of a node that drains, and of its transports once they are closed, in milliseconds: another one takes the client as soon as it asks again. */
+const DRAIN_RETRY_AFTER_MS = 250;
+
+/** The refusal of a node that is leaving. */
+export const LEAVING: Refusal = {
+  status: 503,
+  message: 'This node is not taking connections',
+  retryAfterMs: DRAIN_RETRY_AFTER_MS,
+};
+
 /** What a transport has verified before it opens a connection. */
 export interface Opening {
   /** Result of the credentials of the handshake; left out when `hello` must bring them. */

@@ -3,7 +3,7 @@ import type { Envelope } from '../../protocol/envelope.js';
 import type { Clock } from '../ports/clock.js';
 import type { ObservedCommand, Observer, Outcome } from '../ports/observer.js';
 import type { RealtimeConnection } from '../ports/realtime-connection.js';
-import type { EngineTracer } from '../ports/tracer.js';
+import type { CommandSpan, EngineTracer } from '../ports/tracer.js';
 
 /** Finds the pattern of a channel's definition. */
 type PatternOf = (channel: string) => string | undefined;
@@ -17,21 +17,26 @@ interface Running {
 /** Follows commands from their start to their answer. Made only where an observer, or a tracer, is to know of them. */
 export class CommandWatch {
   private readonly running = new Map<RealtimeConnection, Running>();
+  private readonly isObserved: boolean;
 
   constructor(
     private readonly observer: Observer,
     private readonly clock: Clock,
     private readonly patternOf: PatternOf,
-    private readonly tracer?: Pick<EngineTracer, 'within'>,
-  ) {}
+    private readonly tracer?: Pick<EngineTracer, 'starting' | 'within'>,
+  ) {
+    this.isObserved = observer.onCommandStart !== undefined || observer.onCommandEnd !== undefined;
+  }
 
   /**
    * @param now monotonic time, read for it.
-   * @returns the command for {@link within}.
+   * @returns the command for {@link within}; `undefined` for one that nobody follows.
    */
-  start(connection: RealtimeConnection, command: ClientCommand, now: number): ObservedCommand | undefined {
+  start(connection: RealtimeConnection, command: ClientCommand, now: number): Observed | undefined {
     if (command.type === 'ping' || command.type === 'pong' || command.type === 'bye') return undefined;
-    const observed = new Observed(command, command.type, this.patternOf, now);
+    const span = this.tracer?.starting(connection, command, this.patternOf);
+    if (span === undefined && !this.isObserved) return undefined;
+    const observed = new Observed(command, command.type, this.patternOf, now, span);
     let running = this.running.get(connection);
     if (running === undefined)
       this.running.set(connection, (running = { first: undefined, last: undefined }));
@@ -43,8 +48,8 @@ export class CommandWatch {
   }
 
   /** Runs the work of a command that was started: what it starts belongs to the command. */
-  within<T>(observed: ObservedCommand | undefined, work: () => T): T {
-    return this.tracer === undefined || observed === undefined ? work() : this.tracer.within(observed, work);
+  within<T>(observed: Observed | undefined, work: () => T): T {
+    return this.tracer === undefined ? work() : this.tracer.within(observed?.span, work);
   }
 
   /** The first of this id was answered. A client may send a command again while the first is under way. */
@@ -68,6 +73,7 @@ export class CommandWatch {
   }
 
   private notify(connection: RealtimeConnection, command: Observed, outcome: Outcome | 'closed'): void {
+    command.span?.end(outcome);
     this.observer.onCommandEnd?.(connection, command, outcome, this.clock.monotonic() - command.startedAt);
   }
 }
@@ -87,6 +93,7 @@ class Observed implements ObservedCommand {
   // Not fields of what observers are given.
   readonly #startedAt: number;
   readonly #patternOf: PatternOf;
+  readonly #span: CommandSpan | undefined;
   #next: Observed | undefined;
 
   constructor(
@@ -94,6 +101,7 @@ class Observed implements ObservedCommand {
     readonly type: ObservedCommand['type'],
     patternOf: PatternOf,
     startedAt: number,
+    span: CommandSpan | undefined,
   ) {
     this.id = id;
     this.channel = channel;
@@ -101,10 +109,15 @@ class Observed implements ObservedCommand {
     this.trace = trace;
     this.#startedAt = startedAt;
     this.#patternOf = patternOf;
+    this.#span = span;
   }
 
   get startedAt(): number {
     return this.#startedAt;
+  }
+
+  get span(): CommandSpan | undefined {
+    return this.#span;
   }
 
   /** The one of its connection that started after it, while both are under way. */

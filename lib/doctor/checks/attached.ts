@@ -91,12 +91,12 @@ const tracing = check({
     all: {
       level: 'warning',
       finding: 'Every trace is sampled: each publish makes a span for each node that delivers it.',
-      remedy: 'Give the SDK a sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(0.01) }).',
+      remedy: 'Give openTelemetry() a share, { sampleRatio: 0.01 }, or the SDK a sampler.',
     },
     nothing: {
       level: 'warning',
-      finding: 'The sampler takes 0 %: tracing is set, and records nothing that begins here.',
-      remedy: 'Raise the share of the sampler, or leave tracing out.',
+      finding: '0 % are sampled: tracing is set, and records nothing that begins here.',
+      remedy: 'Raise sampleRatio, or the share of the sampler, or leave tracing out.',
     },
   },
   judge: ({ config, tracing: facts }) => {

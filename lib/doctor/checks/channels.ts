@@ -124,6 +124,9 @@ const requests = check({
   },
 });
 
+/** Where the remedy is a snapshot. */
+export const SNAPSHOT_POINTER = 'guide.md#give-newcomers-the-state';
+
 type Weak = 'drops' | 'fresh' | 'forgets' | 'repeats' | 'short';
 
 const delivery = check({
@@ -176,12 +179,13 @@ function weakOf({ policy, behaviour }: ChannelDefinition, { config }: Facts): re
   const hasSnapshot = behaviour.snapshot !== undefined;
   const awayMs = 2 * config.settings.retry.maxMs + config.drainDeadlineMs;
   const values = { ttl: time(ttlMs), away: time(awayMs), overflow };
+  const see = SNAPSHOT_POINTER;
   const found: Verdict<Weak>[] = [];
-  if (!retain && !hasSnapshot) found.push({ outcome: 'forgets' });
+  if (!retain && !hasSnapshot) found.push({ outcome: 'forgets', see });
   if (retain && ttlMs <= awayMs) found.push({ outcome: 'short', values });
   if (dedupeMs === 0 && behaviour.publish.size > 0) found.push({ outcome: 'repeats' });
-  if (overflow !== 'disconnect' && !hasSnapshot) found.push({ outcome: 'drops', values });
-  if (retain && !hasSnapshot && found.length === 0) found.push({ outcome: 'fresh', values });
+  if (overflow !== 'disconnect' && !hasSnapshot) found.push({ outcome: 'drops', see, values });
+  if (retain && !hasSnapshot && found.length === 0) found.push({ outcome: 'fresh', see, values });
   return found;
 }
 

@@ -31,6 +31,9 @@ const health = check({
   },
 });
 
+/** Three of them fit into the time that the alerts look at (docs/monitoring/alerts.yml). */
+const MOST_PROBE_MS = 30_000;
+
 const metrics = check({
   id: 'operations.metrics',
   title: 'Metrics',
@@ -45,10 +48,21 @@ const metrics = check({
       remedy:
         'Import RealtimeMetricsModule.forRoot() of nestjs-realtime/metrics, or give forRoot({ observers }) an observer that feeds your metrics.',
     },
+    rare: {
+      level: 'warning',
+      finding:
+        'RealtimeMetricsModule sends {every}: the alerts of the broker count the probes that failed within two minutes, and stay silent.',
+      remedy:
+        "Leave probeEvery out, for '15s', or set it to '30s' or less; or accept this, without these alerts.",
+    },
   },
-  judge: ({ metrics: names }) => [
-    names.length === 0 ? { outcome: 'blind' } : { outcome: 'measured', values: { names: list(names) } },
-  ],
+  judge: ({ metrics: names, probeEveryMs: everyMs }) => {
+    if (names.length === 0) return [{ outcome: 'blind' }];
+    if (everyMs === undefined || (everyMs > 0 && everyMs <= MOST_PROBE_MS))
+      return [{ outcome: 'measured', values: { names: list(names) } }];
+    const every = everyMs === 0 ? 'no probes' : `a probe every ${time(everyMs)} only`;
+    return [{ outcome: 'rare', values: { every } }];
+  },
 });
 
 const drain = check({

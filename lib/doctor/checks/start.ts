@@ -43,14 +43,24 @@ export const boot = check({
         ],
 });
 
+/** Where the documents explain what is wrong at a path; else as the check says, which is for classes of channels. */
+export const BOOT_POINTERS: readonly (readonly [of: RegExp, see: string])[] = [
+  [/^RealtimeAdminModule\b/, 'admin-api.md#mount-it'],
+  [/^RealtimeMetricsModule\b/, 'metrics.md#add-the-metrics'],
+  [/^RealtimeHealthModule\b/, 'guide.md#report-health-and-shut-down'],
+  [/^webhookTarget\b/, 'hooks.md#webhooks'],
+  [/^redisBroker\b/, 'scaling.md#connect-to-redis'],
+  [/^[a-z]/, 'options.md#options-of-the-module'],
+];
+
 /** Why an application did not start. */
 export function bootVerdicts(error: unknown): readonly Verdict[] {
   if (error instanceof ModuleAbsent) return [{ outcome: 'absent' }];
   if (error instanceof RealtimeBootError)
-    return error.problems.map(({ path, problem, remedy }) => ({
-      outcome: 'refused',
-      values: { path, problem, remedy },
-    }));
+    return error.problems.map(({ path, problem, remedy }): Verdict => {
+      const see = BOOT_POINTERS.find(([of]) => of.test(path))?.[1];
+      return { outcome: 'refused', ...(see === undefined ? {} : { see }), values: { path, problem, remedy } };
+    });
   const [message = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
   return [{ outcome: 'failed', values: { message } }];
 }

@@ -1,4 +1,5 @@
 import type { Handshake } from '../../core/ports/connection.js';
+import { endsTooSoon, KEEP_ALIVE_REMEDY, USUAL_REUSE_MS } from '../../nest/lifecycle/keep-alive.js';
 import { compileTrust } from '../../transports/http/client-address.js';
 import { compileOrigins } from '../../transports/http/origin.js';
 import { check, type Check } from '../check.js';
@@ -198,6 +199,43 @@ const proxies = check({
   },
 });
 
+const keepAlive = check({
+  id: 'transport.keep-alive',
+  title: 'Idle connections',
+  asks: 'Do proxies end the connections that they reuse before the server does?',
+  see: 'deployment.md#run-behind-nginx',
+  outcomes: {
+    unproxied: { level: 'ok', finding: 'trustProxy is false: clients end their connections themselves.' },
+    longer: {
+      level: 'ok',
+      finding: 'The server keeps idle connections {keep}, longer than the {reuse} of most proxies.',
+    },
+    shorter: {
+      level: 'warning',
+      finding:
+        'The server ends idle connections after {keep}, and most proxies reuse theirs for {reuse}: what they send in that moment is answered with 502.',
+      remedy:
+        'Write {code} in main.ts before it listens, above the time of your proxies; or accept this where they end theirs sooner, as nginx with keepalive_timeout 4s.',
+    },
+    unseen: {
+      level: 'advice',
+      finding:
+        'main.ts makes the server, so its keepAliveTimeout is not seen here: Node ends idle connections after 5 s, and most proxies reuse theirs for {reuse}.',
+      remedy:
+        'Write {code} in main.ts before it listens, and give the doctor a function that makes the application, or accept this; without proxies, set trustProxy: false.',
+    },
+  },
+  judge: ({ config: { transport }, keepAliveMs }) => {
+    if (transport.trustProxy !== undefined && compileTrust(transport.trustProxy) === false)
+      return [{ outcome: 'unproxied' }];
+    const values = { reuse: time(USUAL_REUSE_MS), code: KEEP_ALIVE_REMEDY };
+    if (keepAliveMs === undefined) return [{ outcome: 'unseen', values }];
+    const keep = keepAliveMs === 0 ? 'without end' : time(keepAliveMs);
+    if (endsTooSoon(keepAliveMs)) return [{ outcome: 'shorter', values: { ...values, keep } }];
+    return [{ outcome: 'longer', values: { ...values, keep: keepAliveMs === 0 ? keep : `for ${keep}` } }];
+  },
+});
+
 const queryToken = check({
   id: 'transport.query-token',
   title: 'Tokens in addresses',
@@ -242,6 +280,7 @@ export const TRANSPORT: readonly Check[] = [
   origins,
   hosts,
   proxies,
+  keepAlive,
   queryToken,
   compression,
 ];

@@ -1,3 +1,4 @@
+import { withoutUserinfo } from '../../core/ports/log-text.js';
 import { BootProblems } from '../../nest/errors/realtime-boot-error.js';
 import { DURATION_HINT, toMilliseconds, type Duration } from '../../nest/options/duration.js';
 import { urlProblem } from '../../nest/options/jwt-options.js';
@@ -102,7 +103,8 @@ function nameOf(
   problems: BootProblems,
 ): string {
   if (typeof name === 'string' && name.length <= MAX_NAME_CHARS && /^\P{Cc}*\S\P{Cc}*$/u.test(name))
-    return name;
+    // It is a label of metrics, too.
+    return withoutUserinfo(name);
   if (name !== undefined)
     problems.add(
       `${PATH}.name`,

@@ -40,8 +40,10 @@ export class RequestError extends Error {
 /** An answer with status 200. */
 export interface BoundedAnswer {
   readonly text: string;
-  /** How long a cache on the way has kept it, in milliseconds; 0 where it says nothing of that. */
-  readonly ageMs: number;
+  /** For how long a cache on the way says that it has kept it, in milliseconds; `undefined` where none says so. Not all do: nginx does not. */
+  readonly ageMs: number | undefined;
+  /** For how long a cache between servers may answer with it without asking, in milliseconds; 0 where nothing of that is said. */
+  readonly lifetimeMs: number;
 }
 
 /**
@@ -65,7 +67,11 @@ export async function request(
       signal: abort.signal,
     });
     if (response.status === 200)
-      return { text: await readText(response, maxBytes), ageMs: ageOf(response.headers.get('age')) };
+      return {
+        text: await readText(response, maxBytes),
+        ageMs: ageOf(response.headers),
+        lifetimeMs: lifetimeOf(response.headers),
+      };
     await response.body?.cancel();
     const retryAfterMs = retryAfterOf(response.headers.get('retry-after'));
     throw new RequestError(`it answered with status ${response.status}`, response.status, retryAfterMs);
@@ -96,9 +102,30 @@ async function readText({ body }: Response, maxBytes: number): Promise<string> {
 }
 
 /** `Age` (RFC 9111 §5.1), as milliseconds. */
-function ageOf(header: string | null): number {
-  return header !== null && /^\d{1,9}$/.test(header) ? Number(header) * 1_000 : 0;
+function ageOf(headers: Headers): number | undefined {
+  const [age = ''] = (headers.get('age') ?? '').split(',');
+  return /^\d{1,9}$/.test(age.trim()) ? Number(age) * 1_000 : undefined;
 }
+
+/** `Cache-Control` of an answer (RFC 9111 §5.2.2), as milliseconds. */
+function lifetimeOf(headers: Headers): number {
+  const directives = new Map(
+    (headers.get('cache-control') ?? '').split(',').map((directive) => {
+      const [name = '', value = ''] = directive.split('=');
+      return [name.trim().toLowerCase(), value.trim().replace(/^"(.*)"$/, '$1')];
+    }),
+  );
+  if (UNSHARED.some((name) => directives.has(name))) return 0;
+  const seconds = (name: string): number => {
+    const value = directives.get(name) ?? '';
+    return /^\d{1,9}$/.test(value) ? Number(value) : 0;
+  };
+  const fresh = directives.has('s-maxage') ? seconds('s-maxage') : seconds('max-age');
+  return (fresh + seconds('stale-while-revalidate')) * 1_000;
+}
+
+/** With these no cache between servers answers without asking. */
+const UNSHARED = ['no-store', 'no-cache', 'private'];
 
 /** `Retry-After` in seconds, as milliseconds. As a date it would be measured with two wall clocks. */
 export function retryAfterOf(header: string | null, maxMs = MAX_RETRY_AFTER_MS): number | undefined {

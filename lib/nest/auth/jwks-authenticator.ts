@@ -15,8 +15,9 @@ interface Issuer {
 }
 
 /**
- * Verifies tokens of issuers with the keys that they publish. Of a token that is not verified yet, two things are used: its issuer, to
- * find the entry of the options, and the id of its key, to find that key. What it says of keys itself (`jwk`, `jku`, `x5c`, `x5u`) is
+ * Verifies tokens of issuers with the keys that they publish. Of a token that is not verified yet, three things are used: its issuer, to
+ * find the entry of the options, the id of its key, to find that key, and when it was issued, to know whether an answer without that key
+ * is older than the token. What it says of keys itself (`jwk`, `jku`, `x5c`, `x5u`) is
  * not read, and its `alg` only has to be one of those that its key is pinned to.
  */
 export class JwksAuthenticator implements Authenticator {
@@ -57,7 +58,7 @@ export class JwksAuthenticator implements Authenticator {
   }
 
   private async verify(token: string): Promise<Authentication> {
-    const { iss, header } = this.peek(token);
+    const { iss, iat, header } = this.peek(token);
     // Before anything is asked of anybody: whom a token names as its issuer is up to whoever made it.
     const issuer = typeof iss === 'string' ? this.issuers.get(iss) : undefined;
     if (issuer === undefined) throw invalid('an unknown issuer');
@@ -66,16 +67,21 @@ export class JwksAuthenticator implements Authenticator {
     if (header.crit !== undefined) throw invalid('a critical header');
     if (typeof kid !== 'string' || kid === '' || kid.length > MAX_KID_LENGTH) throw invalid('kid');
     if (typeof alg !== 'string' || !ASYMMETRIC.test(alg)) throw invalid('alg');
-    const candidates = await issuer.keys.find(kid);
+    const candidates = await issuer.keys.find(kid, typeof iat === 'number' ? iat * 1_000 : undefined);
     const pinned = candidates?.find(({ algorithms }) => (algorithms as readonly string[]).includes(alg));
     if (pinned === undefined) throw invalid('kid or alg');
     return issuer.judge.judge(await this.claimsOf(token, pinned));
   }
 
   /** What a token says of itself, unverified. */
-  private peek(token: string): { readonly iss: unknown; readonly header: Jose.ProtectedHeaderParameters } {
+  private peek(token: string): {
+    readonly iss: unknown;
+    readonly iat: unknown;
+    readonly header: Jose.ProtectedHeaderParameters;
+  } {
     try {
-      return { iss: this.jose.decodeJwt(token).iss, header: this.jose.decodeProtectedHeader(token) };
+      const { iss, iat } = this.jose.decodeJwt(token);
+      return { iss, iat, header: this.jose.decodeProtectedHeader(token) };
     } catch (error) {
       throw invalid('its form', error);
     }

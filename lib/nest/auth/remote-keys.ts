@@ -9,6 +9,8 @@ import { KeySetError, readKeySet, type KeysById, type PinnedKey } from './key-se
 /** Wait after the first failure of a key server, or answer of a cache, in milliseconds; doubled with each further one, up to the cooldown. */
 const FIRST_RETRY_MS = 1_000;
 const MAX_DOUBLINGS = 16;
+/** What the clocks of an issuer, a cache and this node may differ, in milliseconds; `Age` is in whole seconds. */
+const SKEW_MS = 60_000;
 
 /** Bounds of what a key server is asked and may answer. */
 export interface RemoteKeysSettings {
@@ -46,6 +48,8 @@ export class RemoteKeys {
   private failures = 0;
   /** Answers of a cache in a row. */
   private cached = 0;
+  /** On the wall clock: what was published then, the newest answer has; the time of its cache is taken off. */
+  private madeAt = -Infinity;
   /** Requests that have begun, and the number of the newest that the key server answered, and no cache. */
   private begun = 0;
   private answered = 0;
@@ -65,9 +69,11 @@ export class RemoteKeys {
   /**
    * The keys of an id; `undefined` where the key server, asked since, has none.
    *
+   * @param issuedAt when the token says that it was issued, in milliseconds of the wall clock. Nobody has verified it: who makes a token
+   * up only decides how his own is refused.
    * @throws RealtimeError `unavailable` where it is open whether there is one.
    */
-  async find(kid: string): Promise<readonly PinnedKey[] | undefined> {
+  async find(kid: string, issuedAt = Infinity): Promise<readonly PinnedKey[] | undefined> {
     const cameAt = this.deps.clock.monotonic();
     const { begun } = this;
     const known = this.lookUp(kid, cameAt);
@@ -79,8 +85,9 @@ export class RemoteKeys {
     const now = this.deps.clock.monotonic();
     const found = this.lookUp(kid, now);
     if (found !== undefined) return found;
-    // An answer that was on its way before the token came, or is that of a cache, may be older than its key: it proves nothing.
-    if (this.answered > begun) return undefined;
+    // An answer that was on its way before the token came, or is that of a cache, may be older than its key: it proves nothing, unless
+    // it was made when the token was there already.
+    if (this.answered > begun || this.madeAt > issuedAt + SKEW_MS) return undefined;
     throw this.unavailable(now);
   }
 
@@ -104,12 +111,14 @@ export class RemoteKeys {
 
   private async load(startedAt: number): Promise<void> {
     const { url, algorithms } = this.source;
-    const { timeoutMs, maxBytes, maxKeys, cooldownMs } = this.settings;
+    const { timeoutMs, maxBytes, maxKeys, cooldownMs, keepMs } = this.settings;
     const number = ++this.begun;
+    // eslint-disable-next-line no-restricted-syntax -- compared with `iat`, as the claims of tokens are
+    const startedNow = this.deps.clock.now();
     try {
-      // A cache on the way may not heed it: its answer says how old it is.
+      // A cache on the way may not heed it: then its answer says how old it is, or for how long it may keep it.
       const headers = { 'cache-control': 'no-cache' };
-      const { text, ageMs } = await request({ url, headers, timeoutMs, maxBytes }, this.deps);
+      const { text, ageMs, lifetimeMs } = await request({ url, headers, timeoutMs, maxBytes }, this.deps);
       const { keys, ignored } = readKeySet(text, maxKeys, algorithms);
       // Whoever rotates keys publishes the new one beside the old one: an empty set is a fault of the server, and takes nothing away.
       if (keys.size === 0 && this.keys !== undefined && this.keys.size > 0)
@@ -117,7 +126,10 @@ export class RemoteKeys {
       this.keys = keys;
       this.askedAt = startedAt;
       this.failures = 0;
-      if (ageMs > 0) this.askSooner();
+      // Keys that were kept for longer count no more, so what is not known of an answer is no more than that.
+      const oldMs = ageMs ?? Math.min(lifetimeMs, keepMs);
+      this.madeAt = Math.max(this.madeAt, startedNow - oldMs);
+      if (oldMs > 0) this.askSooner();
       else {
         this.answered = number;
         this.cached = 0;

@@ -1,4 +1,5 @@
 import type { FactoryProvider } from '@nestjs/common';
+import { withoutUserinfo } from '../../core/ports/log-text.js';
 
 /** One mistake in the set-up: where it is, what is wrong, and what to write instead. */
 export interface BootProblem {
@@ -23,7 +24,7 @@ export class RealtimeBootError extends Error {
 
   constructor(problems: readonly BootProblem[], options?: { readonly cause?: unknown }) {
     const lines = problems.map(({ path, problem, remedy }) => `- ${path}: ${problem} ${remedy}`);
-    super(['RealtimeModule cannot start:', ...lines].join('\n'), options);
+    super(withoutUserinfo(['RealtimeModule cannot start:', ...lines].join('\n')), options);
     // Not enumerable: Node prints the fields of an error, and the message contains them already.
     Object.defineProperty(this, 'problems', { value: problems });
   }

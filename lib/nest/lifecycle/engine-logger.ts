@@ -1,5 +1,5 @@
 import { ConsoleLogger, Logger } from '@nestjs/common';
-import { printable, quoted } from '../../core/ports/log-text.js';
+import { printable, quoted, withoutUserinfo } from '../../core/ports/log-text.js';
 import type { EngineLogger, LogSubject } from '../../core/ports/logger.js';
 
 /**
@@ -30,7 +30,9 @@ export class NestEngineLogger implements EngineLogger {
   }
 }
 
-function line(message: string, about: LogSubject | undefined): [text: string, ...fields: LogSubject[]] {
+function line(given: string, about: LogSubject | undefined): [text: string, ...fields: LogSubject[]] {
+  // An issuer, or the address in an error of a library, may have one.
+  const message = withoutUserinfo(given);
   if (about === undefined) return [message];
   return takesFields() ? [message, about] : [`${message} ${printable(JSON.stringify(about))}`];
 }
@@ -42,7 +44,9 @@ function takesFields(): boolean {
 }
 
 function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : `Thrown: ${describe(error)}`;
+  return withoutUserinfo(
+    error instanceof Error ? (error.stack ?? error.message) : `Thrown: ${describe(error)}`,
+  );
 }
 
 /** Of an object only its type: its fields may hold secrets. */

@@ -37,6 +37,7 @@ import { HandlerCompiler } from '../enhancers/handler-compiler.js';
 import { ErrorMapper } from '../errors/error-mapper.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
 import type { HooksRun } from '../hooks.js';
+import { fingerprintOf } from '../options/fingerprint.js';
 import { isBroker, REALTIME_CONFIG, type RealtimeConfig } from '../options/resolve-options.js';
 import { reportBoot } from './boot-report.js';
 import { compileConnect, ConnectGate } from './connect-gate.js';
@@ -192,6 +193,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationBootstrap, On
       tracer: this.config.tracing?.start({
         nodeId: settings.nodeId,
         clock: systemClock,
+        entropy: systemEntropy,
         logger: this.logger,
       }),
       isExempt: this.config.isExempt,
@@ -200,6 +202,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationBootstrap, On
       holds: this.config.hooks?.policy.channels.length ? this.config.hooks.policy : undefined,
       // A class of the application may recognise clients without a token, so it is always called.
       settings: auth.mode === 'custom' ? { ...settings, anonymous: true } : settings,
+      application: this.config.randomTicketSecret ? undefined : fingerprintOf(settings.ticketSecret),
       clock: systemClock,
       entropy: systemEntropy,
       logger: this.logger,

@@ -14,6 +14,7 @@ import { SseTransport } from '../../transports/sse/index.js';
 import { WebSocketTransport } from '../../transports/websocket/index.js';
 import { NestEngineLogger } from './engine-logger.js';
 import { endHalfSentRequests } from './half-sent-requests.js';
+import { warnOfKeepAlive } from './keep-alive.js';
 import { OpenConnections } from './open-connections.js';
 import { ProbeRoute } from './probe-route.js';
 import { httpServerOf, RealtimeRuntime } from './realtime-runtime.js';
@@ -79,7 +80,10 @@ export class TransportRuntime
   onApplicationBootstrap(): void {
     const server = httpServerOf(this.httpAdapterHost);
     if (server === undefined) return;
-    if (this.transports.length > 0) this.connections = new OpenConnections(server);
+    if (this.transports.length > 0) {
+      this.connections = new OpenConnections(server);
+      warnOfKeepAlive(server, this.runtime.config.transport.trustProxy, systemClock, this.logger);
+    }
     for (const transport of this.transports) transport.attach(server);
     if (this.runtime.feeds?.attached === false) this.runtime.feeds.watch(server);
     this.runtime.attached = this.transports.some(({ attached }) => attached);

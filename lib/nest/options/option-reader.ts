@@ -108,7 +108,10 @@ export class OptionReader {
 }
 
 /** Problem and remedy of a value that an option does not take; `undefined` where it does. */
-function refusal(given: unknown, { kind, min, max, choices = [] }: Setting): [string, string] | undefined {
+function refusal(
+  given: unknown,
+  { kind, min, max, hint, choices = [] }: Setting,
+): [string, string] | undefined {
   const isWithin = (value: number): boolean => value >= min && value <= max;
   switch (kind) {
     case 'duration': {
@@ -119,11 +122,17 @@ function refusal(given: unknown, { kind, min, max, choices = [] }: Setting): [st
     }
     case 'integer':
       if (Number.isSafeInteger(given) && isWithin(given as number)) return undefined;
-      return [`is ${show(given)}.`, `Give a whole number of ${within(String(min), max, String(max))}.`];
+      return [
+        `is ${show(given)}.`,
+        `Give a whole number of ${within(String(min), max, String(max))}${hint === undefined ? '' : `: ${hint}`}.`,
+      ];
     case 'text':
       if (typeof given === 'string' && isWithin(given.length)) return undefined;
-      // Never shows the value, which may be a secret (G23).
-      return ['is not usable.', `Give a string of ${min} to ${max} characters.`];
+      return [
+        // Never shows the value, which may be a secret (G23).
+        typeof given === 'string' ? `has ${given.length} characters.` : `is a value of type ${typeof given}.`,
+        `Give a string of ${min} to ${max} characters${hint === undefined ? '' : `: ${hint}`}.`,
+      ];
     case 'flag':
       return typeof given === 'boolean' ? undefined : [`is ${show(given)}.`, 'Give true or false.'];
     case 'choice':

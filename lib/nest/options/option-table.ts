@@ -18,7 +18,7 @@ function flag<T extends boolean | undefined>(value: T): Setting<'flag', boolean 
 /** A whole number that may be left out. */
 function count<T extends number | undefined>(
   value: T,
-  bounds: Partial<Pick<Setting, 'min' | 'max'>>,
+  bounds: Partial<Pick<Setting, 'min' | 'max' | 'hint'>>,
 ): Setting<'integer', number | T> {
   return { kind: 'integer', default: value, min: 1, max: Number.MAX_SAFE_INTEGER, ...bounds };
 }
@@ -36,7 +36,11 @@ export const MODULE_TABLE = {
   queryToken: text(undefined, { max: 64 }),
   requireTls: flag(false),
   nodeId: text(undefined, { max: 64 }),
-  ticketSecret: text(undefined, { min: 32, max: 1_024 }),
+  ticketSecret: text(undefined, {
+    min: 32,
+    max: 1_024,
+    hint: '32 random bytes, the same on every node: openssl rand -base64 32',
+  }),
   proxyIdleTimeout: duration(60_000, { min: 1 }),
   audit: {
     refusalsPerMinute: integer(60, { min: 0, max: 10_000 }),
@@ -52,8 +56,11 @@ export const MODULE_TABLE = {
   },
   shedding: {
     loopDelay: duration(500, { min: 50, max: 60_000 }),
-    memory: integer(95, { min: 20, max: 99 }),
-    memoryLimit: count(undefined, { min: 32 * 1024 * 1024 }),
+    memory: integer(95, { min: 20, max: 99, hint: 'percent, e.g. 95' }),
+    memoryLimit: count(undefined, {
+      min: 32 * 1024 * 1024,
+      hint: 'bytes, e.g. 2 * 1024 ** 3 for 2 GiB',
+    }),
     queueAge: duration(3_000, { min: 100, max: 60_000 }),
     raiseAfter: duration(3_000, { min: 1_000, max: 60_000 }),
     lowerAfter: duration(10_000, { min: 1_000, max: 3_600_000 }),

@@ -11,6 +11,9 @@ import { compileHosts } from '../../transports/http/host.js';
 import { compileOrigins } from '../../transports/http/origin.js';
 import type { OptionReader } from './option-reader.js';
 
+// For rooms that may not look into the transports.
+export { canonicalOrigin } from '../../transports/http/origin.js';
+
 /** Options of the transport, after validation. */
 export type TransportConfig = WebSocketTransportOptions & { readonly path: string };
 

@@ -1,9 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock, Scheduled } from '../../core/ports/clock.js';
-import type { Refusal, UnfinishedBytes, UnfinishedSender } from '../../core/ports/transport-host.js';
+import {
+  LEAVING,
+  type Refusal,
+  type UnfinishedBytes,
+  type UnfinishedSender,
+} from '../../core/ports/transport-host.js';
 import { isHttp2 } from '../http/http2.js';
 import { bytesOf } from '../http/reception.js';
-import { TRY_LATER } from '../http/refusal.js';
 import { BodyBuffer } from './body-buffer.js';
 import { tooLarge, type BodyBound } from './body-head.js';
 import { ChunkCount } from './chunk-count.js';
@@ -98,7 +102,7 @@ export class Body implements UnfinishedSender {
 
   /** Gives up what has not come yet. */
   stop(): void {
-    this.settle(TRY_LATER);
+    this.settle(LEAVING);
   }
 
   private readonly onData = (chunk: Buffer): void => {

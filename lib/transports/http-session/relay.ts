@@ -1,7 +1,7 @@
 import type { Clock, Scheduled } from '../../core/ports/clock.js';
 import type { Entropy } from '../../core/ports/entropy.js';
 import type { NodeLink } from '../../core/ports/node-link.js';
-import type { Refusal } from '../../core/ports/transport-host.js';
+import { LEAVING, type Refusal } from '../../core/ports/transport-host.js';
 import { TRY_LATER } from '../http/refusal.js';
 import { BUSY, endAnswer, NO_SESSION, OTHER_ORIGIN, refusalAnswer, type Answer } from './answer.js';
 import { AnswerRoom } from './answer-room.js';
@@ -149,7 +149,7 @@ export class SessionRelay {
     if (this.closed) return;
     this.closed = true;
     this.looking?.cancel();
-    for (const number of [...this.forwards.keys()]) this.giveUp(number, refusalAnswer(TRY_LATER));
+    for (const number of [...this.forwards.keys()]) this.giveUp(number, refusalAnswer(LEAVING));
   }
 
   private noted({ session }: SessionRequest, answer: Answer): Answer {

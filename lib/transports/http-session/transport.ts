@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import { isPromise, whenReady, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import type { Handshake } from '../../core/ports/connection.js';
-import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
+import { LEAVING, type Opening, type Refusal, type TransportHost } from '../../core/ports/transport-host.js';
 import type { Transport } from '../../core/ports/transport.js';
 import { anonymousOf } from '../../core/ports/user-id.js';
 import type { ClientAddress } from '../http/client-address.js';
@@ -195,7 +195,7 @@ export class HttpSessionTransport implements Transport {
       exchange.page = page;
       exchange.cors = { ...page.cors, ...EXPOSED };
       if (req.method === 'OPTIONS') return writePreflight(exchange, page.cors, ALLOWED, this.closed);
-      if (this.closed) return this.refuse(exchange, TRY_LATER);
+      if (this.closed) return this.refuse(exchange, LEAVING);
       if (req.method !== 'POST') return this.refuse(exchange, refused(405, 'Requests of sessions are POST'));
       // What is pipelined behind it would wait for its answer.
       return occupy(req, res) ? step(exchange) : undefined;
@@ -234,7 +234,7 @@ export class HttpSessionTransport implements Transport {
     const isEmpty = frame.trim() === '';
     const isStream = handshake.transport === 'sse';
     if (isEmpty && !isStream) return this.refuse(exchange, refused(400, EMPTY));
-    if (this.closed) return this.refuse(exchange, TRY_LATER);
+    if (this.closed) return this.refuse(exchange, LEAVING);
     if (isEmpty) return this.openTrial(exchange, handshake);
     const admitted = { handshake, opening, frame, bytes: body.length };
     if (isStream) this.openStream(exchange, admitted);
@@ -396,7 +396,7 @@ export class HttpSessionTransport implements Transport {
     { req }: SessionExchange,
     by: (address: ClientAddress) => T | Refusal,
   ): T | Refusal {
-    return this.closed ? TRY_LATER : this.reception.judge(req, req.socket, by);
+    return this.closed ? LEAVING : this.reception.judge(req, req.socket, by);
   }
 
   private refuse(exchange: SessionExchange, refusal: Refusal): void {

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../../core/ports/clock.js';
 import type { Handshake } from '../../core/ports/connection.js';
 import { attempt, isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js';
-import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
+import { LEAVING, type Opening, type Refusal, type TransportHost } from '../../core/ports/transport-host.js';
 import { anonymousOf } from '../../core/ports/user-id.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { AcceptedHandshake, Purpose } from './handshake-policy.js';
@@ -93,7 +93,7 @@ export class EntryCheck {
 
   /** Refuses what is still under way. */
   close(): void {
-    for (const settle of this.pending) settle(TRY_LATER);
+    for (const settle of this.pending) settle(LEAVING);
   }
 
   private refuse(error: unknown): Refusal {

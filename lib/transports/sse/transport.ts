@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { whenReady, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import type { Verified } from '../../core/ports/identity.js';
-import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
+import { LEAVING, type Opening, type Refusal, type TransportHost } from '../../core/ports/transport-host.js';
 import type { Transport } from '../../core/ports/transport.js';
 import type { ClientAddress } from '../http/client-address.js';
 import { DirectWriter } from '../http/direct-writer.js';
@@ -161,7 +161,7 @@ export class SseTransport implements Transport {
     if (isRefusal(page)) return this.refuse(exchange, page);
     exchange.cors = page.cors;
     if (req.method === 'OPTIONS') return writePreflight(exchange, page.cors, ALLOWED, this.closed);
-    if (this.closed) return this.refuse(exchange, TRY_LATER);
+    if (this.closed) return this.refuse(exchange, LEAVING);
     const wrong = judgeMethod(req);
     if (wrong !== undefined) return this.refuse(exchange, wrong);
     const query = readFeedQuery(req);
@@ -176,7 +176,7 @@ export class SseTransport implements Transport {
     { req }: StreamExchange,
     by: (address: ClientAddress) => T | Refusal,
   ): T | Refusal {
-    return this.closed ? TRY_LATER : this.reception.judge(req, req.socket, by);
+    return this.closed ? LEAVING : this.reception.judge(req, req.socket, by);
   }
 
   /** @param opening what is verified already. */
@@ -206,7 +206,7 @@ export class SseTransport implements Transport {
     const stream = new EventStream(req, res, this.streams);
     if (stream.isGone) return;
     if (!stream.isNext) return this.refuse(exchange, ONE_BY_ONE);
-    if (this.closed) return this.refuse(exchange, TRY_LATER);
+    if (this.closed) return this.refuse(exchange, LEAVING);
     const refuse = (refusal: Refusal): void => this.refuse(exchange, refusal);
     const plan = { ...request, headers: exchange.cors, refuse };
     const feed = new Feed(judged.handshake, plan, stream, this.feeds);

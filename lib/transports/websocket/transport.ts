@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { isPromise } from '../../core/ports/maybe-promise.js';
-import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
+import { LEAVING, type Opening, type Refusal, type TransportHost } from '../../core/ports/transport-host.js';
 import type { Transport, UpgradeHandler } from '../../core/ports/transport.js';
 import type { WireVariant } from '../../core/ports/connection.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
@@ -177,7 +177,7 @@ export class WebSocketTransport implements Transport {
     socket: Peer,
     purpose: Exclude<Purpose, 'stream'>,
   ): Refusal | AcceptedUpgrade {
-    if (this.closed) return TRY_LATER;
+    if (this.closed) return LEAVING;
     return this.reception.judge(req, socket, (address) => {
       const refusal = purpose === 'upgrade' ? judgeProtocol(req) : undefined;
       return refusal ?? this.policy.judge(req, address, purpose);
@@ -196,7 +196,7 @@ export class WebSocketTransport implements Transport {
     socket: Duplex,
     head: Buffer,
   ): void {
-    if (this.closed) return this.refuse(req, socket, TRY_LATER);
+    if (this.closed) return this.refuse(req, socket, LEAVING);
     try {
       this.wss.handleUpgrade(req, socket, head, (ws) => this.connect(admission, opening, ws, socket));
     } catch (error) {

@@ -6,7 +6,9 @@ import {
   type AuditSink,
   type Observer,
 } from '../../../lib/audit/index.js';
-import { Authorize, Channel, OnPublish, RealtimeService } from '../../../lib/nest/index.js';
+import { TimeLeft } from '../../../lib/core/async/time-left.js';
+import { systemClock } from '../../../lib/core/ports/clock.js';
+import { Authorize, Channel, OnPublish, RealtimeRuntime, RealtimeService } from '../../../lib/nest/index.js';
 import type { RealtimeModuleOptions } from '../../../lib/nest/realtime-options.js';
 import { elapse } from '../../support/patience.js';
 import { byName, PLATFORMS, startApp, type TestApp } from './support/nest-app.js';
@@ -101,6 +103,23 @@ describe('realtime.audit', () => {
     await running?.close();
     running = undefined;
     expect(taken).toHaveLength(40);
+  });
+
+  it('a sink has a second also where the rest of the application took all the time (G18)', async () => {
+    const taken: string[] = [];
+    const sink: AuditSink = {
+      write: async ({ act }: AuditEntry) => {
+        await elapse(50);
+        taken.push(act);
+      },
+    };
+    const realtime = await start({ audit: { sinks: [sink] } });
+    for (const act of ['a', 'b', 'c']) realtime.audit.record({ act });
+    // What its own hooks of the shutdown took.
+    Object.assign(running?.app.get(RealtimeRuntime) as object, { shutdown: new TimeLeft(systemClock, 0) });
+    await running?.close();
+    running = undefined;
+    expect(taken).toEqual(['a', 'b', 'c']);
   });
 
   it.each([

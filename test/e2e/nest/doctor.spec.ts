@@ -1,14 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, Inject, Injectable, Logger, Module, type OnModuleInit } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
 import { context } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import type { Server } from 'node:http';
+import { Registry } from 'prom-client';
 import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import { CHECKS } from '../../../lib/doctor/checks/index.js';
 import { examine } from '../../../lib/doctor/diagnose.js';
 import { diagnose, type DoctorFinding, type DoctorReport } from '../../../lib/doctor/index.js';
 import { RealtimeHealthIndicator, RealtimeHealthModule } from '../../../lib/health/index.js';
 import { RealtimeModule } from '../../../lib/index.js';
+import { RealtimeMetricsModule } from '../../../lib/metrics/index.js';
 import { RealtimeRuntime } from '../../../lib/nest/index.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
 import { carelessModule, WEAKNESS, type Variant } from './doctor/careless.js';
@@ -292,6 +297,33 @@ describe('the doctor', () => {
     const module = carelessModule();
     const report = await diagnose({ ...module, imports: [...(module.imports ?? []), RealtimeMetricsModule] });
     expect(of(report, 'operations.metrics')).toMatchObject([{ outcome: 'measured' }]);
+  });
+
+  it('looks at how often the module of metrics sends its probes', async () => {
+    const module = carelessModule();
+    const withProbes = (probeEvery: string | false) =>
+      diagnose({
+        ...module,
+        imports: [
+          ...(module.imports ?? []),
+          RealtimeMetricsModule.forRoot({ registry: new Registry(), probeEvery: probeEvery as '1m' }),
+        ],
+      });
+    expect(of(await withProbes('1m'), 'operations.metrics')).toMatchObject([{ outcome: 'rare' }]);
+    expect(of(await withProbes(false), 'operations.metrics')).toMatchObject([{ outcome: 'rare' }]);
+    expect(of(await withProbes('30s'), 'operations.metrics')).toMatchObject([{ outcome: 'measured' }]);
+  });
+
+  it('sees the idle connections of an application that it is given, and none of a module', async () => {
+    const module = carelessModule();
+    expect(of(await diagnose(module), 'transport.keep-alive')).toMatchObject([{ outcome: 'unseen' }]);
+    const app = await NestFactory.create(module, new ExpressAdapter(), { logger: false });
+    const server = app.getHttpServer() as Server;
+    server.keepAliveTimeout = 5_000;
+    expect(of(await diagnose(app), 'transport.keep-alive')).toMatchObject([{ outcome: 'shorter' }]);
+    server.keepAliveTimeout = 65_000;
+    expect(of(await diagnose(app), 'transport.keep-alive')).toMatchObject([{ outcome: 'longer' }]);
+    await app.close();
   });
 
   it('never shows a secret', async () => {

@@ -7,11 +7,14 @@ import { RealtimeHealthModule } from '../../../lib/health/index.js';
 import { RealtimeMetricsModule } from '../../../lib/metrics/index.js';
 import { RealtimeBootError, RealtimeModule } from '../../../lib/nest/index.js';
 
-const admin = RealtimeAdminModule.forRoot({
-  guards: [{ canActivate: () => true } satisfies CanActivate],
-  authorityOf: () => undefined,
-  by: () => 'ada',
-});
+const adminWith = (dashboard: boolean) =>
+  RealtimeAdminModule.forRoot({
+    guards: [{ canActivate: () => true } satisfies CanActivate],
+    authorityOf: () => undefined,
+    by: () => 'ada',
+    dashboard,
+  });
+const admin = adminWith(true);
 
 async function refusal(imports: readonly (Type | DynamicModule)[]): Promise<unknown> {
   return Test.createTestingModule({ imports: [...imports] })
@@ -35,7 +38,10 @@ describe('a module beside RealtimeModule', () => {
   it.each([
     ['RealtimeMetricsModule', () => RealtimeMetricsModule.forRoot({ registry: new Registry() })],
     ['RealtimeHealthModule', () => RealtimeHealthModule],
-  ])('is refused without RealtimeModule.forRoot(): %s', async (path, make) => {
+    ['RealtimeAdminModule', () => adminWith(false)],
+    ['RealtimeAdminModule with its dashboard', () => adminWith(true)],
+  ])('is refused without RealtimeModule.forRoot(): %s', async (module, make) => {
+    const [path] = module.split(' ');
     const error = await refusal([make()]);
     expect(error).toBeInstanceOf(RealtimeBootError);
     expect((error as RealtimeBootError).problems).toMatchObject([

@@ -17,7 +17,16 @@ class Uploads {
   take() {
     return 'taken';
   }
+
+  @Post('slow')
+  async takeSlowly() {
+    await new Promise<void>((resolve) => (held.release = resolve));
+    return 'taken slowly';
+  }
 }
+
+/** Ends the handler that is slow. */
+const held: { release?: () => void } = {};
 
 let server: TestApp;
 let ended: string[];
@@ -101,6 +110,27 @@ describe.each(PLATFORMS)('half of a request on %s', (_name, platform) => {
     await until('the answer', () => upload.text().includes('taken'));
     await closing;
     expect(ended).toEqual(['broker', 'audit']);
+  });
+
+  it('a request that has come whole is the application’s, and is answered however late (G18)', async () => {
+    await start(platform);
+    delete held.release;
+    const upload = await open();
+    upload.socket.write(
+      'POST /uploads/slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n{"a": 1}',
+    );
+    await until('the handler', () => held.release !== undefined);
+    const half = await open();
+    half.socket.write('POST /uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n{"a"');
+    await arrived();
+    const closing = server.app.close();
+    // Half a body has no time left: then nor would this one have.
+    await until('the end of half a body', () => half.socket.destroyed, patience(8_000));
+    await elapse(300);
+    expect(upload.text()).toBe('');
+    held.release?.();
+    await until('the answer', () => upload.text().includes('taken slowly'));
+    await closing;
   });
 });
 

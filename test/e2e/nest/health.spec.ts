@@ -60,6 +60,7 @@ function cuttable(store = new MemoryStore()) {
       cut = new RealtimeError(code, why);
       if (seen) listener?.onState('down', why);
     },
+    refuse: (why: string | undefined) => listener?.onRefusal?.(why),
     prove: (forMs: number) => listener?.onControlCurrent(forMs),
     mend: () => {
       cut = undefined;
@@ -151,6 +152,32 @@ describe.each(PLATFORMS)('health for Terminus, on %s (G20)', (_name, platform) =
     ]);
     broker.prove(60_000);
     await expect(get('ready')).resolves.toMatchObject([200, 'ok', { status: 'up' }]);
+  });
+
+  it('the node is degraded while the broker refuses what is written, even if a probe comes back, and says why', async () => {
+    const { broker, get } = await start();
+    const why = 'the broker refuses what is written to it: OOM command not allowed';
+    const detail = { roundTripMs: expect.any(Number), sessions: 0 };
+    broker.refuse('OOM command not allowed');
+    await expect(get('ready')).resolves.toEqual([
+      200,
+      DEGRADED[0],
+      { ...DEGRADED[1], reason: why, ...detail },
+    ]);
+    broker.prove(1);
+    await until('both to be said', async () =>
+      JSON.stringify(await get('ready')).includes('revoke; the broker'),
+    );
+    broker.cut('a cut', true);
+    await expect(get('ready')).resolves.toMatchObject([
+      200,
+      DEGRADED[0],
+      { reason: 'the broker is unreachable: OOM command not allowed' },
+    ]);
+    broker.mend();
+    broker.prove(60_000);
+    broker.refuse(undefined);
+    await expect(get('ready')).resolves.toEqual([200, 'ok', { status: 'up', ...detail }]);
   });
 
   it('the node is degraded while it sheds load, and down from the step on that is asked for (G33)', async () => {

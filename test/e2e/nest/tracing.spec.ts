@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { trace } from '@opentelemetry/api';
+import { AlwaysOnSampler, ParentBasedSampler } from '@opentelemetry/sdk-trace-node';
 import { Authorize, Channel, OnPublish, RealtimeService } from '../../../lib/nest/index.js';
 import { openTelemetry } from '../../../lib/tracing/index.js';
 import { SpanRecorder } from '../../support/span-recorder.js';
@@ -51,6 +52,31 @@ describe('tracing', () => {
       expect(recorder.one('append rooms.:room').attributes['realtime.node.id']).toBe('n1');
     },
   );
+
+  it.each(PLATFORMS)('records by its share, the spans of a handler included: %s', async (_, platform) => {
+    await recorder.stop();
+    recorder = new SpanRecorder(new ParentBasedSampler({ root: new AlwaysOnSampler() }));
+    for (const sampleRatio of [0, 1]) {
+      running = await startApp(platform, {
+        providers: [Rooms],
+        realtime: { auth: byName, tracing: openTelemetry({ sampleRatio }) },
+      });
+      const client = await running.connect('alice');
+      await client.call({ type: 'subscribe', channel: 'rooms.1', payload: {} });
+      await client.call({ type: 'publish', channel: 'rooms.1', event: 'said', payload: {} });
+      const { trace: carried } = await client.next();
+      await running.app.get(RealtimeService).channel('rooms.1').publish('said', 1);
+      await client.next();
+      await running.close();
+      if (sampleRatio === 0) {
+        expect([recorder.names, carried]).toEqual([[], undefined]);
+      } else {
+        expect(recorder.parentOf(recorder.one('INSERT messages'))).toBe('handle');
+        expect(recorder.named('deliver rooms.:room')).toHaveLength(2);
+        expect(carried).toContain(recorder.one('handle').spanContext().traceId);
+      }
+    }
+  });
 
   it('is off by default, and costs no span', async () => {
     running = await startApp(PLATFORMS[0][1], { providers: [Rooms], realtime: { auth: byName } });

@@ -5,6 +5,7 @@ import { TurnCounter } from '../../support/turn-counter.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire/channel.js';
 import type { WireClient } from '../../support/wire/client.js';
+import { StreamSession } from '../http-session/raw.js';
 import { startWireServer, type WireServer, type WireSettings } from '../../support/wire/server.js';
 
 const MSGPACK = { protocols: ['realtime.v1.msgpack'] };
@@ -83,6 +84,30 @@ describe('a frame of several large commands (P4, G16)', () => {
       expect(new Set(parsed.map(({ turn: at }) => at)).size).toBe(4);
       parsed = [];
     }
+  });
+
+  it('so is the body of a POST, however many envelopes are in it, and others are served in between (P21b)', async () => {
+    await start();
+    const session = await StreamSession.open(server.httpUrl);
+    const witness = await server.connect('eve');
+    const ids = Array.from({ length: 100 }, (_, n) => `b${n}`);
+    const sent = session.send(
+      1,
+      ids.map((id) => command(id, 800, 1)),
+    );
+    await until('the first piece', () => parsed.length > 0);
+    const seen = parsed.length;
+    expect((await witness.call({ id: 'w', type: 'ping' })).type).toBe('pong');
+    expect(seen).toBeLessThan(ids.length);
+    expect(parsed.length).toBeLessThan(ids.length);
+    expect(ran).toEqual([]);
+    await until('all of them to run', () => ran.length === ids.length);
+    expect(ran).toEqual(ids);
+    expect((await sent).status).toBe(200);
+    const perTurn = new Map<number, number>();
+    for (const { turn: at } of parsed) perTurn.set(at, (perTurn.get(at) ?? 0) + 1);
+    expect(perTurn.size).toBeGreaterThan(10);
+    session.reader.close();
   });
 
   it('in MessagePack it is the same', async () => {

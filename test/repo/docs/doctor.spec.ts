@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { existsSync, readFileSync } from 'node:fs';
+import { SNAPSHOT_POINTER } from '../../../lib/doctor/checks/channels.js';
+import { BOOT_POINTERS } from '../../../lib/doctor/checks/start.js';
 import { CHECKS } from '../../../lib/doctor/checks/index.js';
 import { renderDoctor } from '../../../scripts/docs/doctor.mjs';
 import { anchorsOf } from '../../../scripts/docs/markdown.mjs';
@@ -45,7 +47,11 @@ describe('the checks of the doctor', () => {
   });
 
   it('lead to sections of documents that exist', () => {
-    for (const { id, see } of CHECKS) {
+    const others = [SNAPSHOT_POINTER, ...BOOT_POINTERS.map(([, see]) => see)].map((see) => ({
+      id: see,
+      see,
+    }));
+    for (const { id, see } of [...CHECKS, ...others]) {
       const [file = '', anchor] = see.split('#');
       expect({ id, there: existsSync(new URL(file, docs)) }).toEqual({ id, there: true });
       expect({ id, see, there: anchor !== undefined && anchorsOf(read(file)).has(anchor) }).toEqual({

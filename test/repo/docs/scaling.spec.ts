@@ -7,8 +7,8 @@ const document = readFileSync(`${root}docs/scaling.md`, 'utf8');
 
 describe('docs/scaling.md', () => {
   it('allows the user of Redis every command that the scripts of the broker call', () => {
-    const user = /ACL SETUSER[^`]*/.exec(document)?.[0] ?? '';
-    const allowed = new Set([...user.matchAll(/ \+([a-z]+)(?=\s)/g)].map(([, command]) => command));
+    const user = /^user realtime .*$/m.exec(document)?.[0] ?? '';
+    const allowed = new Set([...user.matchAll(/ \+([a-z]+)(?=\s|$)/g)].map(([, command]) => command));
     const folder = `${root}lib/brokers/redis/scripts/`;
     const called = readdirSync(folder).flatMap((file) =>
       [...readFileSync(`${folder}${file}`, 'utf8').matchAll(/redis\.p?call\('([A-Z]+)'/g)].map(

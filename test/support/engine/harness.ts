@@ -148,7 +148,7 @@ export class EngineHarness {
       isExempt: options.isExempt,
       spam: options.spam,
       shedding: options.shedding,
-      tracer: options.tracing?.start({ nodeId, clock, logger: { warn } }),
+      tracer: options.tracing?.start({ nodeId, clock, entropy, logger: { warn } }),
       holds: options.holds,
       observers: options.observers ?? [],
       settings: settingsWith(settings),

@@ -65,6 +65,12 @@ export class FaultCluster {
     return this.nodes.flatMap(({ id, troubles }) => troubles.map((trouble) => `${id}: ${trouble}`));
   }
 
+  /** Ends a node at once, and starts another in its place. */
+  async replace(index: number): Promise<void> {
+    await this.nodes[index]?.kill();
+    this.nodes[index] = await FaultNode.start(`node-${index + 1}`, this.redisOf(index));
+  }
+
   /** Waits until every client receives again. @param endedAt when the outage ended. */
   async untilRecovered(endedAt: number): Promise<number> {
     const { recovery } = this;
@@ -106,12 +112,12 @@ export class FaultCluster {
   }
 
   private async begin(): Promise<void> {
-    const { redis, redisOf, nodes = 3, clients, rate, channelsPerClient = 3 } = this.options;
+    const { nodes = 3, clients, rate, channelsPerClient = 3 } = this.options;
     const { entropy, history, channels } = this;
     this.nodes.push(
       ...(await Promise.all(
         Array.from({ length: nodes }, (_, index) =>
-          FaultNode.start(`node-${index + 1}`, redisOf?.(index) ?? redis),
+          FaultNode.start(`node-${index + 1}`, this.redisOf(index)),
         ),
       )),
     );
@@ -136,6 +142,10 @@ export class FaultCluster {
     }
     for (const publisher of this.publishers) publisher.start();
     await this.untilRecovered(performance.now());
+  }
+
+  private redisOf(node: number): FaultRedisOptions {
+    return this.options.redisOf?.(node) ?? this.options.redis;
   }
 
   private allSubscribed(): boolean {

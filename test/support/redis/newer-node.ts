@@ -48,8 +48,8 @@ export class NewerNode {
     const { keys } = this;
     return (await this.client.eval(
       HEARTBEAT.text.replace(
-        "redis.call('SETNX', KEYS[1], ARGV[1])",
-        "redis.call('SET', KEYS[1], ARGV[1] .. '.7')",
+        "redis.pcall('SETNX', KEYS[1], ARGV[1])",
+        "redis.pcall('SET', KEYS[1], ARGV[1] .. '.7')",
       ),
       5,
       ...[keys.layout, keys.nodes, keys.meta, keys.head(CONTROL_CHANNEL), keys.stream(CONTROL_CHANNEL)],
@@ -73,11 +73,11 @@ export class NewerNode {
     const fields = ids.map((id) => idField(producer, id));
     const [, first, ...each] = (
       (await this.client.eval(
-        changed(APPEND.text, TOLD, telling).replace("'b', text,", "'b', text, 'mood', 'fine',"),
+        changed(APPEND.text, TOLD, telling).replaceAll("'b', text,", "'b', text, 'mood', 'fine',"),
         6,
         ...[head, stream, topic, ...memory, origin],
-        ...[token, 0, 1, 1, 1_000, RETAIN_MS, 60_000, RETAIN_MS, 1_000_000],
-        ...[ids.length, ids.length, 'i', ids.length, ids.length === 1 ? '' : ids.map(() => 1).join()],
+        ...[token, 0, 1, 1, 1, 1_000, RETAIN_MS, 60_000, RETAIN_MS, 1_000_000],
+        ...[1, ids.length, ids.length, '', ids.length, ids.length === 1 ? '' : ids.map(() => 1).join()],
         ...[encodeRecord(ids.map(newerEvent)), ...fields],
         ...ids.map((id, index) => `${token}.1-${index} ${id}`),
       )) as [[string, number, ...(string | number)[]]]
@@ -89,13 +89,14 @@ export class NewerNode {
   async control(payload: unknown, telling: Telling): Promise<readonly string[]> {
     const { keys } = this;
     const body = encodeBody({ id: this.token(), event: 'newer', payload });
-    return (await this.client.eval(
+    const [, nodes] = (await this.client.eval(
       changed(CONTROL.text, TOLD_OF_CONTROL, telling),
       5,
       ...[keys.head(CONTROL_CHANNEL), keys.stream(CONTROL_CHANNEL), keys.topic(CONTROL_CHANNEL)],
       ...[keys.bans, keys.nodes],
       ...[this.token(), 90_000, encodeRecord([body]), 10_000, RETAIN_MS, '', ''],
-    )) as string[];
+    )) as [string, string[]];
+    return nodes;
   }
 
   /** Publishes something that belongs to no log. */

@@ -9,7 +9,7 @@ import { until } from '../until.js';
 
 /** How a server is started, beside its port and folder. */
 export interface RedisProcessOptions {
-  /** `redis-server` or `redis-sentinel`. Default `redis-server`. */
+  /** `redis-server` or `redis-sentinel`. Default `redis-server`, or what REDIS_SERVER names, such as a `valkey-server`. */
   readonly program?: string;
   /** Whether what was written survives the process: an append-only file, synced at every write. Default `true`. */
   readonly durable?: boolean;
@@ -49,7 +49,7 @@ export class RedisProcess {
         ? ['--save', '', ...(durable ? ['--appendonly', 'yes', '--appendfsync', 'always'] : [])]
         : [];
     const child = spawn(
-      program,
+      program === 'redis-server' ? (process.env.REDIS_SERVER ?? program) : program,
       [
         ...(configFile === undefined ? [] : [configFile]),
         ...['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.folder],

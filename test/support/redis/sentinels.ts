@@ -16,12 +16,19 @@ export interface SentinelDeployment extends RedisDeployment {
 
 const NAME = 'main';
 
-/** @param downAfterMs After this long without an answer the master counts as down. */
-export async function redisSentinels(downAfterMs = 5_000): Promise<SentinelDeployment> {
+/**
+ * @param downAfterMs After this long without an answer the master counts as down.
+ * @param through Makes the way by which replica and Sentinels reach the master. Default: directly. @returns its port.
+ */
+export async function redisSentinels(
+  downAfterMs = 5_000,
+  through: (master: number) => Promise<number> = (port) => Promise.resolve(port),
+): Promise<SentinelDeployment> {
   const args = ['--enable-debug-command', 'local', '--repl-diskless-sync-delay', '0'];
   const master = await RedisProcess.start({ args });
+  const port = await through(master.port);
   const replica = await RedisProcess.start({
-    args: [...args, '--replicaof', `127.0.0.1 ${master.port}`],
+    args: [...args, '--replicaof', `127.0.0.1 ${port}`],
   });
   await synced(replica);
   const folder = mkdtempSync(join(tmpdir(), 'rt-sentinel-'));
@@ -31,7 +38,7 @@ export async function redisSentinels(downAfterMs = 5_000): Promise<SentinelDeplo
       writeFileSync(
         configFile,
         [
-          `sentinel monitor ${NAME} 127.0.0.1 ${master.port} 2`,
+          `sentinel monitor ${NAME} 127.0.0.1 ${port} 2`,
           `sentinel down-after-milliseconds ${NAME} ${downAfterMs}`,
           `sentinel failover-timeout ${NAME} 5000`,
           '',

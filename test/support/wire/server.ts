@@ -136,7 +136,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   const settings = settingsOf(options.settings, clock === systemClock);
   const engine = new RealtimeEngine({
     broker,
-    tracer: options.tracing?.start({ nodeId: settings.nodeId, clock, logger }),
+    tracer: options.tracing?.start({ nodeId: settings.nodeId, clock, entropy, logger }),
     authenticator: options.authenticator ?? nameAuthenticator(clock),
     channels,
     settings,

@@ -98,12 +98,49 @@ describe('the checks of the doctor', () => {
   it('say what keeps an application from starting', () => {
     const problems = [{ path: 'auth', problem: 'is missing.', remedy: 'Set it.' }];
     expect(bootVerdicts(new RealtimeBootError(problems))).toEqual([
-      { outcome: 'refused', values: problems[0] },
+      { outcome: 'refused', see: 'options.md#options-of-the-module', values: problems[0] },
     ]);
     expect(bootVerdicts(new ModuleAbsent())).toEqual([{ outcome: 'absent' }]);
     expect(bootVerdicts(new Error('first line\nsecond'))).toEqual([
       { outcome: 'failed', values: { message: 'first line' } },
     ]);
     expect(bootVerdicts('thrown text')).toEqual([{ outcome: 'failed', values: { message: 'thrown text' } }]);
+  });
+
+  it('lead to the place that explains the remedy', () => {
+    const seeOf = (path: string) => {
+      const [verdict] = bootVerdicts(
+        new RealtimeBootError([{ path, problem: 'is wrong.', remedy: 'Mend it.' }]),
+      );
+      const row = CHECKS.find(({ id }) => id === 'boot');
+      return findingOf(row as (typeof CHECKS)[number], verdict as NonNullable<typeof verdict>).see;
+    };
+    expect(
+      ['limits.burst', 'webhookTarget.url', 'redisBroker', 'RealtimeAdminModule: by'].map(seeOf),
+    ).toEqual([
+      'docs/options.md#options-of-the-module',
+      'docs/hooks.md#webhooks',
+      'docs/scaling.md#connect-to-redis',
+      'docs/admin-api.md#mount-it',
+    ]);
+    expect(seeOf('RoomsGateway.say')).toBe('docs/guide.md#declare-a-channel');
+    const [fresh] = findingsOf('channels.delivery', one({ behaviour: { snapshot: undefined } }));
+    expect(fresh).toMatchObject({ outcome: 'fresh', see: 'docs/guide.md#give-newcomers-the-state' });
+    const [short] = findingsOf('channels.delivery', one({ log: { ttlMs: 1 } }));
+    expect(short).toMatchObject({
+      outcome: 'short',
+      see: 'docs/guide.md#keep-history-for-those-who-come-back',
+    });
+  });
+
+  it('show neither user nor password of an address (G23)', () => {
+    const issuer = 'https://ada:hunter2@id.example.com/';
+    const facts = factsOf({ auth: { jwt: { jwks: { issuer, url: 'https://id.example.com/keys' } } } });
+    const texts = ['access.connect', 'access.tokens'].flatMap((id) => findingsOf(id, facts));
+    expect(JSON.stringify(texts)).toContain('https://***@id.example.com/');
+    const boot = CHECKS.find(({ id }) => id === 'boot') as (typeof CHECKS)[number];
+    const failed = bootVerdicts(new Error('connect to redis://:hunter2@10.0.0.1:6379 failed'));
+    texts.push(...failed.map((verdict) => findingOf(boot, verdict)));
+    expect(JSON.stringify(texts)).not.toContain('hunter2');
   });
 });

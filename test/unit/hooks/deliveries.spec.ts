@@ -528,6 +528,7 @@ describe('the deliveries of hook events', () => {
     await settle();
     expect(ends).toEqual({ a: false, b: false });
     expect(clock.pending).toBe(0);
+    expect(lines('did not end')).toEqual([]);
   });
 });
 

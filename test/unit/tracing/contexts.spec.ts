@@ -3,12 +3,12 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { context, trace } from '@opentelemetry/api';
 import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { Handshake } from '../../../lib/core/ports/connection.js';
-import type { ObservedCommand } from '../../../lib/core/ports/observer.js';
 import type { RealtimeConnection } from '../../../lib/core/ports/realtime-connection.js';
 import { openTelemetry } from '../../../lib/tracing/index.js';
 import { alteredBroker } from '../../support/engine/altered-broker.js';
 import { channel, EngineHarness, quiet } from '../../support/engine/harness.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
+import { SeededEntropy } from '../../support/engine/seeded-entropy.js';
 import { RecordingLogger } from '../../support/engine/recording-logger.js';
 import { SpanRecorder } from '../../support/span-recorder.js';
 
@@ -134,7 +134,12 @@ describe('what serves many commands', () => {
 describe('openTelemetry()', () => {
   function start(options: Parameters<typeof openTelemetry>[0] = {}) {
     const logger = new RecordingLogger();
-    const tracer = openTelemetry(options).start({ nodeId: 'node-1', clock: new ManualClock(), logger });
+    const tracer = openTelemetry(options).start({
+      nodeId: 'node-1',
+      clock: new ManualClock(),
+      entropy: new SeededEntropy(),
+      logger,
+    });
     return { tracer, warnings: logger.at('warn').map(({ message }) => message) };
   }
 
@@ -153,16 +158,17 @@ describe('openTelemetry()', () => {
     expect(warnings).toEqual([]);
   });
 
-  it.each(['hello', 'publish', 'auth'] as const)('forgets a %s with its answer', (type) => {
+  it.each(['hello', 'publish', 'auth'] as const)('ends a %s with its answer', (type) => {
     const { tracer } = start();
     const connection = { id: 'c1', about: {} } as RealtimeConnection;
     tracer?.opened(connection, { transport: 'websocket', headers: {} } as Handshake);
-    const command = { type, id: '1', pattern: undefined } as ObservedCommand;
-    const within = () => tracer?.within(command, () => current());
-    tracer?.observer.onCommandStart?.(connection, command);
-    expect(within()).toBe(type === 'hello' ? 'connect' : type);
-    tracer?.observer.onCommandEnd?.(connection, command, 'ok', 1);
-    expect(within()).toBe('none');
+    const begin = () => tracer?.starting(connection, { type }, () => undefined);
+    const span = begin();
+    expect(tracer?.within(span, current)).toBe(type === 'hello' ? 'connect' : type);
+    span?.end('ok');
+    expect(recorder.names).toEqual([type === 'hello' ? 'connect' : type]);
+    // That of a connect is over with it.
+    expect(tracer?.within(type === 'hello' ? begin() : undefined, current)).toBe('none');
   });
 
   it('says where spans cannot be connected', () => {

@@ -13,6 +13,7 @@ import {
 import { openTelemetry } from '../../../lib/tracing/index.js';
 import { shareOf } from '../../../lib/tracing/sampled-share.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
+import { SeededEntropy } from '../../support/engine/seeded-entropy.js';
 import { RecordingLogger } from '../../support/engine/recording-logger.js';
 
 /** Hands on contexts of its own, with what the given one has and more, as that of Sentry does. */
@@ -88,7 +89,9 @@ describe('what a tracing says of itself', () => {
     const logger = new RecordingLogger();
     const tracing = openTelemetry({ tracerProvider: new NodeTracerProvider() });
     expect(tracing.inspect?.().hasContexts).toBe(true);
-    expect(tracing.start({ nodeId: 'n1', clock: new ManualClock(), logger })).toBeDefined();
+    expect(
+      tracing.start({ nodeId: 'n1', clock: new ManualClock(), entropy: new SeededEntropy(), logger }),
+    ).toBeDefined();
     expect(logger.records).toEqual([]);
   });
 
@@ -97,6 +100,7 @@ describe('what a tracing says of itself', () => {
     openTelemetry({ tracerProvider: new NodeTracerProvider() }).start({
       nodeId: 'n1',
       clock: new ManualClock(),
+      entropy: new SeededEntropy(),
       logger,
     });
     expect(logger.records.map(({ message }) => message)).toEqual([

@@ -10,6 +10,11 @@ interface Served {
   readonly members?: number;
 }
 
+const MEMBERS = {
+  title: 'Members',
+  isNumber: true,
+  of: ({ members }: Served) => (members === undefined ? '–' : count(members)),
+};
 const COLUMNS = [
   { title: 'Channel', of: ({ channel }: Served) => h('a', { href: linkTo('tap', { channel }) }, channel) },
   { title: 'Pattern', of: ({ pattern }: Served) => pattern },
@@ -19,13 +24,12 @@ const COLUMNS = [
     of: ({ channel, subscribers }: Served) =>
       h('a', { href: linkTo('people', { channel }) }, count(subscribers)),
   },
-  {
-    title: 'Members',
-    isNumber: true,
-    of: ({ members }: Served) => (members === undefined ? '–' : count(members)),
-  },
+  MEMBERS,
   { title: 'Nodes', isNumber: true, of: ({ nodes }: Served) => count(nodes) },
 ];
+
+/** Nobody counts members for it: that would ask the broker for every channel of every node. */
+const BUSIEST_COLUMNS = COLUMNS.filter((column) => column !== MEMBERS);
 
 export const CHANNELS: View = {
   id: 'channels',
@@ -79,7 +83,10 @@ class Channels implements ShownView {
         const { channels } = await api.get<{ channels: readonly Served[] }>('channels/busiest', {
           limit: 50,
         });
-        fill(this.found, table('Busiest channels', COLUMNS, channels, 'No channel has a subscriber.'));
+        fill(
+          this.found,
+          table('Busiest channels', BUSIEST_COLUMNS, channels, 'No channel has a subscriber.'),
+        );
         return;
       }
       const page = await api.get<{ channels: readonly Served[]; more?: string }>('channels', {

@@ -15,6 +15,8 @@ interface UPlotModule {
 }
 
 const HEIGHT = 170;
+/** Of the line of times: what uPlot takes would be empty by half. */
+const TIMES_HEIGHT = 26;
 /** Steps of the scales: whole numbers. */
 const STEPS = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 let module: Promise<UPlotModule> | undefined;
@@ -88,6 +90,7 @@ export class Chart {
         axes: [
           {
             ...axis,
+            size: TIMES_HEIGHT,
             space: 90,
             values: (_plot, ticks) => ticks.map((at) => new Date(at * 1_000).toLocaleTimeString()),
           },

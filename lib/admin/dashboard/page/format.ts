@@ -6,6 +6,11 @@ export function count(value: number): string {
   return Math.abs(value) < 100_000 ? whole.format(Math.round(value)) : short.format(value);
 }
 
+/** Every digit: of a limit, a rounded one would be another. */
+export function exact(value: number): string {
+  return whole.format(value);
+}
+
 /** A number of things a second. */
 export function rate(value: number): string {
   return `${value < 10 && value > 0 ? value.toFixed(1) : count(value)}/s`;

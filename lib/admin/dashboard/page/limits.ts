@@ -1,5 +1,5 @@
 import { fill, h, table } from './dom.js';
-import { count, words } from './format.js';
+import { bytes, count, duration, exact, words } from './format.js';
 import { sentenceOf, type ShownView, type View, type ViewContext } from './view.js';
 
 interface Limits {
@@ -71,7 +71,7 @@ class LimitsView implements ShownView {
             {
               title: 'Value',
               isNumber: true,
-              of: ([, value]) => (typeof value === 'number' ? count(value) : JSON.stringify(value)),
+              of: ([name, value]) => limitOf(name, value),
             },
           ],
           rows,
@@ -82,6 +82,15 @@ class LimitsView implements ShownView {
       fill(this.set, h('p', { class: 'empty' }, sentenceOf(error)));
     }
   }
+}
+
+/** With the unit that the name has, where that is easier to read. */
+function limitOf(name: string, value: unknown): string {
+  if (value === null || value === undefined) return 'none';
+  if (typeof value !== 'number') return JSON.stringify(value);
+  if (/Bytes/.test(name) && value >= 1_024) return `${exact(value)} (${bytes(value)})`;
+  if (/Ms$/.test(name) && value >= 1_000) return `${exact(value)} (${duration(value)})`;
+  return exact(value);
 }
 
 function prefixed(

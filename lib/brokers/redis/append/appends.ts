@@ -1,6 +1,6 @@
 import type { AppendOutcome, AppendRequest } from '../../../core/ports/broker.js';
 import type { RedisCommands } from '../connection/commands.js';
-import { commandError, notRunning } from '../errors.js';
+import { commandError, notRunning, refusalForClients } from '../errors.js';
 import type { RedisKeys } from '../keys.js';
 import { MAX_MESSAGE_BYTES, TOO_LARGE, type RedisSettings } from '../settings.js';
 import { encodeBody } from '../wire.js';
@@ -48,7 +48,8 @@ export class RedisAppends {
         return;
       }
       if (body === undefined || this.isFull(bytes)) {
-        call.settle(index, { ok: false, code: 'unavailable' });
+        const message = usable ? undefined : refusalForClients(this.commands.refusedAs);
+        call.settle(index, { ok: false, code: 'unavailable', ...(message === undefined ? {} : { message }) });
         return;
       }
       const share = this.shares.take(request);

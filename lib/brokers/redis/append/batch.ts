@@ -1,5 +1,5 @@
 import type { AppendOutcome, AppendRequest, LogPolicy } from '../../../core/ports/broker.js';
-import { commandError } from '../errors.js';
+import { commandError, refusalForClients } from '../errors.js';
 import { idField, PROBE_CHANNELS, type LogKeys, type RedisKeys } from '../keys.js';
 import { encodeRecord } from '../wire.js';
 import type { CountedId } from './id-shares.js';
@@ -54,10 +54,16 @@ export class AppendCall {
   }
 }
 
-/** Settles appends whose call failed. Only an answer of the server proves that nothing was done (P17). */
-export function settleFailed(items: readonly PendingAppend[], error: unknown): void {
-  const code = commandError(error).code === 'unavailable' ? 'unavailable' : 'timeout';
-  for (const item of items) settleAppend(item, { ok: false, code });
+/**
+ * Settles appends whose call failed. Only an answer of the server proves that nothing was done (P17).
+ *
+ * @param begun Whether something was written before the error.
+ */
+export function settleFailed(items: readonly PendingAppend[], error: unknown, begun = false): void {
+  const code = !begun && commandError(error).code === 'unavailable' ? 'unavailable' : 'timeout';
+  const message = refusalForClients(error);
+  const outcome = { ok: false, code, ...(message === undefined ? {} : { message }) } as const;
+  for (const item of items) settleAppend(item, outcome);
 }
 
 /** Appends that travel in one script call. */
@@ -94,8 +100,11 @@ export class AppendBatch {
       bytes += item.bytes;
     }
     this.bytes = bytes;
-    this.args = [token, touch ? '1' : '0', String(this.sections.length)];
-    for (const section of this.sections) section.write(this.keys, this.args);
+    const policies = new Map<string, readonly string[]>();
+    const args: string[] = [];
+    for (const section of this.sections) section.write(this.keys, args, policies);
+    const head = [token, touch ? '1' : '0', String(policies.size), String(this.sections.length)];
+    this.args = head.concat(...policies.values(), args);
   }
 
   /**
@@ -152,8 +161,8 @@ class AppendSection {
     if (typeof item.share === 'number') this.refused = true;
   }
 
-  /** Adds its part to the keys and arguments of the script. */
-  write(keys: string[], args: string[]): void {
+  /** Adds its part to the keys and arguments of the script; its policy, where no section had the same. */
+  write(keys: string[], args: string[], policies: Map<string, readonly string[]>): void {
     const { items } = this;
     const { head, stream, topic, ids: hashes, origin } = this.keys;
     keys.push(head, stream, topic, ...hashes, origin);
@@ -161,36 +170,40 @@ class AppendSection {
     const details: string[] = [];
     const form = this.writeDetails(ids, details);
     const record = encodeRecord(items.map(({ body }) => body));
-    args.push(
-      ...this.limits(),
-      String(items.length),
-      String(ids.length),
-      form,
-      ...this.sizes(),
-      record,
-      ...ids,
-    );
+    args.push(String(this.numberIn(policies)), String(items.length), String(ids.length), form);
+    args.push(...this.sizes(), record, ...ids);
     args.push(...details);
   }
 
-  /** @param answer `[epoch, seq of the first, …answers]`, without answers when every event was appended; or `['', error]`. */
+  /** The place of its policy among those of the call, from 1. */
+  private numberIn(policies: Map<string, readonly string[]>): number {
+    const limits = this.limits();
+    const name = limits.join();
+    if (!policies.has(name)) policies.set(name, limits);
+    return [...policies.keys()].indexOf(name) + 1;
+  }
+
+  /**
+   * @param answer `[epoch, seq of the first, …answers]`, without answers when every event was appended; or `['', error, 1]`, the last
+   * being 0 when nothing was written before the error.
+   */
   settle([epoch, first, ...answers]: readonly AppendAnswer[], replicated: boolean): void {
-    if (epoch === '') return settleFailed(this.items, new Error(String(first)));
+    if (epoch === '') return settleFailed(this.items, new Error(String(first)), answers[0] === 1);
     this.items.forEach((item, place) => {
       const answer = answers[place] ?? Number(first) + place;
       settleAppend(item, outcomeOf(answer, String(epoch), replicated, item.share));
     });
   }
 
-  private writeDetails(ids: string[], details: string[]): 'p' | 'i' | 'm' {
+  private writeDetails(ids: string[], details: string[]): '' | 'm' {
     const { items } = this;
-    if (this.withAfter === 0 && this.withIds === 0) return 'p';
+    if (this.withAfter === 0 && this.withIds === 0) return '';
     if (this.withAfter === 0 && this.withIds === items.length && !this.refused) {
       for (const { request } of items) {
         details.push(`${this.name}-${ids.length} ${request.fingerprint}`);
         ids.push(idField(request.producer, request.event.id));
       }
-      if (new Set(ids).size === ids.length) return 'i';
+      if (new Set(ids).size === ids.length) return '';
       ids.length = details.length = 0;
     }
     const place = (producer: string, id: string) => String(ids.push(idField(producer, id)));

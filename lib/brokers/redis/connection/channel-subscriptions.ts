@@ -104,6 +104,11 @@ export class ChannelSubscriptions {
     this.shards.start(partitions);
   }
 
+  /** As {@link RedisShards.stayWith}. */
+  stayWith(server: string): boolean {
+    return this.shards.stayWith(server);
+  }
+
   /** Resolves when the topic is subscribed. @param partition in which it lies. */
   add(name: string, partition: number): Promise<void> {
     if (this.closed) return Promise.reject(unavailable('The broker was closed'));

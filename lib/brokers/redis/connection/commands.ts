@@ -2,6 +2,7 @@ import type { Cluster, Command, Redis } from 'ioredis';
 import { withTimeout } from '../../../core/async/with-timeout.js';
 import type { Scheduled } from '../../../core/ports/clock.js';
 import { RealtimeError } from '../../../protocol/realtime-error.js';
+import type { Refusals } from '../refusals.js';
 import { bootError, commandError, isNoScript, messageOf, notRunning, unavailable } from '../errors.js';
 import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
@@ -10,6 +11,7 @@ import { answerWithin, disconnectOnce, Reconnector } from './liveness.js';
 import { QueueBound, tooMany } from './queue-bound.js';
 import { ReadWindow } from './read-window.js';
 import { ReplicaAcks } from './replica-acks.js';
+import { ServerIdentity } from './server-identity.js';
 import { endSlotsTimer, isCluster, type RedisClient, type RedisTarget } from './target.js';
 
 export type RedisArgument = string | number | Buffer;
@@ -38,6 +40,8 @@ function bytesOfCall([, , keys, args]: ScriptCall): number {
 /** Part of what may wait that reads may fill: heartbeats, control records and presence never find all places taken by them. */
 const READS_PART = 1 / 2;
 const SINGLE = 'main';
+/** In the server's words; ioredis waits until it is over and does not say it. */
+const LOADING = 'LOADING Redis is loading the dataset in memory';
 const CREDENTIALS = /WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username/i;
 
 /** The connection for commands, or in a Cluster those to its masters. */
@@ -50,6 +54,8 @@ export class RedisCommands {
   /** Made by `connect`. */
   private made: RedisClient | undefined;
   private reconnector: Reconnector | undefined;
+  /** Which server the connection leads to; not in a Cluster. */
+  identity: ServerIdentity | undefined;
   /** Servers that did not answer a command in time, and have not answered since. */
   private readonly stalled = new Set<string>();
   private readonly pinging = new Set<string>();
@@ -80,6 +86,8 @@ export class RedisCommands {
      * `waitForReplicas` ask the server that wrote.
      */
     private readonly direct = false,
+    /** Is told of what a server refuses. */
+    private readonly refusals?: Refusals,
   ) {
     const { maxQueued, maxQueuedBytes } = settings;
     this.queued = new QueueBound(maxQueued, maxQueuedBytes);
@@ -98,6 +106,11 @@ export class RedisCommands {
 
   get cluster(): Cluster | undefined {
     return this.made !== undefined && isCluster(this.made) ? this.made : undefined;
+  }
+
+  /** Number of the database. */
+  get db(): number {
+    return isCluster(this.client) ? 0 : (this.client.options.db ?? 0);
   }
 
   private get client(): RedisClient {
@@ -173,7 +186,8 @@ export class RedisCommands {
     ...[script, partition, keys, args, evenRefused = false]: ScriptCall
   ): Promise<unknown> {
     const name = form === 'sha' ? 'evalsha' : 'eval';
-    return this.send(partition, name, [script[form], keys.length, ...keys, ...args], evenRefused);
+    const seen = script.identifies ? this.settings.server.args : [];
+    return this.send(partition, name, [script[form], keys.length, ...keys, ...args, ...seen], evenRefused);
   }
 
   /** One command whose keys lie in a partition. */
@@ -197,6 +211,16 @@ export class RedisCommands {
     return client.info();
   }
 
+  /** What some server refuses, in its words; `undefined` while none does. */
+  get refusedAs(): string | undefined {
+    return this.refusals?.current;
+  }
+
+  /** Whether the server of the partition refuses what is written to it, as a heartbeat found; `undefined` when it does not. */
+  noteRefusal(partition: number, text: string | undefined): void {
+    this.refusals?.set(this.serverOf(partition), text);
+  }
+
   close(): void {
     const { made } = this;
     this.running = false;
@@ -209,13 +233,18 @@ export class RedisCommands {
     const client = this.target.create(this.name);
     this.made = client;
     this.reconnector = new Reconnector(client, this.settings);
+    if (!isCluster(client)) this.identity = new ServerIdentity(client, this.settings);
     const onError = (error: Error) => {
       this.lastError = messageOf(error);
+      this.refusals?.note(SINGLE, error);
       if (CREDENTIALS.test(this.lastError)) this.onRefused?.(error);
     };
     client.on('error', onError);
     client.on('node error', onError);
-    client.on('ready', () => this.changed());
+    client.on('ready', () => {
+      void this.identity?.ask();
+      this.changed();
+    });
     client.on('close', () => this.changed());
     client.on('end', () => this.changed());
     return client;
@@ -306,6 +335,7 @@ export class RedisCommands {
     try {
       return await answerWithin(answer, commandTimeoutMs + this.waitMs, clock);
     } catch (error) {
+      this.refusals?.note(server, error);
       if (error instanceof RealtimeError) {
         this.late.set(error, answer);
         this.stall(server);
@@ -348,6 +378,7 @@ export class RedisCommands {
   /** Pings every server, and ends connections on which nothing comes back. */
   private watch(): void {
     const { clock, heartbeatMs } = this.settings;
+    if (this.reconnector?.looksLoading() === true) this.refusals?.set(SINGLE, LOADING);
     if (this.client.status === 'ready') {
       const nodes = isCluster(this.client) ? this.client.nodes('master') : [this.client];
       const known = new Set(nodes.map((node) => this.nameOf(node)));

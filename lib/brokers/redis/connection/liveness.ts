@@ -46,12 +46,27 @@ export function disconnectOnce(connection: Redis, reconnect: boolean): void {
 /** Helps a client to a connection where ioredis does not. */
 export class Reconnector {
   private connectedAt = 0;
+  /** When the server was first seen to have answered something on this connection, which was not ready. */
+  private answeredAt: number | undefined;
 
   constructor(
     private readonly client: RedisClient,
     private readonly settings: RedisSettings,
   ) {
-    client.on('connect', () => (this.connectedAt = settings.clock.monotonic()));
+    client.on('connect', () => {
+      this.connectedAt = settings.clock.monotonic();
+      this.answeredAt = undefined;
+    });
+  }
+
+  /** To be called regularly. @returns whether the server answers and has not become ready for a while: it loads its data. */
+  looksLoading(): boolean {
+    const { client } = this;
+    // A server that hangs sends nothing at all.
+    if (isCluster(client) || client.status !== 'connect' || client.stream.bytesRead === 0) return false;
+    const { clock, heartbeatMs } = this.settings;
+    this.answeredAt ??= clock.monotonic();
+    return clock.monotonic() - this.answeredAt >= heartbeatMs / 2;
   }
 
   /** To be called regularly while the client is not ready. */

@@ -56,6 +56,11 @@ export class RedisShards {
     return this.subscribers.get(this.serverOf(partition));
   }
 
+  /** Moves a connection that leads to another server than the given one; without a Cluster. @returns whether one does. */
+  stayWith(server: string): boolean {
+    return this.subscribers.get('')?.stayWith(server) ?? false;
+  }
+
   /** To be called when a server says that a slot is not its own. */
   refresh(): void {
     this.commands.cluster?.refreshSlotsCache();
@@ -93,7 +98,7 @@ export class RedisShards {
   }
 
   private add(server: string, client: Redis): void {
-    const subscriber = new RedisSubscriber(client, this.settings, this.events);
+    const subscriber = new RedisSubscriber(client, this.settings, this.events, !this.target.clustered);
     this.subscribers.set(server, subscriber);
     subscriber.connect();
   }

@@ -3,6 +3,7 @@ import type { Scheduled } from '../../../core/ports/clock.js';
 import { commandError, unavailable } from '../errors.js';
 import type { RedisSettings } from '../settings.js';
 import { answerWithin, disconnectOnce, Reconnector } from './liveness.js';
+import { ServerIdentity } from './server-identity.js';
 
 /** What a subscriber notifies its owner of. */
 export interface SubscriberEvents {
@@ -19,6 +20,7 @@ export interface SubscriberEvents {
 export class RedisSubscriber {
   ready = false;
   private readonly reconnector: Reconnector;
+  private readonly identity: ServerIdentity;
   private timer: Scheduled | undefined;
   private pinging = false;
   private closed = false;
@@ -27,12 +29,15 @@ export class RedisSubscriber {
     private readonly client: Redis,
     private readonly settings: RedisSettings,
     private readonly events: SubscriberEvents,
+    /** Whether several servers may be behind the address: in a Cluster each has its own. */
+    private readonly isShared: boolean,
   ) {
+    this.identity = new ServerIdentity(client, settings);
     this.reconnector = new Reconnector(client, settings);
     client.on('smessageBuffer', (topic: Buffer, bytes: Buffer) => {
       if (!this.closed) events.onMessage(topic.toString(), bytes);
     });
-    client.on('ready', () => this.setReady(true));
+    client.on('ready', () => void this.greet());
     client.on('close', () => this.setReady(false));
     client.on('end', () => this.setReady(false));
     client.on('moved', () => events.onMoved(this));
@@ -41,6 +46,11 @@ export class RedisSubscriber {
   connect(): void {
     this.client.connect().catch(() => undefined);
     this.watch();
+  }
+
+  /** Makes another connection where this one leads to another server than the given one. @returns whether it does. */
+  stayWith(server: string): boolean {
+    return this.ready && this.identity.stayWith(server);
   }
 
   /** The topics are of one slot, or there is no Cluster. */
@@ -69,6 +79,11 @@ export class RedisSubscriber {
     }
   }
 
+  /** A connection with subscriptions can no longer be asked which server it leads to. */
+  private async greet(): Promise<void> {
+    if (!this.isShared || (await this.identity.ask())) this.setReady(true);
+  }
+
   private setReady(ready: boolean): void {
     if (this.closed || ready === this.ready) return;
     this.ready = ready;
@@ -88,8 +103,9 @@ export class RedisSubscriber {
     if (this.pinging) return;
     this.pinging = true;
     this.send(() => this.client.ping())
-      .catch(() => {
-        if (this.ready) disconnectOnce(this.client, true);
+      .catch((error: unknown) => {
+        // A server that cannot write to its disk refuses even this (`MISCONF`): it is there.
+        if (this.ready && commandError(error).code === 'timeout') disconnectOnce(this.client, true);
       })
       .finally(() => (this.pinging = false));
   }

@@ -4,6 +4,9 @@ import type { RedisBrokerOptions } from '../options.js';
 import type { RedisSettings } from '../settings.js';
 import { loadDriver, type RedisDriver } from './driver.js';
 
+/** Sentinels that are listened to, at most. */
+const MAX_SENTINELS = 10;
+
 /** A client for commands. */
 export type RedisClient = Redis | Cluster;
 
@@ -13,6 +16,7 @@ export class RedisTarget {
   /** For messages: addresses only, never credentials. */
   readonly where: string;
   private readonly make: (driver: RedisDriver, name: string) => RedisClient;
+  private readonly watched: RedisOptions | undefined;
   private loaded: RedisDriver | undefined;
 
   /** @throws RangeError for options that contradict one another; it names them. */
@@ -32,6 +36,7 @@ export class RedisTarget {
 
     if (client !== undefined) {
       this.where = 'the given client';
+      if (settings.isWatched) this.watched = (client as Redis).options;
       this.make = (_driver, name) =>
         isCluster(client)
           ? client.duplicate([], this.clusterOptions(name, {}))
@@ -52,6 +57,7 @@ export class RedisTarget {
         ...(sentinel.tls === true ? { enableTLSForSentinelMode: true, sentinelTLS: tls ?? {} } : {}),
         sentinelRetryStrategy: (times) => this.pause(times),
       };
+      this.watched = through;
       this.make = ({ Redis }, name) => new Redis({ ...access, ...through, ...this.options(name) });
     } else {
       const url = options.url ?? 'redis://127.0.0.1:6379';
@@ -72,6 +78,17 @@ export class RedisTarget {
   /** A client that is not connected yet. */
   create(name: string): RedisClient {
     return silenced(this.make(this.driver, name));
+  }
+
+  /** Clients for the Sentinels that were given, not connected yet, and the name of the master there. */
+  sentinels(): { readonly name: string; readonly clients: readonly Redis[] } {
+    const { name = '', sentinels, sentinelUsername, sentinelPassword, sentinelTLS } = this.watched ?? {};
+    const clients = (sentinels ?? []).slice(0, MAX_SENTINELS).map(({ host = '127.0.0.1', port = 26_379 }) => {
+      const access = defined({ username: sentinelUsername, password: sentinelPassword, tls: sentinelTLS });
+      const options = { ...this.options('sentinel'), ...access, host, port, enableReadyCheck: false };
+      return silenced(new this.driver.Redis(options as RedisOptions));
+    });
+    return { name, clients };
   }
 
   /** A command, for {@link RedisClient.sendCommand}. */
@@ -106,6 +123,8 @@ export class RedisTarget {
       sentinelCommandTimeout: this.settings.commandTimeoutMs,
       connectionName: `nestjs-realtime-${name}`,
       retryStrategy: (times) => this.pause(times),
+      // Whether a server that loads its data is ready is asked as often as one that is away.
+      maxLoadingRetryTime: this.settings.maxReconnectMs,
       // A master that became a replica: look for the new one, but do not send the command again.
       reconnectOnError: (error) => error.message.startsWith('READONLY'),
     };

@@ -10,8 +10,8 @@ const RETRY_MS = 500;
 /** What the follower of the control records notifies its owner of. */
 export interface ControlLogEvents {
   onRecord(event: ChannelEvent): void;
-  /** Every record that was stored before the monotonic time `askedAt` has been handed out. */
-  onCurrent(askedAt: number): void;
+  /** Every record that was stored before the monotonic time `provenAt` has been handed out. */
+  onCurrent(provenAt: number): void;
   /**
    * Records may be missing for good. Later ones wait for the result.
    *
@@ -42,12 +42,15 @@ export class ControlLog {
     this.onEvents(this.early.splice(0));
   }
 
-  /** The log ended at `tip`, at `askedAt` or later. Where records are missing up to there, they are read. */
-  compare(tip: Position, askedAt: number): void {
+  /**
+   * The log ended at `tip`, on a server that was certainly the master at `provenAt` or later. Where records are missing up to
+   * there, they are read; a read itself proves nothing, as it may be of an old master.
+   */
+  compare(tip: Position, provenAt: number): void {
     if (this.healing || this.closed || this.cursor === undefined) return;
     const { epoch, seq } = this.cursor;
-    if (tip.epoch === epoch && tip.seq <= seq) this.events.onCurrent(askedAt);
-    else void this.heal();
+    if (tip.epoch === epoch && tip.seq <= seq) this.events.onCurrent(provenAt);
+    else void this.heal(provenAt);
   }
 
   close(): void {
@@ -79,7 +82,8 @@ export class ControlLog {
     this.events.onRecord(event);
   }
 
-  private async heal(): Promise<void> {
+  /** @param provenAt as in `compare`; `-Infinity` where a message was the reason. */
+  private async heal(provenAt = -Infinity): Promise<void> {
     if (this.closed) return;
     this.healing = true;
     try {
@@ -88,16 +92,16 @@ export class ControlLog {
         await this.readToTip();
       } while (this.again && !this.closed);
     } catch {
-      this.clock.schedule(RETRY_MS, () => void this.heal());
+      this.clock.schedule(RETRY_MS, () => void this.heal(provenAt));
       return;
     }
     this.healing = false;
+    this.events.onCurrent(provenAt);
   }
 
   private async readToTip(): Promise<void> {
     for (;;) {
       const { epoch, seq } = this.cursor ?? { epoch: '', seq: 0 };
-      const askedAt = this.clock.monotonic();
       const page = await this.log.read({ channel: CONTROL_CHANNEL, epoch, from: seq + 1, limit: PAGE });
       if (this.closed) return;
       if (!page.continuous || (page.tip.seq > seq && page.oldest > seq + 1)) {
@@ -112,7 +116,7 @@ export class ControlLog {
         if (this.closed) return;
         this.take(event);
       }
-      if (this.cursor.seq >= page.tip.seq) return this.events.onCurrent(askedAt);
+      if (this.cursor.seq >= page.tip.seq) return;
       if (page.events.length === 0) throw new Error('The log of control records has a gap');
     }
   }

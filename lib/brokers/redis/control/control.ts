@@ -27,6 +27,7 @@ import { ANSWERS, CONFIRM, CONTROL, TIME } from '../scripts/control.js';
 import type { RedisSettings } from '../settings.js';
 import { encodeBody, encodeRecord } from '../wire.js';
 import { ControlLog } from './control-log.js';
+import { KnownNodes, type NodesView } from './known-nodes.js';
 
 const KEPT_RECORDS = 10_000;
 const DAY_MS = 24 * 60 * 60_000;
@@ -87,6 +88,9 @@ export class RedisControl {
   private listener: BrokerListener | undefined;
   private readonly receipts = new Map<string, PendingReceipt>();
   private readonly follower: ControlLog;
+  private readonly nodes: KnownNodes;
+  /** When the server that answers now was certainly the master, by the monotonic clock. */
+  private provenAt = -Infinity;
   /** Confirmations that could not be stored. */
   private readonly retries: RetryQueue;
   private readonly partition: number;
@@ -104,11 +108,12 @@ export class RedisControl {
   ) {
     this.partition = keys.partitionOf(CONTROL_CHANNEL);
     this.retries = new RetryQueue(settings.clock);
+    this.nodes = new KnownNodes(settings.clock, settings.nodeTtlMs, settings.proofMs);
     this.follower = new ControlLog(log, settings.clock, {
       onRecord: ({ payload, expiresAt }) => {
         if (isControlPayload(payload)) this.apply(payload, expiresAt);
       },
-      onCurrent: (askedAt) => this.reportCurrent(askedAt),
+      onCurrent: (provenAt) => this.reportCurrent(provenAt),
       onLost: (isWhole) => this.reportLost(isWhole),
     });
   }
@@ -121,23 +126,27 @@ export class RedisControl {
   async start(node: string, listener: BrokerListener): Promise<Position> {
     this.node = node;
     this.listener = listener;
-    const askedAt = this.settings.clock.monotonic();
+    const { provenAt } = this;
     const tip = await this.log.tip(CONTROL_CHANNEL);
     await this.applyTables();
     await this.applyAbuseBans(tip);
     // Records up to the tip concern nobody on this node, except for the bans, which it has now.
-    this.reportCurrent(askedAt);
+    this.reportCurrent(provenAt);
+    // Without a proof: from now on the view can be late, and it is.
+    if (provenAt === -Infinity) guarded(() => listener.onControlCurrent(0));
     this.follower.start(tip);
     return tip;
   }
 
-  /** The log of control records ended at `tip`, at the monotonic time `askedAt` or later. */
-  onTip(tip: Position, askedAt: number): void {
-    this.follower.compare(tip, askedAt);
+  /** What a heartbeat said: where the log of control records ends, when that was certainly so, and which nodes live. */
+  onBeat(tip: Position, { provenAt, nodes }: Omit<NodesView, 'epoch'>): void {
+    this.provenAt = provenAt;
+    this.nodes.note({ epoch: tip.epoch, nodes, provenAt });
+    this.follower.compare(tip, provenAt);
   }
 
   async control(message: ControlMessage): Promise<ControlReceipt> {
-    const { clock, controlTimeoutMs, entropy, epochs, headMs } = this.settings;
+    const { clock, controlMaxAgeMs, controlTimeoutMs, entropy, epochs, headMs, nodeTtlMs } = this.settings;
     const { keys } = this;
     const id = entropy.id();
     const receipt = new PendingReceipt(clock, controlTimeoutMs, () => {
@@ -156,7 +165,7 @@ export class RedisControl {
       const forMs = lifeOf(message);
       // The life of the record is that of the ban: so its reader knows what is left of it.
       const record = encodeRecord([encodeBody({ id, event: message.kind, payload, ttl: forMs })]);
-      const nodes = await this.inOrder(() =>
+      const [epoch, nodes] = (await this.inOrder(() =>
         this.commands.run(
           CONTROL,
           this.partition,
@@ -173,10 +182,12 @@ export class RedisControl {
             room.count,
             room.bytes,
             owner,
+            // A node may write for as long as its last proof holds.
+            Math.max(controlMaxAgeMs - nodeTtlMs, 0),
           ],
         ),
-      );
-      receipt.expect(nodes as readonly string[]);
+      )) as readonly [string, readonly string[]];
+      receipt.expect(this.nodes.expected(epoch, nodes));
       return await receipt.result;
     } finally {
       receipt.finish();
@@ -262,9 +273,9 @@ export class RedisControl {
     }
   }
 
-  private reportCurrent(askedAt: number): void {
+  private reportCurrent(provenAt: number): void {
     const { clock, controlMaxAgeMs } = this.settings;
-    const forMs = controlMaxAgeMs - (clock.monotonic() - askedAt);
+    const forMs = controlMaxAgeMs - (clock.monotonic() - provenAt);
     if (forMs > 0 && this.losses === 0 && !this.closed) guarded(() => this.listener?.onControlCurrent(forMs));
   }
 

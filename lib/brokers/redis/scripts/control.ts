@@ -7,13 +7,18 @@ import { NOW, RedisScript } from './script.js';
  *
  * KEYS: head, stream, topic, table (bans or restrictions), nodes, and of restrictions the set of their ends, and what they take in
  * bytes, of those of the same owner and of the other. ARGV: token, head (ms), events, kept records, age (ms), field of the table or '',
- * its value as JSON or '' to remove it, how long it lasts (ms) or '', most restrictions of the owner, most bytes of them, the owner. What
+ * its value as JSON or '' to remove it, how long it lasts (ms) or '', most restrictions of the owner, most bytes of them, the owner,
+ * how long beyond its heartbeats a node is waited for (ms). What
  * is stored is its end by the server's time or nothing, a blank, and the JSON. Restrictions of the owner that have ended are removed,
  * some with each new one; above a bound those that end first are. What people put and lasts longer is not replaced by what is put
- * against spam. Answers the live nodes.
+ * against spam. Answers the epoch of the records and the live nodes.
+ *
+ * A server that is full takes it too: what is kept of records and restrictions is bounded, and a revoke must not wait for memory.
  */
 export const CONTROL = new RedisScript(
   `${PRELUDE}
+-- A server lets a script that has written do all the rest, however full it is.
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', int(now - tonumber(ARGV[12] or '0')))
 local log = open(KEYS[1], nil, ARGV[1])
 log.stream = KEYS[2]
 if log.new then
@@ -67,18 +72,19 @@ if ARGV[6] ~= '' and not outlasted() then
   end
 end
 redis.call('SPUBLISH', KEYS[3], '1e' .. log.e .. ' ' .. int(seq) .. ' ' .. int(now) .. '\\n' .. ARGV[3])
-redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', int(now))
-return redis.call('ZRANGE', KEYS[5], 0, -1)
+return { log.e, redis.call('ZRANGE', KEYS[5], 0, -1) }
 `,
 );
 
 /**
- * A node's answer to a control record. It is stored too, as the message may be lost on its way to the sender.
+ * A node's answer to a control record. It is stored too, as the message may be lost on its way to the sender; on a server that is
+ * full as well, by the same way.
  *
  * KEYS: answers, topic of the sender. ARGV: node, '1' or '0', how long the answers are kept (ms), message.
  */
 export const CONFIRM = new RedisScript(
   `
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return redis.call('SPUBLISH', KEYS[2], ARGV[4])

@@ -7,7 +7,7 @@ import { EPOCHS } from './script.js';
  * `epoch:lastSeq` separated by commas, `t` age in milliseconds at which events are dropped, `k` whether events are kept,
  * `z` how many of them, `m` how many bytes of them, `c` bytes of all events that were ever kept, `a` how many of these are
  * certainly dropped, `o` a time that no kept event is older than, `x` and `y` when the keys of the head and the events
- * expire. For `g`, `n`, `p`, `q` see the memory of ids.
+ * expire. For `g`, `n`, `p`, `q`, `r` see the memory of ids.
  *
  * The events are a stream of records. A record holds what was appended together: its id is `last-count`, the `seq` of its last
  * event and the number of its events, so an event is found by its `seq` and trimming by size reads nothing. `t` is the time,
@@ -33,16 +33,16 @@ end
 
 -- The head as it is, under the incarnation of now. Nothing of the log is written.
 local function open(head, origin, token, headMs)
-  local found = redis.call('HMGET', head, 'e', 's', 'i', 'f', 't', 'k', 'z', 'o', 'x', 'y', 'g', 'n',
-    'p', 'q', 'm', 'c', 'a')
-  local log = { head = head, e = found[1], s = tonumber(found[2]), f = found[4],
-    t = tonumber(found[5]), kept = found[6] == '1', z = tonumber(found[7]) or 0, o = tonumber(found[8]) or 0,
-    x = tonumber(found[9]) or 0, y = tonumber(found[10]) or 0, g = tonumber(found[11]), n = tonumber(found[12]) or 0,
-    p = tonumber(found[13]) or 0, q = tonumber(found[14]) or 0,
-    m = tonumber(found[15]), c = tonumber(found[16]) or 0, a = tonumber(found[17]) or 0 }
+  local found = redis.call('HMGET', head, 'e', 's', 'i', 't', 'k', 'z', 'o', 'x', 'y', 'm', 'c', 'a', 'g', 'n', 'p', 'r', 'f')
+  local log = { head = head, e = found[1], s = tonumber(found[2]), t = tonumber(found[4]), kept = found[5] == '1',
+    z = tonumber(found[6]) or 0, o = tonumber(found[7]) or 0, x = tonumber(found[8]) or 0, y = tonumber(found[9]) or 0,
+    m = tonumber(found[10]), c = tonumber(found[11]) or 0, a = tonumber(found[12]) or 0, g = tonumber(found[13]),
+    n = tonumber(found[14]) or 0, p = tonumber(found[15]) or 0, r = found[16], f = found[17] }
   if not log.e then
     log.new = true
     log.e, log.s, log.f = origin and unwritten(origin, token, headMs) or token, 0, ''
+  elseif found[3] ~= incarnation and continues(found[3]) then
+    log.renamed = true
   elseif found[3] ~= incarnation then
     log.moved = true
     log.f = remember(log.f, log.e, log.s)
@@ -54,8 +54,9 @@ end
 -- Keeps what another incarnation changed, so that positions of this one stay known under the next. If the server refuses,
 -- everybody finds the same name again.
 local function keep(log)
+  if log.renamed then redis.pcall('HSET', log.head, 'i', incarnation) end
   if log.moved then redis.pcall('HSET', log.head, 'e', log.e, 'i', incarnation, 'f', log.f) end
-  log.moved = false
+  log.moved, log.renamed = false, false
 end
 
 -- Makes the head of a log that is written for the first time. The first write of its script, as far as it can be: a server

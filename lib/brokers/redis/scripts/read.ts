@@ -1,3 +1,4 @@
+import { CONTINUITY } from './continuity.js';
 import { PRELUDE } from './prelude.js';
 import { RedisScript } from './script.js';
 
@@ -10,7 +11,7 @@ import { RedisScript } from './script.js';
  * order asked. The first and the last record may hold more than was asked for.
  */
 export const READ = new RedisScript(
-  `${PRELUDE}
+  `${PRELUDE}${CONTINUITY}
 local log = open(KEYS[1], KEYS[3], ARGV[1], ARGV[2])
 log.stream = KEYS[2]
 keep(log)
@@ -21,17 +22,7 @@ local oldest = kept and math.max(oldestWithin(log, kept), log.s - log.z + 1) or 
 -- What the bounds dropped is looked for once.
 if kept and oldest > span(kept) then redis.pcall('XTRIM', log.stream, 'MINID', int(oldest)) end
 
-local function holds(epoch, seq)
-  if epoch == '' or epoch == log.e then return seq <= log.s end
-  for name, last in string.gmatch(log.f, '([^:,]+):(%d+)') do
-    if name == epoch and seq <= tonumber(last) then return true end
-    -- Nothing comes before the first event, under whichever incarnation a client was told so.
-    if seq == 0 and baseOf(name) == baseOf(epoch) then return true end
-  end
-  return seq == 0 and baseOf(log.e) == baseOf(epoch)
-end
-
-if not holds(ARGV[3], from - 1) then return { log.e, log.s, 0, oldest } end
+if not holds(log, ARGV[3], from - 1) then return { log.e, log.s, 0, oldest } end
 local low, high = math.max(from, oldest), log.s
 if ARGV[5] ~= '' then high = math.min(tonumber(ARGV[5]), high) end
 local out = { log.e, log.s, 1, oldest, now }

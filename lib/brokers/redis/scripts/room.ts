@@ -39,7 +39,7 @@ local epoch, version, order = state[1], tonumber(state[2]) or 0, tonumber(state[
 local new = not epoch
 if new then
   epoch, version = unwritten(KEYS[8], ARGV[1], ARGV[2]), 0
-elseif state[4] ~= incarnation then
+elseif not continues(state[4]) then
   epoch, version = continued(epoch), 0
   -- If the server refuses, everybody finds the same name again.
   redis.pcall('HSET', ROOM, 'e', epoch, 'v', 0, 'i', incarnation)

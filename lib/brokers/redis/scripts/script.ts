@@ -1,14 +1,20 @@
 import { createHash } from 'node:crypto';
 
+/** How long what was seen of a server counts: less than a server waits before it gives its backlog back after a promotion. */
+const SEEN_MS = 30_000;
+
 /**
  * One Lua script, as text in a module, so that a build needs no other files. What a script writes reaches replicas and the
  * append-only file as the plain commands that it ran ("effects replication"), so it may read the server's time and identity.
  */
 export class RedisScript {
   readonly sha: string;
+  /** Whether it compares the identity of the data, and takes what the node knows of the server as its last argument. */
+  readonly identifies: boolean;
 
   constructor(readonly text: string) {
     this.sha = createHash('sha1').update(text).digest('hex');
+    this.identifies = text.includes(INCARNATION);
   }
 }
 
@@ -19,9 +25,45 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function int(value) return string.format('%.0f', value) end
 `;
 
-/** The identity of the data: it is new after a restart, a failover or a restored snapshot, also when nothing was lost. */
+/**
+ * The identity of the data: the server's replication id. It is new after a restart, a failover or a restored snapshot, also when
+ * nothing was lost; and when the server makes its backlog for replicas, for a backup too, or gives it back, when nothing can
+ * have been lost. So such a change is told from the others: the process is the same, it was its own master a moment ago and is
+ * now, it remembers no other id (a promotion does), and it has made a backlog or given it back. What was seen a moment ago is
+ * the last argument of a script, `$server <process> <time> <0 or 1, whether it had a backlog> <id> <ids that this one continues>`,
+ * where a node has seen it. It is about ids that never come again: a node that is late says nothing untrue.
+ *
+ * Asked in every script, as a server can be made a replica and a master again on one connection, and nothing that a script can
+ * find for less says so: it takes 2 µs of a call.
+ */
 export const INCARNATION = `${NOW}
-local incarnation = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+local replication = redis.call('INFO', 'replication')
+local incarnation = string.match(replication, 'master_replid:(%x+)')
+local seen = string.match(ARGV[#ARGV] or '', '^%$server (.*)$')
+if seen then ARGV[#ARGV] = nil end
+
+-- The ids that the one of now continues, itself first, as far as what was seen shows it.
+local function continuity(seen)
+  local process, at, backlog, ids = string.match(seen or '', '^(%x+) (%d+) ([01]) (.+)$')
+  if not process then return incarnation end
+  if string.match(ids, '^%x+') == incarnation then return ids end
+  local maintained = string.match(replication, 'repl_backlog_active:([01])') ~= backlog
+    and string.match(replication, 'role:(%a+)') == 'master'
+    and string.match(replication, 'master_replid2:(0+)%X') ~= nil
+    and now - at < ${SEEN_MS} and string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') == process
+  return maintained and incarnation .. ' ' .. ids or incarnation
+end
+
+-- Whether the server's id of now continues another one, which may be cut to ten digits.
+local same
+local function continues(id)
+  if id == incarnation then return true end
+  if not same then
+    same = {}
+    for one in string.gmatch(continuity(seen), '%x+') do same[one], same[string.sub(one, 1, 10)] = true, true end
+  end
+  return same[id] == true
+end
 `;
 
 /**
@@ -67,7 +109,7 @@ local function unwritten(origin, token, ms)
     name = token .. '.' .. generation
     local stored = redis.pcall('SET', origin, name .. ' ' .. evicted, 'PX', ms)
     if stored.err then name = 'unwritten-' .. int(math.floor(now / 60000)) .. '.' .. generation end
-  elseif select(3, parts(name)) ~= generation then
+  elseif not continues(select(3, parts(name))) then
     name = continued(name)
     -- If the server refuses, everybody finds the same name again.
     redis.pcall('SET', origin, name .. ' ' .. evicted, 'KEEPTTL')

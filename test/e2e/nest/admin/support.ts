@@ -53,15 +53,17 @@ export async function startAdmin(
     readonly at?: string;
     readonly path?: string;
     readonly dashboard?: RealtimeAdminOptions['dashboard'];
+    readonly allowedOrigins?: RealtimeAdminOptions['allowedOrigins'];
   } = {},
 ): Promise<AdminApp> {
-  const { at = '/realtime-admin', path, dashboard = false, ...rest } = options;
+  const { at = '/realtime-admin', path, dashboard = false, allowedOrigins = [], ...rest } = options;
   const app = await startApp(platform, {
     ...rest,
     imports: [
       RealtimeAdminModule.forRoot({
         ...(path === undefined ? {} : { path }),
         dashboard,
+        allowedOrigins,
         guards: [StaffGuard],
         authorityOf: ({ staff }: StaffRequest) => staff as AdminAuthority,
         by: ({ staff }: StaffRequest) => `staff:${staff}`,

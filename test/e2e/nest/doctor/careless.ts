@@ -205,6 +205,7 @@ function optionsOf(
     ...(fixed('transport.tls/open') ? { requireTls: true, trustProxy: 1 } : {}),
     ...(fixed('transport.origins/missing') ? { allowedOrigins: 'https://app.example.com' } : {}),
     ...(fixed('transport.hosts/any') ? { allowedHosts: ['app.example.com'] } : {}),
+    ...(fixed('transport.keep-alive/unseen') ? { trustProxy: false } : {}),
     ...(fixed('transport.proxies/unset') ? { trustProxy: ['10.0.0.0/8'] } : {}),
     ...(fixed('transport.query-token/on') ? {} : { queryToken: 'token' }),
     ...(fixed('transport.compression/on') ? {} : { compression: true }),

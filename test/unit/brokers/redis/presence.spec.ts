@@ -26,6 +26,7 @@ describe('members of Redis, as their node renews and ends them (G19)', () => {
   let clock: ManualClock;
   let calls: Call[];
   let answer: (call: Call) => Promise<unknown>;
+  let commands: { clustered: boolean; run: RedisCommands['run']; read: RedisCommands['run'] };
   let presence: RedisPresence;
   let warnings: string[];
 
@@ -33,21 +34,26 @@ describe('members of Redis, as their node renews and ends them (G19)', () => {
     clock = new ManualClock();
     calls = [];
     warnings = [];
-    answer = ({ script }) => Promise.resolve(script === MEMBERS ? ['e', 0, 0, ''] : []);
+    answer = ({ script }) => Promise.resolve(nothing(script));
     const run: RedisCommands['run'] = (script, _partition, given, args) => {
       const call = { script, keys: given, args: args.map(String) };
       calls.push(call);
       return answer(call);
     };
-    const commands: Pick<RedisCommands, 'clustered' | 'run' | 'read'> = { clustered: false, run, read: run };
+    commands = { clustered: false, run, read: run };
     const settings = redisSettings({
       clock,
       entropy: new SeededEntropy(1),
       sweepMs: SWEEP_MS,
       onWarning: (message) => void warnings.push(message),
     });
-    presence = new RedisPresence(commands as RedisCommands, keys, settings);
+    presence = new RedisPresence(commands as unknown as RedisCommands, keys, settings);
   });
+
+  /** What a script answers that has nothing to say. */
+  function nothing(script: RedisScript): readonly unknown[] {
+    return script === MEMBERS ? ['e', 0, 0, ''] : [[], []];
+  }
 
   function entries(count: number, change: Partial<PresenceEntry> = {}): readonly PresenceEntry[] {
     return Array.from({ length: count }, (_, index) => ({
@@ -99,7 +105,11 @@ describe('members of Redis, as their node renews and ends them (G19)', () => {
     ['a server that refuses writes is asked again later', 'OOM command not allowed', ['one'], 0],
   ])('of other rooms are ended too: %s', async (_, message, ended, count) => {
     answer = ({ script, keys: given }) => {
-      if (script === DUE) return Promise.resolve([0, 'one', 1, 'two', 2]);
+      if (script === DUE)
+        return Promise.resolve([
+          [1, 1, 0, 0],
+          ['one', 'two'],
+        ]);
       return given[0]?.endsWith(':one') === true ? Promise.reject(new Error(message)) : Promise.resolve([]);
     };
     presence.noteRank(0);
@@ -145,29 +155,38 @@ describe('members of Redis, as their node renews and ends them (G19)', () => {
     expect(await looks(3)).toBeGreaterThan(0);
   });
 
-  it('are renewed by few scripts at once, each of a bounded number, all of one partition', async () => {
-    const ends: (() => void)[] = [];
-    answer = () => new Promise((resolve) => ends.push(() => resolve([])));
-    const renewed = presence.renew(entries(2_000), LEASE_MS);
-    let most = 0;
-    const sizes: number[] = [];
-    const seen = new Set<string>();
-    for (let script = 0; script < 100 && (script === 0 || ends.length > 0); script++) {
-      await settle();
-      most = Math.max(most, ends.length);
-      for (const { args, keys: given } of taken(RENEW)) {
-        sizes.push(Number(args[2]));
-        expect(new Set(given.map((key) => key.slice(0, key.indexOf('}')))).size).toBe(1);
-        for (const arg of args) if (arg.startsWith('rooms.')) seen.add(arg);
+  it.each([
+    [false, 4],
+    [true, 1],
+  ])(
+    'are renewed by few scripts at once, each of a bounded number (Cluster: %s)',
+    async (clustered, most) => {
+      commands.clustered = clustered;
+      const ends: (() => void)[] = [];
+      answer = ({ script }) => new Promise((resolve) => ends.push(() => resolve(nothing(script))));
+      const renewed = presence.renew(entries(2_000), LEASE_MS);
+      let atOnce = 0;
+      const sizes: number[] = [];
+      const seen = new Set<string>();
+      for (let script = 0; script < 100 && (script === 0 || ends.length > 0); script++) {
+        await settle();
+        atOnce = Math.max(atOnce, ends.length);
+        for (const { args, keys: given } of taken(RENEW)) {
+          sizes.push(Number(args[2]));
+          const partitions = new Set(given.map((key) => key.slice(0, key.indexOf('}'))));
+          // In a Cluster one, which lies on one slot.
+          expect(partitions.size).toBe(most);
+          for (const arg of args) if (arg.startsWith('rooms.')) seen.add(arg);
+        }
+        ends.shift()?.();
       }
-      ends.shift()?.();
-    }
-    await renewed;
-    expect(most).toBe(4);
-    expect(Math.max(...sizes)).toBe(200);
-    expect(sizes.length).toBeLessThanOrEqual(14);
-    expect(seen.size).toBe(2_000);
-  });
+      await renewed;
+      expect(atOnce).toBe(4);
+      expect(Math.max(...sizes)).toBe(50);
+      expect(sizes.length).toBeLessThanOrEqual(44);
+      expect(seen.size).toBe(2_000);
+    },
+  );
 
   it('are renewed by scripts of bounded bytes', async () => {
     const long = 'x'.repeat(30_000);
@@ -181,17 +200,20 @@ describe('members of Redis, as their node renews and ends them (G19)', () => {
   });
 
   it('of one room are divided where they are many, and enter again where the script says so', async () => {
-    answer = ({ script, args }) => Promise.resolve(script === RENEW && args[4] === '200' ? [2, 200] : []);
-    const devices = entries(300).map((one, index) => ({ ...one, channel: 'r', device: `${index}` }));
+    answer = ({ script, args }) =>
+      Promise.resolve(
+        script === RENEW && args[4] === '50' && args[5] === '3:ada0' ? [[2, 50], []] : nothing(script),
+      );
+    const devices = entries(80).map((one, index) => ({ ...one, channel: 'r', device: `${index}` }));
     await presence.renew(devices, LEASE_MS);
     const again = calls.flatMap(({ script, args }) => (script === PRESENCE ? [args] : []));
     expect(again.map((args) => args.filter((arg) => arg.startsWith('3:ada')))).toEqual([
-      ['3:ada1', '3:ada199'],
+      ['3:ada1', '3:ada49'],
     ]);
     expect(again[0]?.[5]).toBe('r');
     expect(taken(RENEW).map(({ args }) => args.slice(2, 5))).toEqual([
-      ['1', 'r', '200'],
-      ['1', 'r', '100'],
+      ['1', 'r', '50'],
+      ['1', 'r', '30'],
     ]);
   });
 
@@ -203,7 +225,9 @@ describe('members of Redis, as their node renews and ends them (G19)', () => {
     if (first === undefined || second === undefined || third === undefined) throw new Error('three');
     let end = (): void => undefined;
     answer = ({ script }) =>
-      script === RENEW ? new Promise((resolve) => (end = () => resolve([1, 2, 3]))) : Promise.resolve([]);
+      script === RENEW
+        ? new Promise((resolve) => (end = () => resolve([[1, 2, 3], []])))
+        : Promise.resolve([]);
     const renewed = presence.renew([first, second, third], LEASE_MS);
     await settle();
     void presence.leave(first, 0);
@@ -215,7 +239,7 @@ describe('members of Redis, as their node renews and ends them (G19)', () => {
     const kinds = (name: string) =>
       steps.flatMap((arg, at) => (arg === name ? [steps[at - 2]] : [])).join('');
     expect([kinds('3:ada0'), kinds('3:ada1'), kinds('3:ada2')]).toEqual(['l', 'ler', 'r']);
-    answer = () => Promise.resolve([]);
+    answer = ({ script }) => Promise.resolve(nothing(script));
     calls.length = 0;
     await presence.renew([first], LEASE_MS);
     expect(taken(RENEW)).toHaveLength(1);
@@ -224,11 +248,11 @@ describe('members of Redis, as their node renews and ends them (G19)', () => {
   it('reject where a script failed, after the others were answered', async () => {
     let failing = true;
     let others = 0;
-    answer = async ({ keys: [due] }) => {
-      if (due === keys.due(0) && failing) throw new Error('away');
+    answer = async ({ script, args }) => {
+      if (args.includes('rooms.0') && failing) throw new Error('away');
       await settle();
       others += 1;
-      return [];
+      return nothing(script);
     };
     await expect(presence.renew(entries(1_000), LEASE_MS)).rejects.toThrow('away');
     const made = others;
@@ -237,5 +261,67 @@ describe('members of Redis, as their node renews and ends them (G19)', () => {
     expect(others).toBe(made);
     failing = false;
     await presence.renew(entries(1_000), LEASE_MS);
+  });
+  it('of a damaged room are left out, with one warning a minute, and those beside it are renewed and enter again', async () => {
+    answer = ({ script, keys: given }) => {
+      if (script === RENEW) return Promise.resolve([[1, 2], ['WRONGTYPE Operation against a key']]);
+      return given[0]?.endsWith(':rooms.0') === true
+        ? Promise.reject(new Error('WRONGTYPE of another one'))
+        : Promise.resolve([]);
+    };
+    await presence.renew(entries(3), LEASE_MS);
+    expect(taken(PRESENCE).map(({ keys: [room = ''] }) => room.slice(room.lastIndexOf(':') + 1))).toEqual([
+      'rooms.0',
+      'rooms.1',
+    ]);
+    expect(warnings).toEqual([expect.stringContaining('WRONGTYPE Operation against a key')]);
+    await presence.renew(entries(3), LEASE_MS);
+    expect(warnings).toHaveLength(1);
+    await clock.advanceAsync(60_000);
+    await presence.renew(entries(3), LEASE_MS);
+    expect(warnings).toHaveLength(2);
+  });
+
+  it('that have to enter again where the server is full are not renewed', async () => {
+    answer = ({ script }) =>
+      script === RENEW ? Promise.resolve([[1], []]) : Promise.reject(new Error('OOM command not allowed'));
+    await expect(presence.renew(entries(2), LEASE_MS)).rejects.toThrow('OOM');
+    expect(warnings).toEqual([]);
+  });
+
+  it('of a partition are looked after by each look once there are some, and by one in four before, where there are many', async () => {
+    keys.divide(1_024);
+    try {
+      const seen: string[][] = [];
+      let busy: readonly string[] = [keys.due(1_000)];
+      answer = ({ script, keys: given }) => {
+        if (script !== DUE) return Promise.resolve([]);
+        seen.push([...given]);
+        return Promise.resolve([given.map((key) => (busy.includes(key) ? 1 : 0)), []]);
+      };
+      presence.start();
+      const counts = async () => {
+        seen.length = 0;
+        await clock.advanceAsync(40 * SWEEP_MS);
+        const times = new Map<string, number>();
+        for (const key of seen.flat()) times.set(key, (times.get(key) ?? 0) + 1);
+        const made = seen.length / Math.max(...times.values());
+        return { times, made };
+      };
+      await counts();
+      const { times } = await counts();
+      expect(times.size).toBe(1_024);
+      const often = times.get(keys.due(1_000)) ?? 0;
+      expect(often).toBeGreaterThanOrEqual(40);
+      for (const [key, count] of times)
+        if (key !== keys.due(1_000)) expect(Math.abs(count - often / 4)).toBeLessThanOrEqual(1);
+      expect(Math.max(...seen.map(({ length }) => length))).toBeLessThanOrEqual(128);
+      busy = [];
+      await counts();
+      expect((await counts()).times.get(keys.due(1_000))).toBeLessThanOrEqual(often / 3);
+      presence.close();
+    } finally {
+      keys.divide(4);
+    }
   });
 });

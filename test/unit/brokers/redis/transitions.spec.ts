@@ -132,4 +132,48 @@ describe('what a node takes of the transitions of Redis (G32)', () => {
     const ends = looks.flatMap(({ partitions, ends: may }) => (may ? partitions : []));
     expect([...ends].sort()).toEqual([0, 1, 3]);
   });
+
+  it('of a partition is looked for by each look for a minute after one was found, and by one look in four else', async () => {
+    const many = new RedisKeys('t', 1_024);
+    const [, , busy] = many.transitions(1_000);
+    let asked = 0;
+    let looked = 0;
+    let finds = true;
+    const commands = {
+      clustered: false,
+      run: (_script: unknown, _partition: number, given: readonly string[]) => {
+        const found = given.includes(busy);
+        if (found) asked += 1;
+        expect(given.length).toBeLessThanOrEqual(3 * 128);
+        const answer = Array.from({ length: given.length / 3 }, (_, index) => {
+          const isBusy = given[3 * index + 2] === busy && finds;
+          return [1, [], isBusy ? [`${++last}-0`, 'c', '1', '1'] : []];
+        });
+        return Promise.resolve(answer);
+      },
+      command: () => Promise.resolve(0),
+    };
+    const settings = {
+      ...redisSettings({ clock, entropy: new SeededEntropy(1) }),
+      onWarning: () => undefined,
+    };
+    const transitions = new RedisTransitions(commands as unknown as RedisCommands, many, settings);
+    const looksFor = async (times: number) => {
+      asked = looked = 0;
+      for (; looked < times; looked++) {
+        await transitions.take(10);
+        clock.advance(250);
+      }
+      return asked;
+    };
+    await looksFor(4);
+    expect(await looksFor(40)).toBe(40);
+    finds = false;
+    expect(await looksFor(200)).toBe(200);
+    await looksFor(40);
+    expect(await looksFor(40)).toBe(10);
+    finds = true;
+    await looksFor(4);
+    expect(await looksFor(8)).toBe(8);
+  });
 });

@@ -299,6 +299,33 @@ describe('drain and admission', () => {
     });
   });
 
+  it('is as long where the wall clock is far ahead of, or behind, the time that passes (G18)', async () => {
+    for (const skew of [86_400_000, -86_400_000]) {
+      const clock = new ManualClock();
+      clock.jump(skew);
+      const harness = await EngineHarness.start([channel('rooms.:room')], { clock });
+      const slow = await harness.subscriber('rooms.1');
+      slow.stall();
+      await harness.publish('rooms.1', 1);
+      let drained = false;
+      void harness.engine.drain(1_000).then(() => (drained = true));
+      await pass(harness, 950);
+      expect(drained).toBe(false);
+      await pass(harness, 150);
+      expect(drained).toBe(true);
+      await harness.stop();
+    }
+  });
+
+  it('advises 2 s before it has begun, and 250 ms once it drains, when another node takes the client (P18)', async () => {
+    const harness = await EngineHarness.start([channel('rooms.:room')]);
+    harness.engine.beginDrain();
+    expect(harness.engine.host.admit(handshake)).toMatchObject({ status: 503, retryAfterMs: 250 });
+    await harness.stop();
+    const early = new EngineHarness([channel('rooms.:room')]);
+    expect(early.engine.host.admit(handshake)).toMatchObject({ status: 503, retryAfterMs: 2_000 });
+  });
+
   it('refuses with 503 when the node is full and 429 when the address is, each with advice (P18)', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { limits: { maxConnections: 3, maxConnectionsPerAddress: 2 } },

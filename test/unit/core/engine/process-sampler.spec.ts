@@ -53,6 +53,14 @@ describe('the reading of the process (G33)', () => {
     sampler.stop();
   });
 
+  it('a reading right behind another one has no delay, and none below zero', () => {
+    const sampler = new OwnProcess();
+    sampler.start();
+    for (let reading = 0; reading < 5; reading++)
+      expect(sampler.read().loopDelayMs).toBeGreaterThanOrEqual(0);
+    sampler.stop();
+  });
+
   it('the time before the start is in no reading', async () => {
     const sampler = new OwnProcess();
     await standStill();

@@ -103,4 +103,13 @@ describe('the options of a webhook', () => {
   it.each([undefined, null, 'https://example.com'])('may not be %p instead of an object', (options) => {
     expect(wrong(options)).toEqual(['webhookTarget', 'webhookTarget.url', 'webhookTarget.secret']);
   });
+
+  it('have a name without user and password, as logs and metrics show it (G23)', () => {
+    const { name } = webhookTarget({
+      url: URL_,
+      secret: SECRET,
+      name: 'https://ada:hunter2@billing.example.com',
+    });
+    expect(name).toBe('https://***@billing.example.com');
+  });
 });

@@ -146,4 +146,83 @@ describe('keys that rotate under load', () => {
     await verify(forged);
     expect(asked).toHaveLength(12);
   });
+
+  it('an unknown id is refused for good a minute after its token, where each answer is that of a cache (G12)', async () => {
+    server.keys = [(await signingKey('first')).jwk];
+    const forged = await signed(await signingKey('forged'), { iss: server.issuer }, clock.now());
+    server.answer = (_req, res) => void res.setHeader('age', '20').end(JSON.stringify({ keys: server.keys }));
+    const outcomes: string[] = [];
+    for (let second_ = 0; second_ <= 140; second_++) {
+      outcomes.push(await verify(forged));
+      clock.sleep(1_000);
+    }
+    // Made 20 s before it was asked for, and a minute of clocks that differ: no sooner than 80 s after the token.
+    const at = outcomes.indexOf('unauthorized');
+    expect(at).toBeGreaterThan(80);
+    expect(at).toBeLessThanOrEqual(80 + 30 + 1);
+    expect(new Set(outcomes.slice(0, at))).toEqual(new Set(['unavailable']));
+    expect(server.requests).toBeLessThan(12);
+  });
+
+  it.each([
+    ['max-age=120', 120],
+    ['public, max-age=10, S-MaxAge="120"', 120],
+    ['max-age=100, stale-while-revalidate=20', 120],
+    // Longer than keys are kept it counts for nothing: those that are kept end.
+    ['max-age=99999999', 3_600],
+  ])(
+    'a cache that says no Age, and was told %s, refuses no valid token for good (G12)',
+    async (directives, staleS) => {
+      const [first, second] = [await signingKey('first'), await signingKey('second')];
+      let keys = [first.jwk];
+      server.answer = (_req, res) =>
+        void res.setHeader('cache-control', directives).end(JSON.stringify({ keys }));
+      const fresh = await signed(second, { iss: server.issuer }, clock.now());
+      const outcomes = new Set<string>();
+      for (let second_ = 0; second_ < staleS; second_ += 30) {
+        outcomes.add(await verify(fresh));
+        clock.sleep(30_000);
+      }
+      expect(outcomes).toEqual(new Set(['unavailable']));
+      const forged = await signed(await signingKey('forged'), { iss: server.issuer }, clock.now());
+      clock.sleep((staleS + 60) * 1_000);
+      expect(await verify(forged)).toBe('unavailable');
+      clock.sleep(30_001);
+      expect(await verify(forged)).toBe('unauthorized');
+      keys = [first.jwk, second.jwk];
+      clock.sleep(30_000);
+      expect(await verify(fresh)).toBe('admitted');
+    },
+  );
+
+  it.each(['no-store', 'private, max-age=86400', 'max-age=600, no-cache', 'max-age=0', 'max-age=soon'])(
+    'an answer that no cache may keep, %s, proves that an id is unknown',
+    async (directives) => {
+      server.answer = (_req, res) =>
+        void res.setHeader('cache-control', directives).end(JSON.stringify({ keys: server.keys }));
+      const forged = await signed(await signingKey('forged'), { iss: server.issuer }, clock.now());
+      expect(await verify(forged)).toBe('unauthorized');
+    },
+  );
+
+  it('an answer that says to be older than the token proves nothing, however long keys are kept (G12)', async () => {
+    server.answer = (_req, res) =>
+      void res
+        .setHeader('age', '36000')
+        .setHeader('cache-control', 'max-age=60')
+        .end(JSON.stringify({ keys: server.keys }));
+    const forged = await signed(await signingKey('forged'), { iss: server.issuer }, clock.now());
+    clock.sleep(2 * SETTINGS.keepMs);
+    expect(await verify(forged)).toBe('unavailable');
+  });
+
+  it('a token that is made up to look old is refused at once, and one of the future never by its time', async () => {
+    server.answer = (_req, res) => void res.setHeader('age', '20').end(JSON.stringify({ keys: server.keys }));
+    const key = await signingKey('forged');
+    const of = (iat: number) => signed(key, { iss: server.issuer, iat }, clock.now());
+    const now = Math.floor(clock.now() / 1_000);
+    expect(await verify(await of(now - 81))).toBe('unauthorized');
+    clock.sleep(30_000);
+    expect(await verify(await of(now + 86_400))).toBe('unavailable');
+  });
 });

@@ -35,6 +35,17 @@ describe('the log line of an error', () => {
     expect(logged(thrown)).toContain(`| ${text} |`);
   });
 
+  it('shows neither user nor password of an address, in the text and in a stack (G23)', () => {
+    new NestEngineLogger().error(
+      'No keys of https://ada:hunter2@id.example.com/',
+      new Error('a://b:hunter2@c'),
+    );
+    new NestEngineLogger().warn('No keys of https://ada:hunter2@id.example.com/');
+    expect(logger.text).toContain('https://***@id.example.com/');
+    expect(logger.text).toContain('a://***@c');
+    expect(logger.text).not.toContain('hunter2');
+  });
+
   it('a thrown string cannot start a new line of the log (G25)', () => {
     const line = logged('a\nb\r\u001b[2Jc\u0085d\u009be\u2028f\u2029g\u202eh"i');
     expect(line).toContain('"a\\nb\\r\\u001b[2Jc\\u0085d\\u009be\\u2028f\\u2029g\\u202eh\\"i"');

@@ -24,7 +24,7 @@ class FakeTransport implements Transport {
 function runtimeOf(steps: string[], clock: ManualClock = new ManualClock()): RealtimeRuntime {
   return {
     attached: false,
-    config: { drainDeadlineMs: 1_000 },
+    config: { drainDeadlineMs: 1_000, transport: {} },
     timeLeft: new TimeLeft(clock, 6_000),
     audit: { hurry: () => void steps.push('audit') },
     engineIfAny: { drain: async () => void steps.push('drain') },

@@ -157,7 +157,22 @@ describe('module options', () => {
     [
       'short ticket secret, which is not shown (G23)',
       { ticketSecret: 'hunter2' },
-      '- ticketSecret: is not usable. Give a string of 32 to 1024 characters.',
+      '- ticketSecret: has 7 characters. Give a string of 32 to 1024 characters: 32 random bytes, the same on every node: openssl rand -base64 32.',
+    ],
+    [
+      'ticket secret that is no text, which is not shown either',
+      { ticketSecret: 20_261_127 },
+      '- ticketSecret: is a value of type number. Give a string of 32 to 1024 characters: 32 random bytes, the same on every node: openssl rand -base64 32.',
+    ],
+    [
+      'a share of memory, with its unit',
+      { shedding: { memory: 0.95 } },
+      '- shedding.memory: is 0.95. Give a whole number of 20 to 99: percent, e.g. 95.',
+    ],
+    [
+      'a limit of memory, with its unit',
+      { shedding: { memoryLimit: 2_048 } },
+      '- shedding.memoryLimit: is 2048. Give a whole number of at least 33554432: bytes, e.g. 2 * 1024 ** 3 for 2 GiB.',
     ],
     [
       'auth without anything',

@@ -53,9 +53,11 @@ describe('answers that have ended', () => {
     outgoing.add(first);
     outgoing.add(second);
     outgoing.add(response(true));
-    const waits = [outgoing.whenLeft(), outgoing.whenLeft()];
+    let resolved = 0;
+    const waits = [outgoing.whenLeft(), outgoing.whenLeft()].map((wait) => wait.then(() => resolved++));
     first.emit('close');
     expect(await isLeft(outgoing)).toBe(false);
+    expect(resolved).toBe(0);
     second.emit('close');
     await Promise.all(waits);
     expect(await isLeft(outgoing)).toBe(true);

@@ -192,7 +192,7 @@ describe('the end of a connection (protocol §7)', () => {
   });
 
   it('cuts a client that has not answered its close, and no other, where there is no time (G18)', async () => {
-    const { client, session, transport, clock } = await pair();
+    const { client, session, transport, clock, serverSocket } = await pair();
     expect(transport.cut()).toBe(0);
     let hasLeft = false;
     await transport.whenLeft();
@@ -201,7 +201,10 @@ describe('the end of a connection (protocol §7)', () => {
     void transport.whenLeft().then(() => (hasLeft = true));
     await turn();
     expect([session.closes, hasLeft]).toEqual([[], false]);
+    expect(serverSocket.destroyed).toBe(false);
     expect(transport.cut()).toBe(1);
+    // At once: nothing else would, as the clock of this test stands still.
+    expect(serverSocket.destroyed).toBe(true);
     await closed(session);
     expect([session.closes, hasLeft]).toEqual([[4001], true]);
     expect(transport.cut()).toBe(0);

@@ -273,6 +273,21 @@ describe('much that comes at once (G16)', () => {
     expect(host.shed).toHaveLength(shed);
   });
 
+  it('is not what lies in a socket from which the engine does not read: nothing of it waits for a turn', async () => {
+    const host = new FakeHost();
+    host.maxUnfinishedBytes = 4 * KB;
+    const { session, serverSocket } = await pair({ host });
+    session.connection.pause();
+    serverSocket.push(frames(40));
+    serverSocket.push(frames(40, 40));
+    await settle();
+    expect(session.frames).toEqual([]);
+    session.connection.resume();
+    await settle();
+    expect(session.frames).toEqual(texts(80));
+    expect(host.shed).toEqual([]);
+  });
+
   it('counts no longer than it waits', async () => {
     const host = new FakeHost();
     host.maxUnfinishedBytes = 100 * FRAME_BYTES;

@@ -35,13 +35,12 @@ function batchOf(
 /** Number of events, form and events of each section, as the script reads them. */
 function sectionsOf({ args }: AppendBatch): readonly (readonly [string, string, string])[] {
   const sections: [string, string, string][] = [];
-  let at = 3;
-  for (let section = 0; section < Number(args[2]); section += 1) {
-    const [count = '', ids = '', form = ''] = args.slice(at + 6, at + 9);
-    const text = args[at + 11] ?? '';
+  let at = 4 + 6 * Number(args[2]);
+  for (let section = 0; section < Number(args[3]); section += 1) {
+    const [, count = '', ids = '', form = ''] = args.slice(at, at + 4);
+    const text = args[at + 6] ?? '';
     sections.push([count, form, text]);
-    const details = { p: 0, i: 1, m: 3 }[form] ?? NaN;
-    at += 12 + Number(ids) + details * Number(count);
+    at += 7 + Number(ids) + (form === 'm' ? 3 * Number(count) : Number(ids));
   }
   expect(at).toBe(args.length);
   return sections;
@@ -51,8 +50,8 @@ describe('the contents of one script call', () => {
   it('a script call contains one section per channel, with its events in order (P16)', () => {
     const { batch } = batchOf([request('a', '1'), request('b', '2'), request('a', '3')]);
     expect(sectionsOf(batch)).toEqual([
-      ['2', 'i', '[{"i":"1"},\n{"i":"3"}]'],
-      ['1', 'i', '[{"i":"2"}]'],
+      ['2', '', '[{"i":"1"},\n{"i":"3"}]'],
+      ['1', '', '[{"i":"2"}]'],
     ]);
     expect(batch.keys).toHaveLength(12);
   });
@@ -69,9 +68,9 @@ describe('the contents of one script call', () => {
     ]);
     expect(sectionsOf(batch).map(([count, form]) => [count, form])).toEqual([
       ['2', 'm'],
-      ['1', 'i'],
-      ['1', 'i'],
-      ['1', 'i'],
+      ['1', ''],
+      ['1', ''],
+      ['1', ''],
     ]);
   });
 
@@ -84,10 +83,10 @@ describe('the contents of one script call', () => {
   it('ids are sent only where they are remembered or named, and in the strict form where one repeats (P15)', () => {
     const forms = (requests: readonly AppendRequest[]) =>
       sectionsOf(batchOf(requests).batch).map(([, form]) => form);
-    expect(forms([request('a', '1', UNREMEMBERED), request('a', '1', UNREMEMBERED)])).toEqual(['p']);
-    expect(forms([request('a', '1'), request('a', '2')])).toEqual(['i']);
+    expect(forms([request('a', '1', UNREMEMBERED), request('a', '1', UNREMEMBERED)])).toEqual(['']);
+    expect(forms([request('a', '1'), request('a', '2')])).toEqual(['']);
     expect(forms([request('a', '1'), request('a', '1')])).toEqual(['m']);
-    expect(forms([request('a', '1'), request('a', '1', { producer: 'u2' })])).toEqual(['i']);
+    expect(forms([request('a', '1'), request('a', '1', { producer: 'u2' })])).toEqual(['']);
     expect(forms([request('a', '1'), request('a', '2', { after: '1' })])).toEqual(['m']);
   });
 
@@ -162,5 +161,26 @@ describe('the contents of one script call', () => {
     expect(new Set(names).size).toBe(200);
     // With a section's number behind it, it must fit into a position (P10).
     expect(Math.max(...names.map(({ length }) => length))).toBeLessThanOrEqual(48);
+  });
+
+  it('the outcome of a section that failed is known only where nothing of it was written (P17)', async () => {
+    const { call, batch } = batchOf([request('a', '1'), request('b', '2'), request('c', '3')]);
+    batch.settle([
+      ['', 'WRONGTYPE Operation against a key', 0],
+      ['', 'WRONGTYPE Operation against a key', 1],
+      ['e', 1],
+    ]);
+    expect(await call.result).toEqual([
+      { ok: false, code: 'unavailable' },
+      { ok: false, code: 'timeout' },
+      { ok: true, position: { epoch: 'e', seq: 1 }, duplicate: false },
+    ]);
+  });
+
+  it('sections of one policy share it, and others have their own (P27)', () => {
+    const { batch } = batchOf([request('a', '1'), request('b', '2', UNREMEMBERED), request('c', '3')]);
+    expect(batch.args.slice(1, 4)).toEqual(['0', '2', '3']);
+    const places = [16, 25, 32].map((at) => batch.args[at]);
+    expect(places).toEqual(['1', '2', '1']);
   });
 });

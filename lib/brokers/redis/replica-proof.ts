@@ -1,0 +1,71 @@
+/** What a server said of its replicas, when it answered a heartbeat. */
+export interface ReplicationView {
+  /** Names the process of the server. */
+  readonly server: string;
+  /** How many bytes it had for its replicas, before the heartbeat itself. */
+  readonly offset: number;
+  /** How many of them each replica that is connected has acknowledged. */
+  readonly acknowledged: readonly number[];
+  /** Most replicas that were connected under the present identity of the data. */
+  readonly most: number;
+}
+
+interface Asked {
+  readonly at: number;
+  readonly offset: number;
+}
+
+/**
+ * When a server was certainly the master: a master that is cut off together with this node answers as before, while another
+ * has taken its place. A replica that acknowledges something that was written after a heartbeat was asked for followed the
+ * server at that time or later. So a heartbeat is proved by one of the next: replicas acknowledge once a second.
+ *
+ * A server that had no replica since it became the master, as one that was just promoted, is believed. One that had some needs
+ * half of the most that it had, rounded up: with itself more than half of the servers, so that no other part of them has as many.
+ */
+export class ReplicaProof {
+  private server = '';
+  private most = 0;
+  /** Heartbeats that are not proved yet, oldest first. */
+  private asked: Asked[] = [];
+  private provenAt = -Infinity;
+
+  /**
+   * @param replicas How many must have acknowledged; `undefined` for half of those that there were.
+   * @param maxAgeMs How old a proof may be that is of use.
+   */
+  constructor(
+    private readonly replicas: number | undefined,
+    private readonly maxAgeMs: number,
+  ) {}
+
+  /** How many replicas must have acknowledged something. */
+  get needed(): number {
+    return this.replicas ?? Math.ceil(this.most / 2);
+  }
+
+  /**
+   * @param askedAt When the heartbeat was sent, in milliseconds of the monotonic clock.
+   * @returns The latest such time at which the server that answers now was the master; `-Infinity` when none is known.
+   */
+  note(view: ReplicationView, askedAt: number): number {
+    if (view.server !== this.server) {
+      this.server = view.server;
+      this.most = 0;
+      this.asked = [];
+      this.provenAt = -Infinity;
+    }
+    this.most = Math.max(this.most, view.most, view.acknowledged.length);
+    const { needed } = this;
+    if (needed === 0) return (this.provenAt = askedAt);
+    const reached = [...view.acknowledged].sort((a, b) => b - a)[needed - 1] ?? -1;
+    const left: Asked[] = [];
+    for (const one of this.asked) {
+      if (one.offset < reached) this.provenAt = one.at;
+      else if (askedAt - one.at < this.maxAgeMs) left.push(one);
+    }
+    left.push({ at: askedAt, offset: view.offset });
+    this.asked = left;
+    return this.provenAt;
+  }
+}

@@ -1,0 +1,67 @@
+import { createConnection, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+/** A way through the network to one server, which can be cut: then nothing arrives, in either direction, and nobody is told. */
+export class CutRelay {
+  private readonly sockets = new Set<Socket>();
+  private isCut = false;
+
+  private constructor(
+    private readonly server: Server,
+    private target: number,
+  ) {
+    server.on('connection', (socket) => this.accept(socket));
+  }
+
+  static async start(target: number): Promise<CutRelay> {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return new CutRelay(server, target);
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  cut(): void {
+    this.isCut = true;
+    for (const socket of this.sockets) socket.pause();
+  }
+
+  /** What was sent meanwhile arrives now. */
+  heal(): void {
+    this.isCut = false;
+    for (const socket of this.sockets) socket.resume();
+  }
+
+  /** New connections lead there; those that are open stay where they are. */
+  lead(target: number): void {
+    this.target = target;
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private accept(near: Socket): void {
+    const far = createConnection({ port: this.target, host: '127.0.0.1' });
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      this.sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.on('error', () => other.destroy());
+      socket.on('close', () => {
+        this.sockets.delete(socket);
+        other.destroy();
+      });
+      socket.on('data', (chunk: Buffer) => other.write(chunk));
+      if (this.isCut) socket.pause();
+    }
+  }
+}

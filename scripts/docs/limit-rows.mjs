@@ -2458,7 +2458,7 @@ export const FIXED = {
     'replication ids of one server that a log still counts as the same server',
     'the server',
     'begins a new epoch',
-    'none: each is 40 characters'
+    'none: each is 40 characters',
   ),
   'lib/brokers/redis/settings.ts#MAX_MESSAGE_BYTES': bytes(
     'one event or signal, and the events of one script call',

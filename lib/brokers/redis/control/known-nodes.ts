@@ -46,14 +46,14 @@ export class KnownNodes {
     for (const [node, end] of this.doubtful) if (end <= now) this.doubtful.delete(node);
   }
 
-  /** @returns the nodes that a server named when it stored a record under `epoch`, and those that may live beside them. */
+  /** @returns the nodes that a server named when it stored a record under `epoch`, and those that may live beside them, by name. */
   expected(epoch: string, nodes: readonly string[]): readonly string[] {
     const now = this.clock.monotonic();
     const isDoubtful = this.epoch !== undefined && this.mayLack(epoch, now);
     const found = new Set(nodes);
     if (isDoubtful) for (const node of this.listed) found.add(node);
     for (const [node, end] of this.doubtful) if (isDoubtful || end > now) found.add(node);
-    return [...found];
+    return [...found].sort();
   }
 
   /** Whether a server that answers now under `epoch` may leave out nodes that live. */

@@ -3,7 +3,7 @@ import { RecordingListener } from '../../../../lib/brokers/contract/recording-li
 import { RedisFeeds } from '../../../../lib/brokers/redis/feed.js';
 import { RedisKeys } from '../../../../lib/brokers/redis/keys.js';
 import type { ComparedTip, RedisLog } from '../../../../lib/brokers/redis/log.js';
-import type { RedisSettings } from '../../../../lib/brokers/redis/settings.js';
+import { redisSettings } from '../../../../lib/brokers/redis/settings.js';
 import { RedisTipCheck } from '../../../../lib/brokers/redis/tip-check.js';
 import type { ReadRequest, ReadResult } from '../../../../lib/core/ports/broker.js';
 import type { Position } from '../../../../lib/protocol/position.js';
@@ -39,8 +39,8 @@ describe('the check of the tips', () => {
       },
       read: (request) => new Promise((answer) => reads.push({ request, answer })),
     };
-    const settings = { clock, entropy: new SeededEntropy(1), tipCheckMs: 1_000 };
-    check = new RedisTipCheck(feeds, log as RedisLog, settings as RedisSettings);
+    const settings = redisSettings({ clock, entropy: new SeededEntropy(1), tipCheck: { intervalMs: 1_000 } });
+    check = new RedisTipCheck(feeds, log as RedisLog, settings);
   });
 
   it('takes the new name of a log that lost nothing, and reads nothing (G6)', async () => {

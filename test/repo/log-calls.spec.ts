@@ -30,6 +30,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
     'this.stream',
     'messageOf(error)',
   ],
+  ['brokers/replicated/broker.ts', 'a driver of a log', 'message'],
   ['brokers/redis/damaged-keys.ts', 'the words of the server', 'message', 'this.fails', 'this.keys'],
   ['brokers/redis/broker.ts', 'the number of a database', 'sharedTopics(commands.db)'],
   ['brokers/redis/broker.ts', 'the address of Redis', 'this.target.where'],

@@ -199,7 +199,7 @@ const wordsOf = (events: readonly ChannelEvent[]): readonly string[] =>
 for (const detectsCuts of ['log', 'readers'] as const) {
   describe(`replicated broker in bad weather, cuts found by the ${detectsCuts}`, () => {
     it.each(SEEDS)(
-      'nodes agree, and positions are true or refused (G1, G2, G3, G4, G6) (seed %i)',
+      'nodes agree, and positions are true or refused, seed %i (G1, G2, G3, G4, G6)',
       async (seed) => {
         const world = new World(seed, detectsCuts);
         for (const place of world.nodes.keys()) await world.boot(place);

@@ -100,7 +100,7 @@ export interface RedisBrokerOptions {
    * taken them; further ones fail with `unavailable`, and the request with 503. Default 16 MiB.
    */
   readonly maxMessageQueueBytes?: number;
-  /** Most events in one script call; bounds how long a call blocks Redis (about 5 µs for each). Default 256. */
+  /** Most events in one script call; bounds how long a call blocks Redis (about 5 µs for each event of one channel, up to 50 µs for each where every event has another channel). Default 256. */
   readonly maxBatch?: number;
   /** Most bytes of events in one script call; at most 8 MiB. A single event that is larger is sent alone. Default 1 MiB. */
   readonly maxBatchBytes?: number;

@@ -115,7 +115,7 @@ describe('Partition: machine time', () => {
     return readerOf(writer.records).partition.machine.members('a', 0, 9).count === 0;
   };
 
-  it('moves on by what lies between two records, whoever wrote them', () => {
+  it('moves on by the time between two records, of any writers', () => {
     expect([ended(50_000, 49_999), ended(50_000, 50_000)]).toEqual([false, true]);
   });
 

@@ -39,7 +39,7 @@ const SEEDS = Array.from({ length: 12 }, (_, index) => 500 + index);
 
 describe('readers of one log', () => {
   it.each(SEEDS)(
-    'come to equal outcomes and digests, whoever reads, follows, and saves in between (seed %i)',
+    'come to equal outcomes and digests, also where one reads, follows and saves in between (seed %i)',
     (seed) => {
       const records = randomLog(seed);
       const noise = new SeededEntropy(seed + 7);

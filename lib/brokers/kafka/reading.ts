@@ -41,7 +41,8 @@ export class KafkaReading implements Reading {
   ) {
     this.next = Math.max(0, from.offset);
     this.terms = new TermHistory(from.term);
-    void this.run();
+    // Not in this turn: its caller does not have it yet when it is over at once.
+    queueMicrotask(() => void this.run());
   }
 
   close(): void {

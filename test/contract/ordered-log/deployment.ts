@@ -7,7 +7,7 @@ export interface LogDeployment {
   /** Ends the servers and starts them again; what they acknowledged is there. */
   restart(): Promise<void>;
   /** Stands still: connections stay, nothing is answered. */
-  pause(): void;
+  pause(): Promise<void>;
   resume(): void;
   /**
    * Keeps what the log has now.

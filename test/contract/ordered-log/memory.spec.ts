@@ -32,7 +32,7 @@ function deploy(server: MemoryLogServer): LogDeployment {
       return log;
     },
     restart: reconnect,
-    pause: () => server.pause(),
+    pause: async () => server.pause(),
     resume: () => server.resume(),
     mark: async () => {
       const ends = Array.from(

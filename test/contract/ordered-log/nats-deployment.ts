@@ -45,7 +45,7 @@ export function deployNatsLog(servers: readonly NatsProcess[], name: string): Lo
       await all((server) => server.kill());
       await all((server) => server.launch());
     },
-    pause: () => servers.forEach((server) => server.pause()),
+    pause: () => all((server) => server.pause()),
     resume: () => servers.forEach((server) => server.resume()),
     mark: async () => {
       await all((server) => server.stop());

@@ -169,7 +169,7 @@ export function describeOrderedLog(name: string, start: () => Promise<LogHost>, 
         'says that the outcome is unknown when the log does not answer, and takes the next one when it does',
         async () => {
           await append('before');
-          deployment.pause();
+          await deployment.pause();
           const error = await failure(settled(log.append(0, bytesOf('unanswered'), log.session)));
           deployment.resume();
           expect(error).toBeInstanceOf(AppendError);
@@ -295,7 +295,7 @@ export function describeOrderedLog(name: string, start: () => Promise<LogHost>, 
       it(
         'cannot be known while the log does not answer',
         async () => {
-          deployment.pause();
+          await deployment.pause();
           const error = await failure(settled(log.bounds(0)));
           deployment.resume();
           expect(error).toBeInstanceOf(LogUnavailableError);
@@ -638,7 +638,7 @@ export function describeOrderedLog(name: string, start: () => Promise<LogHost>, 
         async () => {
           const closing = await deployment.open();
           await LogReader.fromFirst(closing);
-          deployment.pause();
+          await deployment.pause();
           const appending = failure(closing.append(0, bytesOf('a'), closing.session));
           await settled(closing.close());
           expect(await appending).toMatchObject({ outcome: 'unknown' });

@@ -18,6 +18,7 @@ import { Connection, metadataV12 } from '@platformatic/kafka';
 import { findKafka, KAFKA_REMEDY, kafkaFolder } from '../../../scripts/kafka.mjs';
 import { patience } from '../patience.js';
 import { freePort } from '../redis/process.js';
+import { stopProcess } from '../stop-process.js';
 import { until } from '../until.js';
 
 /** How a broker is started, beside its ports and folder. */
@@ -103,8 +104,8 @@ export class KafkaProcess {
   }
 
   /** Stops the world for this broker: connections stay, nothing is answered. */
-  pause(): void {
-    this.child?.kill('SIGSTOP');
+  async pause(): Promise<void> {
+    if (this.child?.pid !== undefined) await stopProcess(this.child.pid);
   }
 
   resume(): void {

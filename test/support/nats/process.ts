@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { findNats, NATS_REMEDY } from '../../../scripts/nats.mjs';
 import { patience } from '../patience.js';
 import { freePort } from '../redis/process.js';
+import { stopProcess } from '../stop-process.js';
 import { until } from '../until.js';
 
 /** How a server is started, beside its ports and folder. */
@@ -96,8 +97,8 @@ export class NatsProcess {
   }
 
   /** Stops the world for this server: connections stay, nothing is answered. */
-  pause(): void {
-    this.child?.kill('SIGSTOP');
+  async pause(): Promise<void> {
+    if (this.child?.pid !== undefined) await stopProcess(this.child.pid);
   }
 
   resume(): void {

@@ -57,7 +57,8 @@ export function subjectsOf({ MODULE_TABLE, CHANNEL_TABLE, ...modules }) {
   const { replicatedSettings, kafkaSettings, natsSettings } = modules;
   const { machine, ...shared } = replicatedSettings('kafkaBroker', {}, 1);
   // What follows from another option is said in words.
-  const { minInsyncReplicas: _follows, ...kafka } = kafkaSettings({ brokers: 'localhost' });
+  const kafka = { ...kafkaSettings({ brokers: 'localhost' }) };
+  delete kafka.minInsyncReplicas;
   const { tipCheckMs, replicated, ...redis } = redisSettings({ durability: { level: 'replicated' } });
   const compression = Object.fromEntries(
     Object.entries(WEBSOCKET_DEFAULTS.compression).map(([name, value]) => [`compression.${name}`, value]),

@@ -51,7 +51,7 @@ export class ReplicatedLog implements BrokerLog {
           this.write(group.partition, command, (outcome) => {
             group.places.forEach((place, index) => {
               outcomes[place] = Array.isArray(outcome)
-                ? (outcome[index] as AppendOutcome)
+                ? outcome[index]
                 : refusal(outcome as Parameters<typeof refusal>[0]);
             });
             resolve();

@@ -29,7 +29,7 @@ export class ReplicatedPresence implements BrokerPresence {
   async enter(entry: PresenceEntry, leaseMs: number): Promise<void> {
     const { channel, device, generation, member } = entry;
     if (isKept(this.settings, leaseMs))
-      this.local.put(keyOf(channel, member, device), entry, generation, leaseMs, this.now);
+      this.local.put(keyOf(channel, member, device), entry, generation, leaseMs, this.time);
     await perform(this.write, STATE_PARTITION, { kind: 'enter', entry, ...this.leased(leaseMs) });
   }
 
@@ -47,8 +47,8 @@ export class ReplicatedPresence implements BrokerPresence {
     if (!isKept(this.settings, leaseMs)) return this.append(entries, leaseMs);
     const missing = entries.filter((entry) => {
       const key = keyOf(entry.channel, entry.member, entry.device);
-      if (this.local.renew(key, entry.generation, leaseMs, this.now)) return false;
-      this.local.put(key, entry, entry.generation, leaseMs, this.now);
+      if (this.local.renew(key, entry.generation, leaseMs, this.time)) return false;
+      this.local.put(key, entry, entry.generation, leaseMs, this.time);
       return true;
     });
     await this.append(missing, leaseMs);
@@ -70,7 +70,7 @@ export class ReplicatedPresence implements BrokerPresence {
 
   /** Ends what the engine did not renew. */
   expire(): void {
-    for (const entry of this.local.take(this.now))
+    for (const entry of this.local.take(this.time))
       this.write(STATE_PARTITION, { kind: 'leave', entry, graceMs: 0 }, () => undefined);
   }
 
@@ -102,7 +102,7 @@ export class ReplicatedPresence implements BrokerPresence {
     return leasedBy(this.settings, leaseMs);
   }
 
-  private get now(): number {
+  private get time(): number {
     return this.settings.clock.monotonic();
   }
 }

@@ -65,10 +65,10 @@ export function replicatedSettings(
   options: ReplicatedOptions,
   partitions: number,
 ): ReplicatedSettings {
-  const positive = (name: keyof ReplicatedOptions & string, given: unknown, fallback: number): number => {
-    const value = given ?? fallback;
+  const positive = (name: keyof ReplicatedOptions, given: number | undefined, fallback: number): number => {
+    const value: unknown = given ?? fallback;
     if (typeof value === 'number' && value > 0) return value;
-    throw new RangeError(`${broker}: \`${name}\` must be a positive number, not ${String(value)}.`);
+    throw new RangeError(`${broker}: \`${name}\` must be a positive number, not ${JSON.stringify(value)}.`);
   };
   const maxBytes = positive('maxBytes', options.maxBytes, 256 * 1024 * 1024);
   const maxIdBytes = positive('maxIdBytes', options.maxIdBytes, maxBytes / 4);

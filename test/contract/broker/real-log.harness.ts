@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   RecordingListener,
   type BrokerHarness,
@@ -8,7 +7,7 @@ import {
 } from '../../../lib/brokers/contract/index.js';
 import type { Broker } from '../../../lib/brokers/broker.js';
 import type { ReplicatedOptions } from '../../../lib/brokers/replicated/settings.js';
-import { stretched } from '../../support/patience.js';
+import { elapse, stretched } from '../../support/patience.js';
 
 /** Short ones: the tests wait for them. Leases are longer than {@link NODE_TTL_MS}, so that the nodes' own keep them. */
 const WINDOWS: ContractWindows = {
@@ -71,8 +70,8 @@ function createHarness(
       used.add(crowded);
       return node(crowded, { maxIdBytes: 200_000 });
     },
-    advance: async (ms) => void (await sleep(ms)),
-    quiet: async () => void (await sleep(quietMs)),
+    advance: elapse,
+    quiet: () => elapse(quietMs),
     async dispose() {
       for (const { broker } of nodes) await broker.close();
       for (const each of used) await remove(each);

@@ -7,7 +7,8 @@ import { ManualClock } from '../../../support/engine/manual-clock.js';
 import type { MemoryOrderedLog } from '../../../support/ordered-log/memory-log.js';
 import { MemoryLogServer } from '../../../support/ordered-log/memory-server.js';
 
-const TIMEOUT_MS = 5_000;
+/** By the manual clock. */
+const FAILS_AFTER = 5_000;
 
 const clear = (channel: string): Command => ({ kind: 'clear', channel });
 
@@ -33,7 +34,7 @@ describe('the writer of a partition', () => {
     writer = new PartitionWriter(0, log, 'life-1', room, {
       clock,
       writer: 'w',
-      timeoutMs: TIMEOUT_MS,
+      timeoutMs: FAILS_AFTER,
       retryMs: 100,
     });
     results = [];
@@ -137,7 +138,7 @@ describe('the writer of a partition', () => {
     await settled();
     writer.pause();
     push('b');
-    clock.advance(TIMEOUT_MS);
+    clock.advance(FAILS_AFTER);
     await settled();
     expect(results).toEqual(['timeout', 'unavailable']);
     expect(room.size).toBe(0);

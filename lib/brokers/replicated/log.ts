@@ -12,7 +12,9 @@ import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { ChannelListener } from '../common/listeners.js';
 import { failed, partitionOf, perform, type Write } from './commander.js';
+import type { Outcome } from '../machine/commands.js';
 import type { Feeds } from './feeds.js';
+import type { WriteFailure } from './partition-writer.js';
 import type { Replica } from './replica.js';
 
 /** Most bytes of events that travel as one command: one that no record holds fails alone. */
@@ -50,9 +52,9 @@ export class ReplicatedLog implements BrokerLog {
           const command = { kind: 'append', requests: group.requests } as const;
           this.write(group.partition, command, (outcome) => {
             group.places.forEach((place, index) => {
-              outcomes[place] = Array.isArray(outcome)
-                ? outcome[index]
-                : refusal(outcome as Parameters<typeof refusal>[0]);
+              outcomes[place] = isAppended(outcome)
+                ? (outcome[index] ?? refusal('timeout'))
+                : refusal(typeof outcome === 'string' ? outcome : 'unavailable');
             });
             resolve();
           });
@@ -169,7 +171,11 @@ function groupsOf(requests: readonly AppendRequest[], partitions: number): reado
   return groups;
 }
 
-function refusal(outcome: 'unavailable' | 'timeout' | 'too_large' | object): AppendOutcome {
+function isAppended(outcome: Outcome | WriteFailure): outcome is readonly AppendOutcome[] {
+  return Array.isArray(outcome);
+}
+
+function refusal(outcome: WriteFailure): AppendOutcome {
   if (outcome === 'too_large')
     return { ok: false, code: 'message_too_large', message: failed('too_large').message };
   return { ok: false, code: outcome === 'timeout' ? 'timeout' : 'unavailable' };

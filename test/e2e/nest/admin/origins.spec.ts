@@ -110,12 +110,7 @@ describe.each(PLATFORMS)('pages of other sites and the admin API, on %s', (_name
         };
         if (http.getType() === 'express')
           nest.use((_request: object, response: object, next: () => void) => set(response, next));
-        else
-          http
-            .getInstance<{
-              addHook(name: string, hook: (...parts: [object, object, () => void]) => void): void;
-            }>()
-            .addHook('onRequest', (_request, reply, done) => set(reply, done));
+        else (http.getInstance() as Hooks).addHook('onRequest', (_request, reply, done) => set(reply, done));
       },
     });
     expect(corsOf(await ask('nodes', from(LISTED))).vary).toBe('Accept-Language, Origin');
@@ -135,6 +130,11 @@ describe.each(PLATFORMS)('pages of other sites and the admin API, on %s', (_name
     expect(methods).toHaveLength(ROUTES.length);
   });
 });
+
+/** What the test uses of Fastify. */
+interface Hooks {
+  addHook(name: string, hook: (request: object, reply: object, done: () => void) => void): void;
+}
 
 describe('allowedOrigins of the admin API', () => {
   const guard = { canActivate: () => true };

@@ -121,6 +121,6 @@ describe('the probe GET {path} of a client whose WebSocket never opened (P18)', 
     expect(failures).toHaveLength(1);
     transport.close();
     const closed = await ask();
-    expect([closed.status, JSON.parse(closed.body)]).toMatchObject([503, { retryAfterMs: 250 }]);
+    expect([closed.status, await closed.json()]).toMatchObject([503, { retryAfterMs: 250 }]);
   });
 });

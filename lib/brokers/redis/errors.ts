@@ -54,7 +54,8 @@ const REFUSALS =
 /** What a command of a script met, which may have written before: refusals of a server come before its first write. */
 const IN_SCRIPT = /^(ERR|WRONGTYPE) .* script: \w+, on /;
 /** Of these the ones that are about the server as a whole, and not about this command or its keys. */
-const OF_SERVER = /^(?:ReplyError: )?(OOM|MISCONF|NOREPLICAS|READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS)\b/;
+const OF_SERVER =
+  /^(?:ReplyError: |Redis refused the command: )?(OOM|MISCONF|NOREPLICAS|READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS)\b/;
 const UNSENT = /enableOfflineQueue|isn't ready|Cluster is ended/;
 
 /**

@@ -78,7 +78,12 @@ export function refusalOf(error: unknown): string | undefined {
   return OF_SERVER.test(message) ? message : undefined;
 }
 
-/** The same for clients: the first word, as the rest is about the server's settings. */
+/** Whether a server that refuses with these words also refuses renewals: a full one takes them. */
+export function refusesRenewals(refusal: string | undefined): boolean {
+  return refusal !== undefined && !refusal.startsWith('OOM');
+}
+
+/** Why the server refuses what is written to it, for clients: the first word, as the rest is about the server's settings. */
 export function refusalForClients(error: unknown): string | undefined {
   const word = OF_SERVER.exec(messageOf(error))?.[1];
   return word === undefined ? undefined : `The broker refuses what is written to it (${word})`;

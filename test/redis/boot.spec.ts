@@ -85,6 +85,25 @@ describe('boot of the Redis broker', () => {
     }
   });
 
+  it('takes the number of the nodes that run where the data were lost a moment ago', async () => {
+    const starts = async () => {
+      const broker = redisBroker({ url: kit.server.url, keyPrefix: 'emptied' });
+      await broker.start(new RecordingListener());
+      return broker;
+    };
+    const { meta, layout } = new RedisKeys('emptied', 64);
+    await kit.admin.set(layout, '1');
+    await kit.admin.hset(meta, 'partitions', 64);
+    const running = await starts();
+    await kit.admin.del(meta, layout);
+    const next = await starts();
+    expect(await kit.admin.hget(meta, 'partitions')).toBe('64');
+    for (const broker of [running, next])
+      expect(await broker.log.appendMany([request('rooms.1', 'a')])).toMatchObject([{ ok: true }]);
+    await running.close();
+    await next.close();
+  });
+
   it('says to a node that took the number of before that it has to start again, and works when the number is its own again', async () => {
     const warnings: string[] = [];
     const broker = redisBroker({

@@ -240,7 +240,10 @@ export class RedisBroker implements Broker {
     if (this.writer !== commands) await this.writer.connect();
     await checkServer(commands, settings);
     if (commands.db !== 0) keys.separate(`@${commands.db}`);
-    if (settings.partitions === undefined) keys.divide(await partitionsOfDeployment(commands, keys));
+    if (settings.partitions === undefined || commands.db !== 0) {
+      const found = await partitionsOfDeployment(commands, keys, settings);
+      if (settings.partitions === undefined) keys.divide(found);
+    }
     const inbox = keys.partitionOfNode(nodeId);
     subscriptions.start(Array.from({ length: keys.partitions }, (_, partition) => partition));
     inboxes.start([inbox]);

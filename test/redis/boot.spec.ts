@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
+import type { RealtimeError } from '../../lib/protocol/realtime-error.js';
 import { redisBroker, type RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
 import { request } from '../support/engine/append-requests.js';
 import { patience } from '../support/patience.js';
@@ -219,5 +220,22 @@ describe('boot of the Redis broker', () => {
     }
     expect(JSON.stringify(seen.states)).not.toContain(SECRET);
     await broker.close();
+  });
+
+  it('keeps the address of the server out of what clients are sent, and says it to operators', async () => {
+    const { broker } = await kit.node();
+    await kit.server.kill();
+    let error: RealtimeError | undefined;
+    await until('the end of the connection', async () => {
+      error = await broker.presence
+        .members('rooms.1', { limit: 1 })
+        .then(() => undefined)
+        .catch((one: RealtimeError) => one);
+      return error?.cause !== undefined;
+    });
+    await kit.server.launch();
+    await broker.close();
+    expect(error?.message).toBe('The broker cannot be used at this moment');
+    expect(String(error?.cause)).toContain('Redis cannot be used: there is no connection to 127.0.0.1:');
   });
 });

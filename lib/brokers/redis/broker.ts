@@ -216,6 +216,8 @@ export class RedisBroker implements Broker {
     try {
       await commands.connect();
       return await weaknessesOf(commands, settings);
+    } catch (error) {
+      throw startError(error);
     } finally {
       commands.close();
     }

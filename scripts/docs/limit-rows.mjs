@@ -3068,6 +3068,7 @@ export const OTHER_NUMBERS = {
     'lib/core/engine/drain.ts#SPREAD_MS',
     'lib/brokers/redis/damaged-keys.ts#WARN_EVERY_MS',
     'lib/brokers/redis/node-heartbeat.ts#FIRST_BEATS_MS',
+    'lib/brokers/redis/partitions.ts#LOOK_MS',
     'lib/core/engine/drain.ts#PROGRESS_MS',
     'lib/core/ports/transport-host.ts#DRAIN_RETRY_AFTER_MS',
     'lib/core/engine/rotation.ts#STEP_MS',

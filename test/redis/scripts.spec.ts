@@ -394,6 +394,27 @@ describe('the Lua scripts on a real server', () => {
     expect((await view()).most).toBe(0);
   });
 
+  it('how many replicas there were is kept when the server gives back its backlog, and not when another process has the new identity (G11)', async () => {
+    const { admin, keys } = kit;
+    await admin.flushall();
+    const before = '0'.repeat(40);
+    const process = /run_id:(\w+)/.exec(await admin.info('server'))?.[1] ?? '';
+    const replication = await admin.info('replication');
+    const [, now = ''] = /master_replid:(\w+)/.exec(replication) ?? [];
+    const [, backlog = ''] = /repl_backlog_active:([01])/.exec(replication) ?? [];
+    const seen = (of: string, had: number) => `$server ${of} ${Date.now()} ${had} ${before}`;
+    const most = async (what: readonly string[]) =>
+      (await run(HEARTBEAT, beatKeys(), [...beat('a', '4'), '', ...what]))[10];
+    await admin.hset(keys.meta, 'followed', `${before} 2`);
+    const other = 1 - Number(backlog);
+    expect(await most([seen(process, Number(backlog))])).toBe(0);
+    expect(await most([seen('f'.repeat(40), other)])).toBe(0);
+    expect(await most([seen(process, other)])).toBe(2);
+    // A node that starts now has seen nothing.
+    expect(await most([])).toBe(2);
+    expect(await admin.hget(keys.meta, 'followed')).toBe(`${now} 2`);
+  });
+
   it('a heartbeat that a server without a disk refuses has something that replicas can acknowledge (G11)', async () => {
     const { admin, keys, server } = kit;
     await admin.flushall();

@@ -63,11 +63,12 @@ local acknowledged = {}
 for reached in string.gmatch(replication, 'slave%d+:%S*state=online,offset=(%d+)') do
   acknowledged[#acknowledged + 1] = reached
 end
--- For nodes that come while none is connected: they cannot know that there was one.
+-- For nodes that come while none is connected: they cannot know that there was one. A server that gives back its backlog, as it does
+-- an hour after the last replica, has another identity and is none that was just promoted.
 local of, most = string.match(redis.call('HGET', KEYS[3], 'followed') or '', '^(%x+) (%d+)$')
-most = of == incarnation and tonumber(most) or 0
-if #acknowledged > most then
-  most = #acknowledged
+most = of and continues(of) and tonumber(most) or 0
+if #acknowledged > most or most > 0 and of ~= incarnation then
+  most = math.max(most, #acknowledged)
   redis.pcall('HSET', KEYS[3], 'followed', incarnation .. ' ' .. most)
 end
 local topics = redis.call('HGET', KEYS[3], 'topics') or ''

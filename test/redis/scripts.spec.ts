@@ -1,4 +1,5 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { until } from '../support/until.js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -413,6 +414,39 @@ describe('the Lua scripts on a real server', () => {
     // A node that starts now has seen nothing.
     expect(await most([])).toBe(2);
     expect(await admin.hget(keys.meta, 'followed')).toBe(`${now} 2`);
+  });
+
+  it('two connections of one replica are one, as are more that are stored and known to be gone (G11)', async () => {
+    const { admin, keys, server } = kit;
+    await admin.flushall();
+    const view = async (left = '') =>
+      (await run(HEARTBEAT, beatKeys(), [...beat('a', '4'), '', left])).slice(10) as unknown as [
+        number,
+        string[],
+      ];
+    // As replicas do, up to the answer to it.
+    const link = (port: number) => {
+      const socket = connect(server.port, '127.0.0.1');
+      socket.on('error', () => undefined).once('data', () => socket.write('PSYNC ? -1\r\n'));
+      socket.write(`REPLCONF listening-port ${port}\r\n`);
+      const acknowledging = setInterval(() => socket.write('REPLCONF ACK 1\r\n'), 100);
+      socket.on('close', () => clearInterval(acknowledging));
+      return socket;
+    };
+    await admin.config('SET', 'repl-diskless-sync-delay', '0');
+    const links = [link(7_001), link(7_001), link(7_002)];
+    const online = async () => (await admin.info('replication')).match(/state=online/g)?.length ?? 0;
+    await until('three connections', async () => (await online()) === 3);
+    const [most, acknowledged] = await view();
+    expect([most, acknowledged.length]).toEqual([2, 2]);
+    // What is connected counts, whatever a node found.
+    expect((await view('1'))[0]).toBe(2);
+    for (const one of links) one.destroy();
+    await until('none to be connected', async () => (await online()) === 0);
+    expect((await view())[0]).toBe(2);
+    expect((await view('1'))[0]).toBe(1);
+    expect((await view('2'))[0]).toBe(1);
+    expect(await admin.hget(keys.meta, 'followed')).toMatch(/ 1$/);
   });
 
   it('a heartbeat that a server without a disk refuses has something that replicas can acknowledge (G11)', async () => {

@@ -25,6 +25,8 @@ interface Asked {
  *
  * A server that had no replica since it became the master, as one that was just promoted, is believed. One that had some needs
  * half of the most that it had, rounded up: with itself more than half of the servers, so that no other part of them has as many.
+ * That is a proof where a promotion needs most of the servers, as with a Sentinel beside each and none elsewhere.
+ *
  * Replicas that were removed would be counted for ever: where the rest proves that the server was the master a minute after it had
  * them last, only the rest counts. Without such a proof nothing is forgotten.
  */

@@ -428,7 +428,7 @@ describe('the Lua scripts on a real server', () => {
     const link = (port: number) => {
       const socket = connect(server.port, '127.0.0.1');
       socket.on('error', () => undefined).once('data', () => socket.write('PSYNC ? -1\r\n'));
-      socket.write(`REPLCONF listening-port ${port}\r\n`);
+      socket.write(`REPLCONF listening-port ${port} capa eof\r\n`);
       const acknowledging = setInterval(() => socket.write('REPLCONF ACK 1\r\n'), 100);
       socket.on('close', () => clearInterval(acknowledging));
       return socket;

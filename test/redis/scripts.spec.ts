@@ -390,7 +390,7 @@ describe('the Lua scripts on a real server', () => {
     await replica.dispose();
     await until('the replica to be gone', async () => (await view()).acknowledged.length === 0);
     expect((await view()).most).toBe(1);
-    expect(await admin.hget(keys.meta, 'followed')).toMatch(/^\w{40} 1$/);
+    expect(await admin.hget(keys.meta, 'followed')).toMatch(/^\w{40} 1 \w{40}$/);
     await admin.hset(keys.meta, 'followed', `${'0'.repeat(40)} 7`);
     expect((await view()).most).toBe(0);
   });
@@ -413,7 +413,15 @@ describe('the Lua scripts on a real server', () => {
     expect(await most([seen(process, other)])).toBe(2);
     // A node that starts now has seen nothing.
     expect(await most([])).toBe(2);
-    expect(await admin.hget(keys.meta, 'followed')).toBe(`${now} 2`);
+    expect(await admin.hget(keys.meta, 'followed')).toBe(`${now} 2 ${process}`);
+    // Where no node saw it either: the server itself is the same, until it follows another.
+    await admin.hset(keys.meta, 'followed', `${before} 3 ${'f'.repeat(40)}`);
+    expect(await most([])).toBe(0);
+    await admin.hset(keys.meta, 'followed', `${before} 3 ${process}`);
+    expect(await most([])).toBe(3);
+    await admin.call('REPLICAOF', '127.0.0.1', '1');
+    await admin.call('REPLICAOF', 'NO', 'ONE');
+    expect(await most([])).toBe(0);
   });
 
   it('two connections of one replica are one, as are more that are stored and known to be gone (G11)', async () => {
@@ -446,7 +454,7 @@ describe('the Lua scripts on a real server', () => {
     expect((await view())[0]).toBe(2);
     expect((await view('1'))[0]).toBe(1);
     expect((await view('2'))[0]).toBe(1);
-    expect(await admin.hget(keys.meta, 'followed')).toMatch(/ 1$/);
+    expect(await admin.hget(keys.meta, 'followed')).toMatch(/ 1 \w{40}$/);
   });
 
   it('a heartbeat that a server without a disk refuses has something that replicas can acknowledge (G11)', async () => {

@@ -68,15 +68,17 @@ for replica, reached in string.gmatch(replication, 'slave%d+:(%S*)state=online,o
   acknowledged[place] = int(math.max(tonumber(acknowledged[place] or 0), tonumber(reached)))
 end
 -- For nodes that come while none is connected: they cannot know that there was one. A server that gives back its backlog, as it does
--- an hour after the last replica, has another identity and is none that was just promoted.
-local of, most = string.match(redis.call('HGET', KEYS[3], 'followed') or '', '^(%x+) (%d+)$')
-most = of and continues(of) and tonumber(most) or 0
+-- an hour after the last replica, has another identity and is none that was just promoted: it is the same process, and remembers
+-- no other identity.
+local of, most, by = string.match(redis.call('HGET', KEYS[3], 'followed') or '', '^(%x+) (%d+) ?(%x*)$')
+local alone = by == server and server ~= '' and string.match(replication, 'master_replid2:(0+)%X') ~= nil
+most = of and (alone or continues(of)) and tonumber(most) or 0
 local left = tonumber(ARGV[8] or '')
 local fewer = left ~= nil and left < most
 if fewer then most = left end
-if #acknowledged > most or fewer or most > 0 and of ~= incarnation then
+if #acknowledged > most or fewer or most > 0 and (of ~= incarnation or by ~= server) then
   most = math.max(most, #acknowledged)
-  redis.pcall('HSET', KEYS[3], 'followed', incarnation .. ' ' .. most)
+  redis.pcall('HSET', KEYS[3], 'followed', incarnation .. ' ' .. most .. ' ' .. server)
 end
 local topics = redis.call('HGET', KEYS[3], 'topics') or ''
 return { layout, partitions, log.e, log.s, rank, refused, nodes, topics, server, offset, most, acknowledged }

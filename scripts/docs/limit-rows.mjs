@@ -2329,6 +2329,11 @@ export const FIXED = {
     'the node',
     'starts without it, and withholds channels that are not public until it comes (G11)',
   ),
+  'lib/brokers/redis/replica-proof.ts#GONE_MS': time(
+    'replicas that do not come back, while the others prove the master',
+    'the node',
+    'counts only the others (G11)',
+  ),
   'lib/brokers/redis/connection/target.ts#MAX_SENTINELS': count(
     'Sentinels that a node listens to',
     'the node',

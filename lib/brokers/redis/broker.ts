@@ -329,7 +329,7 @@ export class RedisBroker implements Broker {
    */
   private onSwitch(address: string): void {
     if (address !== this.newMaster.address) this.newMaster = { address, instead: this.server };
-    if (this.server === this.newMaster.instead) this.commands.identity?.leave(address);
+    if (this.server === this.newMaster.instead) void this.commands.identity?.leave(address);
   }
 
   private onMessage(topic: string, bytes: Buffer): void {

@@ -4,6 +4,7 @@ import { redisBroker } from '../../lib/brokers/redis/index.js';
 import { encodeBody, encodeRecord } from '../../lib/brokers/redis/wire.js';
 import { RecordingListener } from '../../lib/brokers/contract/recording-listener.js';
 import { stretched } from '../support/patience.js';
+import { RedisProcess } from '../support/redis/process.js';
 import { until } from '../support/until.js';
 import { RedisKit } from './kit.js';
 
@@ -56,6 +57,21 @@ describe('proofs that a node knows every revoke', () => {
       expect(forMs).toBeGreaterThan(0);
       // What the answer took is gone: the view was current when it was asked for, not when the answer came.
       expect(forMs).toBeLessThan(BOUND);
+    }
+  });
+
+  it('too few replicas for one are counted in a warning, which says how many it needs (G11)', async () => {
+    const replica = await RedisProcess.start({
+      args: ['--replicaof', `127.0.0.1 ${kit.server.port}`, '--repl-diskless-sync-delay', '0'],
+    });
+    try {
+      await until('the replica', async () => /state=online/.test(await kit.admin.info('replication')));
+      const warnings: string[] = [];
+      await node({ controlReplicas: 2, onWarning: (text) => warnings.push(text) });
+      await until('the warning', () => warnings.some((text) => text.includes('G11')));
+      expect(warnings.join()).toMatch(/too few replicas have acknowledged .*\(connected: 1, needed: 2\)/);
+    } finally {
+      await replica.dispose();
     }
   });
 

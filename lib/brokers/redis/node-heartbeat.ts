@@ -219,8 +219,8 @@ export class NodeHeartbeat {
     else if (!this.warned) {
       this.warned = true;
       onWarning(
-        `redisBroker: ${replicas} replicas follow the server, and none has acknowledged anything for ${Math.round(ageMs)} ms ` +
-          `(needed: ${this.proof.needed}): another server may be the master, so events of channels that are not public are ` +
+        `redisBroker: for ${Math.round(ageMs)} ms too few replicas have acknowledged what the server sent them (connected: ` +
+          `${replicas}, needed: ${this.proof.needed}): another one may be the master, so events of channels that are not public are ` +
           'withheld (G11). Start the replicas; where there are to be none, set `controlReplicas` to 0.',
       );
     }

@@ -10,7 +10,7 @@ const SWITCHED = '+switch-master';
 export class SentinelWatch {
   private clients: readonly Redis[] = [];
 
-  /** @param onSwitch Called with the address of the new master as the Sentinels know it, by each Sentinel once. */
+  /** @param onSwitch Called with the address at which the new master is reached, by each Sentinel once. */
   constructor(
     private readonly target: RedisTarget,
     private readonly onSwitch: (address: string) => void,
@@ -18,14 +18,14 @@ export class SentinelWatch {
 
   /** The target must be loaded. Does nothing where there are no Sentinels. */
   start(): void {
-    const { name, clients } = this.target.sentinels();
+    const { name, clients, reached } = this.target.sentinels();
     this.clients = clients;
     for (const client of clients) {
       client.on('ready', () => void client.subscribe(SWITCHED).catch(() => undefined));
       client.on('message', (_channel: string, text: string) => {
         // Name, old host and port, new host and port.
         const [of, , , host = '', port = ''] = text.split(' ');
-        if (of === name) this.onSwitch(`${host}:${port}`);
+        if (of === name) this.onSwitch(reached(`${host}:${port}`));
       });
       client.connect().catch(() => undefined);
     }

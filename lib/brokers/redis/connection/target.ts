@@ -80,15 +80,33 @@ export class RedisTarget {
     return silenced(this.make(this.driver, name));
   }
 
-  /** Clients for the Sentinels that were given, not connected yet, and the name of the master there. */
-  sentinels(): { readonly name: string; readonly clients: readonly Redis[] } {
-    const { name = '', sentinels, sentinelUsername, sentinelPassword, sentinelTLS } = this.watched ?? {};
+  /**
+   * Clients for the Sentinels that were given, not connected yet, the name of the master there, and at which address a server is
+   * reached that they announce with another (`natMap` of a given client).
+   */
+  sentinels(): {
+    readonly name: string;
+    readonly clients: readonly Redis[];
+    readonly reached: (address: string) => string;
+  } {
+    const {
+      name = '',
+      natMap,
+      sentinels,
+      sentinelUsername,
+      sentinelPassword,
+      sentinelTLS,
+    } = this.watched ?? {};
     const clients = (sentinels ?? []).slice(0, MAX_SENTINELS).map(({ host = '127.0.0.1', port = 26_379 }) => {
       const access = defined({ username: sentinelUsername, password: sentinelPassword, tls: sentinelTLS });
       const options = { ...this.options('sentinel'), ...access, host, port, enableReadyCheck: false };
       return silenced(new this.driver.Redis(options as RedisOptions));
     });
-    return { name, clients };
+    const reached = (address: string): string => {
+      const mapped = typeof natMap === 'function' ? natMap(address) : natMap?.[address];
+      return mapped == null ? address : `${mapped.host}:${mapped.port}`;
+    };
+    return { name, clients, reached };
   }
 
   /** A command, for {@link RedisClient.sendCommand}. */

@@ -133,7 +133,8 @@ describe('what Sentinels say', () => {
   it('a change of this master is passed on, of each Sentinel, and none of another master; subscriptions are renewed (G21)', () => {
     const clients = [new FakeClient(), new FakeClient()];
     const switched: string[] = [];
-    const target = { sentinels: () => ({ name: 'main', clients }) } as unknown as RedisTarget;
+    const reached = (address: string) => address.replace('10.0.0.3', 'redis.example');
+    const target = { sentinels: () => ({ name: 'main', clients, reached }) } as unknown as RedisTarget;
     const watch = new SentinelWatch(target, (address) => switched.push(address));
     watch.start();
     for (const client of clients) client.emit('ready');
@@ -148,7 +149,8 @@ describe('what Sentinels say', () => {
     expect(switched).toEqual([]);
     say(0, 'main 10.0.0.1 6379 10.0.0.2 6380');
     say(1, 'main 10.0.0.1 6379 10.0.0.2 6380');
-    expect(switched).toEqual(['10.0.0.2:6380', '10.0.0.2:6380']);
+    say(1, 'main 10.0.0.2 6380 10.0.0.3 6379');
+    expect(switched).toEqual(['10.0.0.2:6380', '10.0.0.2:6380', 'redis.example:6379']);
     watch.close();
     expect(clients.map(({ disconnects }) => disconnects)).toEqual([1, 1]);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { Redis, type SentinelConnectionOptions } from 'ioredis';
 import { RedisTarget } from '../../../../../lib/brokers/redis/connection/target.js';
 import type { RedisBrokerOptions } from '../../../../../lib/brokers/redis/options.js';
 import { redisSettings } from '../../../../../lib/brokers/redis/settings.js';
@@ -17,4 +18,31 @@ describe('where Redis is', () => {
       'redisBroker: `url` is undefined, so 127.0.0.1:6379 is used. Is its environment variable set?',
     ]);
   });
+
+  it.each([
+    ['a table', { '10.0.0.2:6379': { host: 'redis.example', port: 7_000 } }],
+    [
+      'a function',
+      (key: string) => (key === '10.0.0.2:6379' ? { host: 'redis.example', port: 7_000 } : null),
+    ],
+  ])(
+    'a server that Sentinels announce is reached where `natMap` of the client says: %s (G21)',
+    async (_title, natMap) => {
+      const sentinels = [{ host: '127.0.0.1', port: 1 }];
+      const given: (Pick<SentinelConnectionOptions, 'natMap'> | undefined)[] = [{ natMap }, undefined];
+      const reached = await Promise.all(
+        given.map(async (more) => {
+          const client = new Redis({ sentinels, name: 'main', lazyConnect: true, ...more });
+          const target = new RedisTarget({ client }, redisSettings({ client }));
+          await target.load();
+          const found = target.sentinels();
+          return ['10.0.0.2:6379', '10.0.0.3:6379'].map(found.reached);
+        }),
+      );
+      expect(reached).toEqual([
+        ['redis.example:7000', '10.0.0.3:6379'],
+        ['10.0.0.2:6379', '10.0.0.3:6379'],
+      ]);
+    },
+  );
 });

@@ -125,6 +125,16 @@ describe('proofs that a node knows every revoke', () => {
     expect(seen.controls).toHaveLength(2);
   });
 
+  it('what is read of the records is no proof without a replica that confirms a heartbeat, where one is asked for (G11)', async () => {
+    const { seen } = await node({ controlReplicas: 1, onWarning: () => undefined });
+    // The start says that something may be missing.
+    expect(seen.proofs).toEqual([0]);
+    await storeSilently('ada');
+    await until('the record', () => seen.controls.length === 1);
+    await signsOfLife(3);
+    expect(seen.proofs).toEqual([0]);
+  });
+
   describe('proofs while Redis is away (G11, G21)', () => {
     // Longer than `until` waits: the proof must come of the way back.
     const rarely = { heartbeatMs: 600_000, controlMaxAgeMs: 900_000 };

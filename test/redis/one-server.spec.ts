@@ -98,6 +98,8 @@ describe('an address that leads to several servers', () => {
     await hears(broker, () => seen.signalsOf(ROOM));
     await until('none at the replica', async () => (await purposes(admin)).length === 0);
     expect(seen.states.at(-1)).toBe('up');
+    const proofs = seen.proofs.length;
+    await until('some heartbeats', () => seen.proofs.length > proofs + 5);
     // No word about it once all is well, and one the next time.
     expect(warnings).toHaveLength(1);
     way.lead(other.port);

@@ -35,6 +35,8 @@ const base = {
     '^nestjs-realtime/health$': '<rootDir>/lib/health/index.ts',
     '^nestjs-realtime/metrics$': '<rootDir>/lib/metrics/index.ts',
     '^nestjs-realtime/hooks$': '<rootDir>/lib/hooks/index.ts',
+    '^nestjs-realtime/kafka$': '<rootDir>/lib/brokers/kafka/index.ts',
+    '^nestjs-realtime/nats$': '<rootDir>/lib/brokers/nats/index.ts',
     '^nestjs-realtime/platform-ws$': '<rootDir>/lib/nest/adapter/realtime-ws.adapter.ts',
     '^nestjs-realtime/redis$': '<rootDir>/lib/brokers/redis/index.ts',
     '^nestjs-realtime/tracing$': '<rootDir>/lib/tracing/index.ts',

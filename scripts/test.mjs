@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 import jestConfig from '../jest.config.mjs';
 import { findSecretsInFiles, forgetNotes, readNotes, runScanned } from './canary.mjs';
 import { findChromium } from './chromium.mjs';
+import { downloadKafka, findKafka, KAFKA_REMEDY } from './kafka.mjs';
+import { findNats, NATS_REMEDY } from './nats.mjs';
 import { measureSlowness } from './slowness.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -26,6 +28,8 @@ const ALONE = new Map([
 const TOGETHER = `--maxWorkers=${Math.max(2, availableParallelism() - 1)}`;
 /** Those that start Redis servers. */
 const WITH_REDIS = ['redis', 'contract', 'ioredis5', 'e2e', 'nest11', 'browser', 'fault', 'proxies'];
+/** Those that start a Kafka broker and NATS servers. */
+const WITH_LOGS = ['contract'];
 /** Older ones lack sharded pub/sub; Ubuntu 22.04 brings one. */
 const REDIS_MAJOR = 7;
 /** The proxies with a file in docs/deployment, by what asks them for their version, and curl: a client that nobody here wrote. */
@@ -43,6 +47,10 @@ if (['nest11', 'ioredis5'].some(needs)) ensureNest11();
 const env = { ...process.env };
 if (['browser', 'consumers'].some(needs)) env.CHROMIUM_PATH = ensureChromium();
 if (WITH_REDIS.some(needs)) ensureRedis();
+if (WITH_LOGS.some(needs)) {
+  ensureKafka();
+  ensureNats();
+}
 if (['repo', 'e2e', 'nest11'].some(needs)) ensurePromtool();
 if (needs('proxies')) {
   ensureProxies();
@@ -171,6 +179,31 @@ function ensureRedis() {
     `The tests of the Redis broker need Redis ${REDIS_MAJOR} or newer: put ${missing().join(', ')} on the PATH. No server needs to run.`,
   );
   process.exit(1);
+}
+
+/** Java and Maven, and what Maven downloads once. */
+function ensureKafka() {
+  if (findKafka() !== undefined && hasProgram('java', '-version')) return;
+  const hasTools = () => hasProgram('java', '-version') && hasProgram('mvn', '-version');
+  if (!hasTools() && isDebianRoot()) installPackages(['default-jre-headless', 'maven']);
+  if (hasTools()) {
+    console.log('Downloading Kafka for its tests');
+    if (downloadKafka()) return;
+  }
+  console.error(KAFKA_REMEDY);
+  process.exit(1);
+}
+
+/** The tests start servers of their own; only the program must be there. */
+function ensureNats() {
+  if (findNats() === undefined && isDebianRoot()) installPackages(['nats-server']);
+  if (findNats() !== undefined) return;
+  console.error(NATS_REMEDY);
+  process.exit(1);
+}
+
+function hasProgram(program, version) {
+  return spawnSync(program, [version]).status === 0;
 }
 
 /** Checks metrics and the alert rules of docs/monitoring. Debian has it in the package of the server, which need not run. */

@@ -656,6 +656,11 @@ export const FIXED_GROUPS = [
     folders: ['lib/brokers/redis', 'lib/brokers/common'],
   },
   {
+    title: 'Brokers over an ordered log themselves',
+    says: 'Beside their options.',
+    folders: ['lib/brokers/replicated', 'lib/brokers/kafka', 'lib/brokers/nats'],
+  },
+  {
     title: 'The module itself',
     says: 'What it does with the application’s errors, its log and its end.',
     folders: ['lib/nest', 'lib/health', 'lib/admin', 'lib/audit', 'lib/hooks', 'lib/tracing', 'lib/metrics'],
@@ -771,6 +776,80 @@ export const REDIS = {
     'the node',
     'withholds channels that are not public, until it has a younger one (G11)',
   ),
+};
+
+/** Of brokers over an ordered log. */
+export const REPLICATED = {
+  maxBytes: bytes(
+    'channels, their events, ids and members, divided by the partitions',
+    'the partition',
+    'as `maxBytes` of the memory broker, on all nodes alike',
+  ),
+  maxIdBytes: bytes(
+    'remembered ids of publishes, divided by the partitions',
+    'the partition; half of it for all anonymous sessions',
+    '`rate_limited` with `retryAfterMs` until ids have ended',
+  ),
+  headMs: time('the head of an unused channel', 'the channel', 'forgets it: the next epoch begins'),
+  nodeTtlMs: time('silence of a node', 'the node', 'is not waited for any more; its members leave'),
+  controlMaxAgeMs: time(
+    'age of the proof that this node knows every revoke',
+    'the node',
+    'withholds channels that are not public, until it has a younger one (G11)',
+  ),
+  controlTimeoutMs: time(
+    'a node’s confirmation of a control record',
+    'the record',
+    'counts the node as missing',
+  ),
+  commandTimeoutMs: time(
+    'the outcome of a command, which comes with its record',
+    'the command',
+    '`timeout` or `unavailable`: outcome unknown',
+  ),
+  maxQueued: count(
+    'commands of this node that wait for their outcome',
+    'the node',
+    '`unavailable` at once',
+    '`maxQueuedBytes`',
+  ),
+  maxQueuedBytes: bytes('the same', 'the node', '`unavailable` at once'),
+  checkpointEvery: count(
+    'records that a node replays at its start',
+    'the partition',
+    'stores a checkpoint',
+    '`maxRecordBytes`',
+  ),
+};
+
+export const KAFKA = {
+  minInsyncReplicas: count(
+    'brokers of Kafka that must have a record',
+    'the record',
+    'Kafka refuses it where fewer are there: `unavailable`',
+    'none: a number of servers',
+  ),
+  retentionMs: time('records and checkpoints', 'the topic', 'Kafka deletes older segments'),
+  maxRecordBytes: bytes('one record of the log', 'the event', '`message_too_large`, before it is sent'),
+  connectTimeoutMs: time(
+    'a connect to a broker of Kafka',
+    'the node',
+    'tries again; at the start, the start fails',
+  ),
+  requestTimeoutMs: time('the answer of Kafka to a request', 'the request', '`timeout`: outcome unknown'),
+};
+
+export const NATS = {
+  retentionMs: time('records and checkpoints', 'the stream', 'NATS deletes older ones'),
+  maxPartitionBytes: bytes('records of one partition', 'the stream', 'NATS drops the oldest'),
+  maxCheckpointBytes: bytes('checkpoints of all partitions', 'the stream', 'NATS drops the oldest'),
+  maxRecordBytes: bytes('one record of the log', 'the event', '`message_too_large`, before it is sent'),
+  connectTimeoutMs: time(
+    'a connect to a server of NATS',
+    'the node',
+    'tries again; at the start, the start fails',
+  ),
+  requestTimeoutMs: time('the answer of NATS to a request', 'the request', '`timeout`: outcome unknown'),
 };
 
 export const WEBSOCKET = {
@@ -2094,6 +2173,44 @@ export const FIXED = {
     'forgets the oldest: clients cause them',
     'none: a ban is a name and a time',
   ),
+  'lib/brokers/replicated/signals.ts#PARTS_MS': time(
+    'the parts of a message from node to node',
+    'the message',
+    'forgets what has come of it',
+  ),
+  'lib/brokers/replicated/signals.ts#MAX_PARTS_BYTES': bytes(
+    'messages whose parts have not all come',
+    'the node',
+    'forgets the oldest',
+  ),
+  'lib/brokers/replicated/signals.ts#MAX_SENDING_BYTES': bytes(
+    'messages to other nodes that wait to be sent',
+    'the node',
+    '`unavailable`, so 503 for the request of a client',
+  ),
+  'lib/brokers/replicated/signals.ts#MAX_PARTS': count(
+    'parts of one message from node to node',
+    'the message',
+    'is no message',
+    '`lib/brokers/replicated/signals.ts#MAX_PARTS_BYTES`',
+  ),
+  'lib/brokers/replicated/control.ts#MAX_RECENT': count(
+    'confirmations that are sent again with a sign of life',
+    'the node',
+    'the oldest are sent once only: the receipt names this node as missing where that one is lost',
+    'none: a confirmation is a number',
+  ),
+  'lib/brokers/replicated/log.ts#COMMAND_BYTES': bytes(
+    'events of one command',
+    'the node',
+    'begins another: one that no record holds fails alone',
+  ),
+  'lib/brokers/nats/link.ts#MAX_PINGS': count(
+    'pings without an answer',
+    'the connection',
+    'connects again',
+    'none: a ping is six bytes',
+  ),
   'lib/brokers/memory/pressure.ts#QUIET_MS': time(
     'the pause between two lines that say what was dropped or refused',
     'the log',
@@ -2115,6 +2232,88 @@ export const FIXED = {
     'the node',
     'the rest waits for the next',
   ),
+  'lib/brokers/replicated/ordered-log.ts#MAX_ABOUT_BYTES': bytes(
+    'what stands at the head of a checkpoint of a log',
+    'the node',
+    'is refused: it stands in one record',
+  ),
+  'lib/brokers/replicated/checkpoint-records.ts#MAX_ID_BYTES': bytes(
+    'the name of a checkpoint, and of the life of its partition',
+    'the node',
+    'is refused',
+  ),
+  'lib/brokers/kafka/options.ts#MAX_PARTITIONS': count(
+    'partitions of a log in Kafka',
+    'the node',
+    'refused at boot: each has a connection',
+    'none: what is in them is bounded by the retention of the topic',
+  ),
+  'lib/brokers/kafka/signals.ts#MAX_WAITING': count(
+    'signals that wait for Kafka',
+    'the node',
+    '`unavailable`: signals are of use for a moment',
+    '`lib/brokers/kafka/signals.ts#MAX_WAITING_BYTES`',
+  ),
+  'lib/brokers/kafka/signals.ts#MAX_WAITING_BYTES': bytes('the same', 'the node', 'as above'),
+  'lib/brokers/kafka/topics.ts#SIGNALS_MS': time(
+    'signals that Kafka keeps',
+    'the topic',
+    'drops them: they are read at once or not at all',
+  ),
+  'lib/brokers/kafka/term-history.ts#KEPT': count(
+    'changes of the leader of a partition that a reader remembers',
+    'the reader',
+    'forgets the oldest: a cut further back is reported from the beginning',
+    'none: two numbers each',
+  ),
+  'lib/brokers/kafka/fetch.ts#FETCH_BYTES': bytes(
+    'records of one answer of Kafka; a single one may be larger',
+    'the reader',
+    'the next answer continues',
+  ),
+  'lib/brokers/kafka/reading.ts#WAIT_MS': time(
+    'a request for records that waits at a broker of Kafka',
+    'the broker',
+    'answers with none, and is asked again',
+  ),
+  'lib/brokers/kafka/connection.ts#MAX_IN_FLIGHT': count(
+    'requests on one connection to Kafka',
+    'the connection',
+    'further ones wait in the client',
+    'none: one append for each partition is in flight, and few questions',
+  ),
+  'lib/brokers/nats/options.ts#MAX_PARTITIONS': count(
+    'partitions of a log in NATS',
+    'the node',
+    'refused at boot: each is a stream',
+    'none: what is in them is bounded by `maxPartitionBytes`',
+  ),
+  'lib/brokers/nats/read-history.ts#KEPT': count(
+    'records of which a reader of JetStream remembers time and size; at most twice as many',
+    'the reader',
+    'forgets the oldest: a cut further back is reported from the beginning',
+    'none: three numbers each',
+  ),
+  'lib/brokers/nats/reading.ts#PULL_BYTES': bytes(
+    'records that one request brings from JetStream; twice the largest record, where that is more',
+    'the reader',
+    'the next request continues',
+  ),
+  'lib/brokers/nats/reading.ts#PULL_MS': time(
+    'a request for records that waits at JetStream',
+    'the server',
+    'ends, and is made again',
+  ),
+  'lib/brokers/nats/reading.ts#SILENCE_MS': time(
+    'silence of JetStream while a request waits',
+    'the reader',
+    'makes another consumer',
+  ),
+  'lib/brokers/nats/reading.ts#CONSUMER_MS': time(
+    'a consumer that nobody uses',
+    'the server',
+    'forgets it; the reader makes another one',
+  ),
   'lib/brokers/redis/append/batch.ts#MAX_RECORD_BYTES': bytes(
     'events in one stored record',
     'the channel',
@@ -2129,6 +2328,11 @@ export const FIXED = {
     'the first acknowledgement of a replica, at a start',
     'the node',
     'starts without it, and withholds channels that are not public until it comes (G11)',
+  ),
+  'lib/brokers/redis/replica-proof.ts#GONE_MS': time(
+    'replicas that do not come back, while the others prove the master',
+    'the node',
+    'counts only the others (G11)',
   ),
   'lib/brokers/redis/connection/target.ts#MAX_SENTINELS': count(
     'Sentinels that a node listens to',
@@ -2789,6 +2993,20 @@ export const OTHER_NUMBERS = {
     'lib/core/access/subject-buckets.ts#KEPT',
     'lib/brokers/redis/presence-renewals.ts#KEY_BYTES',
     'lib/brokers/redis/messages/batch-wire.ts#LENGTH_BYTES',
+    'lib/brokers/replicated/signals.ts#HEAD_BYTES',
+    'lib/brokers/replicated/log.ts#REQUEST_BYTES',
+    'lib/brokers/replicated/checkpoint-records.ts#DIGEST_BYTES',
+    'lib/brokers/replicated/checkpoint-records.ts#CHUNK_HEAD_BYTES',
+    'lib/brokers/kafka/topics.ts#HEAD_BYTES',
+    'lib/brokers/nats/log.ts#HEAD_BYTES',
+    'lib/brokers/nats/streams.ts#NANOS_PER_MS',
+    'lib/brokers/nats/reading.ts#NANOS_PER_MS',
+    'lib/brokers/replicated/settings.ts#DAY_MS',
+    'lib/brokers/kafka/options.ts#DAY_MS',
+    'lib/brokers/nats/options.ts#DAY_MS',
+    'lib/brokers/replicated/checkpoint-records.ts#MIN_CHUNK_BYTES',
+    'lib/brokers/kafka/options.ts#MIN_RECORD_BYTES',
+    'lib/brokers/nats/options.ts#MIN_RECORD_BYTES',
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',
     'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
     'lib/client/http/climb.ts#MAX_DOUBLINGS',
@@ -2796,9 +3014,19 @@ export const OTHER_NUMBERS = {
     'lib/hooks/target-queue.ts#MAX_DOUBLINGS',
     'lib/client/http/climb.ts#MAX_COSTLY_DOUBLINGS',
   ],
-  'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],
+  'places and levels': [
+    'redis:db',
+    'redis:partitions',
+    'kafka:partitions',
+    'nats:partitions',
+    'module:compression.level',
+  ],
   'a share of the memory': ['module:shedding.memory'],
-  'a quantity that is demanded, not bounded': ['redis:durability.replicas', 'redis:controlReplicas'],
+  'a quantity that is demanded, not bounded': [
+    'kafka:replicas',
+    'redis:durability.replicas',
+    'redis:controlReplicas',
+  ],
   'a pace that is that of Redis': ['lib/brokers/redis/settings.ts#ACKNOWLEDGE_MS'],
   'the size below which a frame is not compressed': ['module:compression.threshold'],
   'as the module has them': [
@@ -2807,6 +3035,20 @@ export const OTHER_NUMBERS = {
     'websocket:compression.concurrency',
   ],
   'the pace of regular work': [
+    'lib/brokers/kafka/topics.ts#LOOK_MS',
+    'lib/brokers/kafka/signals.ts#RETRY_MS',
+    'lib/brokers/kafka/cluster.ts#RETRY_MS',
+    'lib/brokers/kafka/cluster.ts#MAX_RETRY_MS',
+    'lib/brokers/kafka/reading.ts#RETRY_MS',
+    'lib/brokers/kafka/reading.ts#MAX_RETRY_MS',
+    'lib/brokers/kafka/reading.ts#MISSING_PAUSE_MS',
+    'lib/brokers/kafka/partition-bounds.ts#RETRY_MS',
+    'lib/brokers/nats/link.ts#RECONNECT_MS',
+    'lib/brokers/nats/link.ts#RECONNECT_JITTER_MS',
+    'lib/brokers/nats/link.ts#PING_MS',
+    'lib/brokers/nats/reading.ts#HEARTBEAT_MS',
+    'lib/brokers/nats/reading.ts#RETRY_MS',
+    'lib/brokers/nats/reading.ts#MAX_RETRY_MS',
     'lib/metrics/options.ts#DEFAULT_PROBE_MS',
     'lib/metrics/loop-delay.ts#EVERY_MS',
     'lib/core/engine/audit/refusal-samples.ts#WINDOW_MS',
@@ -2822,10 +3064,16 @@ export const OTHER_NUMBERS = {
     'memory:sweepMs',
     'redis:sweepMs',
     'redis:heartbeatMs',
+    'replicated:heartbeatMs',
+    'lib/brokers/replicated/replica.ts#RETRY_MS',
+    'lib/brokers/replicated/replica.ts#MAX_RETRY_MS',
+    'lib/brokers/replicated/member.ts#ASK_AGAIN_MS',
+    'lib/brokers/replicated/member.ts#SILENT_MS',
     'lib/core/engine/drain.ts#STEP_MS',
     'lib/core/engine/drain.ts#SPREAD_MS',
     'lib/brokers/redis/damaged-keys.ts#WARN_EVERY_MS',
     'lib/brokers/redis/node-heartbeat.ts#FIRST_BEATS_MS',
+    'lib/brokers/redis/partitions.ts#LOOK_MS',
     'lib/core/engine/drain.ts#PROGRESS_MS',
     'lib/core/ports/transport-host.ts#DRAIN_RETRY_AFTER_MS',
     'lib/core/engine/rotation.ts#STEP_MS',
@@ -2868,6 +3116,7 @@ export const OTHER_NUMBERS = {
     'lib/nest/lifecycle/shutdown.ts#LEAST_MS',
     'lib/nest/lifecycle/transport-runtime.ts#LEAST_CLOSE_MS',
     'lib/brokers/machine/kept-restrictions.ts#MIN_TRIM',
+
     'lib/brokers/memory/options.ts#MIN_BYTES',
     'lib/brokers/redis/server-check.ts#OLDEST_MAJOR',
   ],

@@ -8,11 +8,14 @@ import {
   CLIENT,
   FIXED,
   FIXED_GROUPS,
+  KAFKA,
   MEMORY,
   MODULE,
   MODULE_GROUPS,
+  NATS,
   OTHER_NUMBERS,
   REDIS,
+  REPLICATED,
   WEBSOCKET,
 } from './limit-rows.mjs';
 import { numbersOf } from './options.mjs';
@@ -24,6 +27,9 @@ export const LIMIT_FILES = [
   'lib/brokers/memory/options.ts',
   'lib/brokers/memory/broker.ts',
   'lib/brokers/redis/options.ts',
+  'lib/brokers/replicated/settings.ts',
+  'lib/brokers/kafka/options.ts',
+  'lib/brokers/nats/options.ts',
   'lib/transports/http/entry-options.ts',
   'lib/transports/websocket/options.ts',
   'lib/client/options.ts',
@@ -34,6 +40,9 @@ export const LIMIT_MODULES = [
   'lib/nest/options/option-table.ts',
   'lib/brokers/memory/options.ts',
   'lib/brokers/redis/settings.ts',
+  'lib/brokers/replicated/settings.ts',
+  'lib/brokers/kafka/options.ts',
+  'lib/brokers/nats/options.ts',
   'lib/transports/websocket/options.ts',
   'lib/client/options.ts',
 ];
@@ -45,6 +54,11 @@ export const LIMIT_MODULES = [
  */
 export function subjectsOf({ MODULE_TABLE, CHANNEL_TABLE, ...modules }) {
   const { storeSettings, redisSettings, WEBSOCKET_DEFAULTS, settingsOf } = modules;
+  const { replicatedSettings, kafkaSettings, natsSettings } = modules;
+  const { machine, ...shared } = replicatedSettings('kafkaBroker', {}, 1);
+  // What follows from another option is said in words.
+  const kafka = { ...kafkaSettings({ brokers: 'localhost' }) };
+  delete kafka.minInsyncReplicas;
   const { tipCheckMs, replicated, ...redis } = redisSettings({ durability: { level: 'replicated' } });
   const compression = Object.fromEntries(
     Object.entries(WEBSOCKET_DEFAULTS.compression).map(([name, value]) => [`compression.${name}`, value]),
@@ -92,6 +106,33 @@ export function subjectsOf({ MODULE_TABLE, CHANNEL_TABLE, ...modules }) {
         db: 0,
       },
       rows: REDIS,
+    },
+    {
+      name: 'replicated',
+      title: 'Brokers over an ordered log',
+      says: '`kafkaBroker({ … })` and `natsBroker({ … })` have these both. What is “the same on all nodes” decides outcomes: the first node of a log fixes it.',
+      types: ['ReplicatedOptions'],
+      table: {},
+      values: { ...shared, maxBytes: machine.maxBytes, headMs: machine.headMs },
+      rows: REPLICATED,
+    },
+    {
+      name: 'kafka',
+      title: 'The Kafka broker',
+      says: '`kafkaBroker({ … })`.',
+      types: ['KafkaLogOptions'],
+      table: {},
+      values: kafka,
+      rows: KAFKA,
+    },
+    {
+      name: 'nats',
+      title: 'The NATS broker',
+      says: '`natsBroker({ … })`.',
+      types: ['NatsLogOptions'],
+      table: {},
+      values: natsSettings({ servers: 'localhost' }),
+      rows: NATS,
     },
     {
       name: 'websocket',
@@ -258,12 +299,18 @@ function isPlain(path, { values }) {
 /** The number that a docstring writes as 10 000, 64 MiB, 30 days or, in code quotes, 0.125. */
 function numberIn(said) {
   const [, digits, unit = ''] =
-    /^([\d.\u00a0 ]+?) ?(MiB|KiB|days|ms)?$/.exec(said.replaceAll('`', '').trim()) ?? [];
+    /^([\d.\u00a0 ]+?) ?(GiB|MiB|KiB|days|hours|ms)?$/.exec(said.replaceAll('`', '').trim()) ?? [];
   if (digits === undefined) return undefined;
   return Number(digits.replace(/[^\d.]/g, '')) * (WRITTEN_UNITS[unit] ?? 1);
 }
 
-const WRITTEN_UNITS = { MiB: 1024 * 1024, KiB: 1024, days: 86_400_000 };
+const WRITTEN_UNITS = {
+  GiB: 1024 ** 3,
+  MiB: 1024 * 1024,
+  KiB: 1024,
+  days: 86_400_000,
+  hours: 3_600_000,
+};
 
 /**
  * @param {string[]} types

@@ -4,7 +4,9 @@ import { isBuiltin } from 'node:module';
 import { posix, relative, sep } from 'node:path';
 
 const NEST_ROOMS = ['protocol', 'core', 'transports', 'brokers'];
-const EDGE = { ours: ['protocol', 'core', 'nest'], forbid: ['ioredis'] };
+/** Of the storages of brokers: only their rooms know them. */
+const DRIVERS = ['ioredis', '@platformatic/kafka', '@nats-io'];
+const EDGE = { ours: ['protocol', 'core', 'nest'], forbid: DRIVERS };
 // Must run in browsers and workers; `@msgpack/msgpack` is the one package that does and that the codec needs.
 const WEB = { onlyPackages: ['@msgpack/msgpack'] };
 // Only the room `nest` and the edges around it know Nest.
@@ -17,10 +19,10 @@ const NO_NEST = ['@nestjs'];
 export const ROOMS = {
   protocol: { ours: [], ...WEB },
   client: { ours: ['protocol'], ...WEB },
-  core: { ours: ['protocol'], forbid: [...NO_NEST, 'ws', 'ioredis'] },
-  transports: { ours: ['core/ports', 'core/async', 'protocol'], forbid: [...NO_NEST, 'ioredis'] },
+  core: { ours: ['protocol'], forbid: [...NO_NEST, 'ws', ...DRIVERS] },
+  transports: { ours: ['core/ports', 'core/async', 'protocol'], forbid: [...NO_NEST, ...DRIVERS] },
   brokers: { ours: ['core/ports', 'core/async', 'protocol'], forbid: [...NO_NEST, 'ws'] },
-  nest: { ours: NEST_ROOMS, forbid: ['ioredis', '@nestjs/swagger', '@nestjs/terminus', 'prom-client'] },
+  nest: { ours: NEST_ROOMS, forbid: [...DRIVERS, '@nestjs/swagger', '@nestjs/terminus', 'prom-client'] },
   tracing: EDGE,
   health: EDGE,
   moderation: EDGE,
@@ -32,14 +34,14 @@ export const ROOMS = {
   // Looks at what all of the others are set to; none of them imports it.
   doctor: {
     ours: ['protocol', 'core', 'transports', 'nest', 'admin'],
-    forbid: ['ioredis', '@nestjs/swagger', '@nestjs/terminus'],
+    forbid: [...DRIVERS, '@nestjs/swagger', '@nestjs/terminus'],
   },
   asyncapi: EDGE,
   testing: EDGE,
   // lib/index.ts: the main entry needs none of the edges' dependencies.
   'index.ts': {
     ours: [...NEST_ROOMS, 'nest'],
-    forbid: ['ioredis', '@nestjs/swagger', '@nestjs/terminus', 'prom-client'],
+    forbid: [...DRIVERS, '@nestjs/swagger', '@nestjs/terminus', 'prom-client'],
   },
 };
 

@@ -22,12 +22,12 @@ interface Project {
 /** What the optional entries need, and what an application on that Nest has for its own reasons. */
 const FOLDERS = {
   nest11: [
-    'npm install @nestjs/common@11 @nestjs/core@11 reflect-metadata rxjs@7 @nestjs/platform-ws@11 @nestjs/terminus@11 ioredis@5 prom-client@15 @opentelemetry/api@1',
+    'npm install @nestjs/common@11 @nestjs/core@11 reflect-metadata rxjs@7 @nestjs/platform-ws@11 @nestjs/terminus@11 ioredis@5 @platformatic/kafka@1 @nats-io/transport-node@3 @nats-io/jetstream@3 prom-client@15 @opentelemetry/api@1',
     INSTALL.nest11,
     'npm install --save-dev @types/node@20',
   ],
   nest12: [
-    'npm install @nestjs/common@12 @nestjs/core@12 reflect-metadata rxjs@7 @nestjs/platform-ws@12 @nestjs/terminus@12 ioredis@6 prom-client@15 @opentelemetry/api@1',
+    'npm install @nestjs/common@12 @nestjs/core@12 reflect-metadata rxjs@7 @nestjs/platform-ws@12 @nestjs/terminus@12 ioredis@6 @platformatic/kafka@1 @nats-io/transport-node@3 @nats-io/jetstream@3 prom-client@15 @opentelemetry/api@1',
     INSTALL.nest12,
     'npm install --save-dev @types/node@20',
   ],
@@ -158,6 +158,8 @@ function writeProject(
 /** What applications write of options that come from the environment, where they may be missing. */
 const USES: Readonly<Record<string, string>> = {
   'nestjs-realtime': `entry.RealtimeModule.forRoot({ auth: { jwt: { secret: process.env['SECRET'] } }, ticketSecret: process.env['TICKETS'] });\n`,
+  'nestjs-realtime/kafka': `entry.kafkaBroker({ brokers: 'localhost', sasl: { mechanism: 'PLAIN', username: process.env['USER'], password: process.env['PASSWORD'] } });\n`,
+  'nestjs-realtime/nats': `entry.natsBroker({ servers: 'localhost', user: process.env['USER'], password: process.env['PASSWORD'] });\n`,
   'nestjs-realtime/redis': `entry.redisBroker({ url: process.env['REDIS_URL'], password: process.env['PASSWORD'] });\n`,
 };
 

@@ -3,13 +3,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Cluster } from 'ioredis';
 import { RedisKeys } from '../../lib/brokers/redis/keys.js';
+import { NEW_PARTITIONS } from '../../lib/brokers/redis/settings.js';
 import { RECOVERY_MS, runFault } from '../support/fault/scenario.js';
 import { ownerOf } from '../support/fault/slots.js';
 import { patience, stretched } from '../support/patience.js';
 import { redisCluster, type RedisClusterDeployment } from '../support/redis/cluster.js';
 import { until } from '../support/until.js';
 
-const KEYS = new RedisKeys('rt', 64);
+const KEYS = new RedisKeys('rt', NEW_PARTITIONS);
 const MOVED = 500;
 const TIMEOUT_MS = patience(30_000);
 

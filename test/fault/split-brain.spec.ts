@@ -165,6 +165,10 @@ describe('a node that is cut off together with the old master', () => {
       const lost = await left.engine.revoke('zoe', ROOM);
       expect(lost).toEqual({ confirmed: ['left'], missing: ['right'] });
 
+      // One that starts there now has no proof at all.
+      const late = await node('late', 3, { url: sentinels.master.url, controlReplicas: 1 });
+      expect(late.engine.status.withholding).toBe(true);
+
       heal();
       await eve.take({ type: 'unsubscribed', channel: ROOM });
       await until('the way back', () => !left.engine.status.withholding);

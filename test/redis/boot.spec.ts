@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
+import type { RealtimeError } from '../../lib/protocol/realtime-error.js';
 import { redisBroker, type RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
 import { request } from '../support/engine/append-requests.js';
 import { patience } from '../support/patience.js';
@@ -83,6 +84,25 @@ describe('boot of the Redis broker', () => {
       expect(message).toMatch(new RegExp(`into ${partitions} partitions, and \`partitions\` is 8`));
       for (const { broker } of [first, second]) await broker.close();
     }
+  });
+
+  it('takes the number of the nodes that run where the data were lost a moment ago', async () => {
+    const starts = async () => {
+      const broker = redisBroker({ url: kit.server.url, keyPrefix: 'emptied' });
+      await broker.start(new RecordingListener());
+      return broker;
+    };
+    const { meta, layout } = new RedisKeys('emptied', 64);
+    await kit.admin.set(layout, '1');
+    await kit.admin.hset(meta, 'partitions', 64);
+    const running = await starts();
+    await kit.admin.del(meta, layout);
+    const next = await starts();
+    expect(await kit.admin.hget(meta, 'partitions')).toBe('64');
+    for (const broker of [running, next])
+      expect(await broker.log.appendMany([request('rooms.1', 'a')])).toMatchObject([{ ok: true }]);
+    await running.close();
+    await next.close();
   });
 
   it('says to a node that took the number of before that it has to start again, and works when the number is its own again', async () => {
@@ -200,5 +220,22 @@ describe('boot of the Redis broker', () => {
     }
     expect(JSON.stringify(seen.states)).not.toContain(SECRET);
     await broker.close();
+  });
+
+  it('keeps the address of the server out of what clients are sent, and says it to operators', async () => {
+    const { broker } = await kit.node();
+    await kit.server.kill();
+    let error: RealtimeError | undefined;
+    await until('the end of the connection', async () => {
+      error = await broker.presence
+        .members('rooms.1', { limit: 1 })
+        .then(() => undefined)
+        .catch((one: RealtimeError) => one);
+      return error?.cause !== undefined;
+    });
+    await kit.server.launch();
+    await broker.close();
+    expect(error?.message).toBe('The broker cannot be used at this moment');
+    expect(String(error?.cause)).toContain('Redis cannot be used: there is no connection to 127.0.0.1:');
   });
 });

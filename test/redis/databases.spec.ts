@@ -76,6 +76,20 @@ describe('applications in two databases of one server, with the same prefix', ()
     subscriber.disconnect();
   });
 
+  it('keep the names of the nodes that run where the data were lost a moment ago', async () => {
+    const admin = kit.admin.duplicate({ db: 3 });
+    await admin.set(kit.keys.layout, '1');
+    await admin.hset(kit.keys.meta, 'partitions', 4);
+    const slow = { heartbeatMs: 500 };
+    const running = await node(3, 'n1', slow);
+    await admin.flushdb();
+    const next = await node(3, 'n2', slow);
+    await next.broker.log.signal(ROOM, { event: 'typing', payload: 1 });
+    await until('the signal', () => running.seen.signalsOf(ROOM).length === 1);
+    expect(await admin.hget(kit.keys.meta, 'topics')).toBeNull();
+    admin.disconnect();
+  });
+
   it('carry the number after the data were lost, too', async () => {
     const first = await node(3, 'n1');
     const admin = kit.admin.duplicate({ db: 3 });

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import type { RedisBroker, RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
 import { request } from '../support/engine/append-requests.js';
-import { stretched } from '../support/patience.js';
+import { elapse, stretched } from '../support/patience.js';
 import { CutRelay } from '../support/redis/cut-relay.js';
 import { RedisProcess } from '../support/redis/process.js';
 import { synced } from '../support/redis/sentinels.js';
@@ -103,6 +103,23 @@ describe('an address that leads to several servers', () => {
     way.lead(other.port);
     await kit.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await until('the next warning', () => warnings.length > 1);
+  });
+
+  it('connections that lead to another server again and again are made once a heartbeat, and no more often (G13)', async () => {
+    const heartbeatMs = 500;
+    const { seen } = await through({ heartbeatMs, onWarning: () => undefined });
+    way.lead(other.port);
+    const before = way.accepted;
+    await kit.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await until('the first to be there', async () => (await purposes(admin)).length > 0);
+    const began = performance.now();
+    await elapse(5 * heartbeatMs);
+    const beats = (performance.now() - began) / heartbeatMs;
+    // Two subscribers, one for each that is moved, with one more for what was under way.
+    expect(way.accepted - before).toBeLessThanOrEqual(2 * (Math.ceil(beats) + 2));
+    way.lead(kit.server.port);
+    await until('all at the master', async () => (await purposes(kit.admin)).length === 3);
+    await until('the way back', () => seen.states.at(-1) === 'up');
   });
 
   it('on one server, connections stay (G21)', async () => {

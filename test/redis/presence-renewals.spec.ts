@@ -1,4 +1,6 @@
 // Leases of members that are renewed: by the hundred thousand, late, on a full server, and beside changes of the same rooms.
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { RetryQueue } from '../../lib/core/async/retry-queue.js';
 import { Renewals } from '../../lib/core/hub/renewals.js';
@@ -74,6 +76,37 @@ describe('members that are renewed on Redis (G19)', () => {
     await until('the end of the other', () => seen.diffsOf(room).length === 3);
     expect(seen.diffsOf(room).flatMap(({ leave }) => leave)).toEqual(['bob']);
     expect(await versionOf(other)).toBe('1');
+  });
+
+  it('stay where the server could not write to its disk for longer than their lease', async () => {
+    const { broker, seen } = await kit.node({ sweepMs: 20, heartbeatMs: 20 });
+    const room = 'rooms.1';
+    const lease = 4 * LEASE_MS;
+    await broker.log.subscribe(room);
+    await broker.presence.enter(entry(room), lease);
+    await broker.presence.renew([entry(room)], lease);
+    const dump = join(kit.server.folder, 'dump.rdb');
+    const saved = async (status: string) => {
+      await kit.admin.bgsave().catch(() => undefined);
+      return new RegExp(`rdb_last_bgsave_status:${status}`).test(await kit.admin.info('persistence'));
+    };
+    // Of the name that the dump is to have.
+    mkdirSync(dump, { recursive: true });
+    writeFileSync(join(dump, 'in-the-way'), '');
+    await kit.admin.config('SET', 'save', '3600 1');
+    await until('the server to refuse writes', () => saved('err'));
+    await elapse(lease);
+    await expect(broker.presence.renew([entry(room)], lease)).rejects.toMatchObject({ code: 'unavailable' });
+    rmSync(dump, { recursive: true });
+    await until('the server to write', () => saved('ok'));
+    await kit.admin.config('SET', 'save', '');
+    // Several looks for ended leases.
+    await elapse(lease / 8);
+    await broker.presence.renew([entry(room)], lease);
+    await elapse(lease / 2);
+    expect(await idsOf(broker, room)).toEqual(['ada']);
+    expect(seen.diffsOf(room)).toHaveLength(1);
+    await until('its end', () => seen.diffsOf(room).length === 2);
   });
 
   it('enter again where their end was announced, and with a newer generation', async () => {

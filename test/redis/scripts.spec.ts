@@ -1,4 +1,5 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { until } from '../support/until.js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -389,9 +390,71 @@ describe('the Lua scripts on a real server', () => {
     await replica.dispose();
     await until('the replica to be gone', async () => (await view()).acknowledged.length === 0);
     expect((await view()).most).toBe(1);
-    expect(await admin.hget(keys.meta, 'followed')).toMatch(/^\w{40} 1$/);
+    expect(await admin.hget(keys.meta, 'followed')).toMatch(/^\w{40} 1 \w{40}$/);
     await admin.hset(keys.meta, 'followed', `${'0'.repeat(40)} 7`);
     expect((await view()).most).toBe(0);
+  });
+
+  it('how many replicas there were is kept when the server gives back its backlog, and not when another process has the new identity (G11)', async () => {
+    const { admin, keys } = kit;
+    await admin.flushall();
+    const before = '0'.repeat(40);
+    const process = /run_id:(\w+)/.exec(await admin.info('server'))?.[1] ?? '';
+    const replication = await admin.info('replication');
+    const [, now = ''] = /master_replid:(\w+)/.exec(replication) ?? [];
+    const [, backlog = ''] = /repl_backlog_active:([01])/.exec(replication) ?? [];
+    const seen = (of: string, had: number) => `$server ${of} ${Date.now()} ${had} ${before}`;
+    const most = async (what: readonly string[]) =>
+      (await run(HEARTBEAT, beatKeys(), [...beat('a', '4'), '', ...what]))[10];
+    await admin.hset(keys.meta, 'followed', `${before} 2`);
+    const other = 1 - Number(backlog);
+    expect(await most([seen(process, Number(backlog))])).toBe(0);
+    expect(await most([seen('f'.repeat(40), other)])).toBe(0);
+    expect(await most([seen(process, other)])).toBe(2);
+    // A node that starts now has seen nothing.
+    expect(await most([])).toBe(2);
+    expect(await admin.hget(keys.meta, 'followed')).toBe(`${now} 2 ${process}`);
+    // Where no node saw it either: the server itself is the same, until it follows another.
+    await admin.hset(keys.meta, 'followed', `${before} 3 ${'f'.repeat(40)}`);
+    expect(await most([])).toBe(0);
+    await admin.hset(keys.meta, 'followed', `${before} 3 ${process}`);
+    expect(await most([])).toBe(3);
+    await admin.call('REPLICAOF', '127.0.0.1', '1');
+    await admin.call('REPLICAOF', 'NO', 'ONE');
+    expect(await most([])).toBe(0);
+  });
+
+  it('two connections of one replica are one, as are more that are stored and known to be gone (G11)', async () => {
+    const { admin, keys, server } = kit;
+    await admin.flushall();
+    const view = async (left = '') =>
+      (await run(HEARTBEAT, beatKeys(), [...beat('a', '4'), '', left])).slice(10) as unknown as [
+        number,
+        string[],
+      ];
+    // As replicas do, up to the answer to it.
+    const link = (port: number) => {
+      const socket = connect(server.port, '127.0.0.1');
+      socket.on('error', () => undefined).once('data', () => socket.write('PSYNC ? -1\r\n'));
+      socket.write(`REPLCONF listening-port ${port} capa eof\r\n`);
+      const acknowledging = setInterval(() => socket.write('REPLCONF ACK 1\r\n'), 100);
+      socket.on('close', () => clearInterval(acknowledging));
+      return socket;
+    };
+    await admin.config('SET', 'repl-diskless-sync-delay', '0');
+    const links = [link(7_001), link(7_001), link(7_002)];
+    const online = async () => (await admin.info('replication')).match(/state=online/g)?.length ?? 0;
+    await until('three connections', async () => (await online()) === 3);
+    const [most, acknowledged] = await view();
+    expect([most, acknowledged.length]).toEqual([2, 2]);
+    // What is connected counts, whatever a node found.
+    expect((await view('1'))[0]).toBe(2);
+    for (const one of links) one.destroy();
+    await until('none to be connected', async () => (await online()) === 0);
+    expect((await view())[0]).toBe(2);
+    expect((await view('1'))[0]).toBe(1);
+    expect((await view('2'))[0]).toBe(1);
+    expect(await admin.hget(keys.meta, 'followed')).toMatch(/ 1 \w{40}$/);
   });
 
   it('a heartbeat that a server without a disk refuses has something that replicas can acknowledge (G11)', async () => {

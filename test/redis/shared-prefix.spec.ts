@@ -55,4 +55,25 @@ describe('two applications under one prefix', () => {
     expect(await start({ application: 'shop' }, 'one')).toEqual([]);
     await expect(start({ application: 'forum' }, 'one')).rejects.toThrow('"shop"');
   });
+
+  it('a server that is full lets nodes of the application start, and no others', async () => {
+    const options = { application: 'shop' };
+    await start(options, 'one');
+    await kit.admin.config('SET', 'maxmemory', '1');
+    expect(await start(options, 'one')).toEqual([]);
+    expect(await start(options, 'two')).toEqual([expect.stringContaining('another `ticketSecret`')]);
+    await expect(start({ application: 'forum' }, 'one')).rejects.toThrow('"shop"');
+    await kit.admin.config('SET', 'maxmemory', '0');
+    expect(await start(options, 'one')).toEqual([]);
+  });
+
+  it('what a full server did not store is stored by the next start', async () => {
+    await start({});
+    await kit.admin.config('SET', 'maxmemory', '1');
+    expect(await start({ application: 'shop' }, 'one')).toEqual([]);
+    expect(await kit.admin.hget(kit.keys.meta, 'application')).toBeNull();
+    await kit.admin.config('SET', 'maxmemory', '0');
+    expect(await start({ application: 'shop' }, 'one')).toEqual([]);
+    await expect(start({ application: 'forum' })).rejects.toThrow('"shop"');
+  });
 });

@@ -1,5 +1,5 @@
 import type { RedisCommands } from './connection/commands.js';
-import { bootError } from './errors.js';
+import { bootError, refusalOf } from './errors.js';
 import { CONTROL_CHANNEL, type RedisKeys } from './keys.js';
 import type { RedisSettings } from './settings.js';
 
@@ -20,11 +20,24 @@ export async function checkApplication(
 ): Promise<void> {
   const meta = (name: string, ...args: readonly string[]) =>
     commands.command(keys.partitionOf(CONTROL_CHANNEL), name, [keys.meta, ...args]);
-  /** @returns what was stored before where it differs. */
+  const get = async (field: string) => (await meta('hget', field)) as string | null;
+  /** A server that is full, or cannot write to its disk, keeps no node from starting: a later start stores it. */
+  const store = async (name: string, field: string, value: string): Promise<void> => {
+    try {
+      await meta(name, field, value);
+    } catch (error) {
+      if (refusalOf(error) === undefined) throw error;
+    }
+  };
+  /** @returns what was stored before where it differs. Nothing is written where something is stored. */
   const other = async (field: string, value: string): Promise<string | undefined> => {
-    await meta('hsetnx', field, value);
-    const stored = String(await meta('hget', field));
-    return stored === value ? undefined : stored;
+    let stored = await get(field);
+    if (stored === null) {
+      await store('hsetnx', field, value);
+      // Another node may have been faster.
+      stored = await get(field);
+    }
+    return stored === null || stored === value ? undefined : stored;
   };
   const name = application === undefined ? undefined : await other('application', application);
   if (name !== undefined)
@@ -33,7 +46,7 @@ export async function checkApplication(
       OWN_PREFIX,
     );
   if (fingerprint === undefined || (await other('fingerprint', fingerprint)) === undefined) return;
-  await meta('hset', 'fingerprint', fingerprint);
+  await store('hset', 'fingerprint', fingerprint);
   onWarning(
     `redisBroker: a node with another \`ticketSecret\` was started before under \`keyPrefix\` "${keyPrefix}". If it belongs to another ` +
       `application: both share channels, members and bans. ${OWN_PREFIX} If the secret is being replaced node by node: this ends with it.`,

@@ -20,7 +20,7 @@ import { RedisCommands } from './connection/commands.js';
 import { SentinelWatch } from './connection/sentinel-watch.js';
 import { RedisTarget } from './connection/target.js';
 import { RedisControl } from './control/control.js';
-import { bootError, notRunning, startError, unavailable } from './errors.js';
+import { bootError, notRunning, refusesRenewals, startError, unavailable } from './errors.js';
 import { RedisFeeds } from './feed.js';
 import { CONTROL_CHANNEL, PROBE_CHANNELS, RedisKeys } from './keys.js';
 import { RedisLog } from './log.js';
@@ -150,18 +150,26 @@ export class RedisBroker implements Broker {
     this.log = this.events = log;
     const presence = new RedisPresence(commands, keys, settings);
     this.presence = this.members = presence;
-    this.transitions = new RedisTransitions(commands, keys, settings);
+    const transitions = new RedisTransitions(commands, keys, settings);
+    this.transitions = transitions;
     this.control = new RedisControl(commands, keys, log, settings);
     this.messages = new NodeMessages(commands, keys, settings);
     this.serverWatch = new ServerWatch(commands, keys, settings);
     this.tipCheck = new RedisTipCheck(this.feeds, log, settings);
+    const onAway = () => {
+      presence.noteAway();
+      transitions.noteAway();
+    };
     this.heartbeat = new NodeHeartbeat(commands, keys, settings, {
       onChange,
       onBeat: (tip, view) => this.control.onBeat(tip, view),
       onServer: (server) => this.onServer(server),
-      onRefused: (text) => commands.noteRefusal(keys.partitionOf(CONTROL_CHANNEL), text),
+      onRefused: (text) => {
+        if (refusesRenewals(text)) onAway();
+        commands.noteRefusal(keys.partitionOf(CONTROL_CHANNEL), text);
+      },
       onRank: (rank) => presence.noteRank(rank),
-      onFailed: () => presence.noteAway(),
+      onFailed: onAway,
     });
     // The other connections follow to the server that answers the heartbeats.
     this.watch = new SentinelWatch(target, (address) => this.onSwitch(address));
@@ -208,6 +216,8 @@ export class RedisBroker implements Broker {
     try {
       await commands.connect();
       return await weaknessesOf(commands, settings);
+    } catch (error) {
+      throw startError(error);
     } finally {
       commands.close();
     }
@@ -232,7 +242,10 @@ export class RedisBroker implements Broker {
     if (this.writer !== commands) await this.writer.connect();
     await checkServer(commands, settings);
     if (commands.db !== 0) keys.separate(`@${commands.db}`);
-    if (settings.partitions === undefined) keys.divide(await partitionsOfDeployment(commands, keys));
+    if (settings.partitions === undefined || commands.db !== 0) {
+      const found = await partitionsOfDeployment(commands, keys, settings);
+      if (settings.partitions === undefined) keys.divide(found);
+    }
     const inbox = keys.partitionOfNode(nodeId);
     subscriptions.start(Array.from({ length: keys.partitions }, (_, partition) => partition));
     inboxes.start([inbox]);
@@ -316,7 +329,7 @@ export class RedisBroker implements Broker {
    */
   private onSwitch(address: string): void {
     if (address !== this.newMaster.address) this.newMaster = { address, instead: this.server };
-    if (this.server === this.newMaster.instead) this.commands.identity?.leave(address);
+    if (this.server === this.newMaster.instead) void this.commands.identity?.leave(address);
   }
 
   private onMessage(topic: string, bytes: Buffer): void {

@@ -1,4 +1,4 @@
-import { commandError } from './errors.js';
+import { commandError, detailOf } from './errors.js';
 import type { RedisSettings } from './settings.js';
 
 /** Errors of a script that met keys of another type or form. */
@@ -19,7 +19,7 @@ export class DamagedKeys {
 
   /** Warns, at times. @throws the error where it says something else: what the server refuses, it refuses all of them. */
   skip(error: unknown): void {
-    const { message } = commandError(error);
+    const message = detailOf(commandError(error));
     if (!DAMAGED.test(message)) throw error;
     const now = this.settings.clock.monotonic();
     if (now - this.warnedAt < WARN_EVERY_MS) return;

@@ -79,8 +79,8 @@ export class RedisKeys {
   }
 
   /** Pub/sub channel: events, signals and presence of a channel. */
-  topic(channel: string): string {
-    return this.key(channel, `c${this.topics}`, channel);
+  topic(channel: string, topics = this.topics): string {
+    return this.key(channel, `c${topics}`, channel);
   }
 
   /** Where the epochs come from that were never written (see `EPOCHS`): one name for a partition. */

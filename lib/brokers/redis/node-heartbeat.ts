@@ -154,7 +154,16 @@ export class NodeHeartbeat {
         ...[keys.layout, keys.nodes, keys.meta, keys.head(CONTROL_CHANNEL), keys.stream(CONTROL_CHANNEL)],
         keys.answersTo(this.node),
       ],
-      [LAYOUT, this.node, nodeTtlMs, keys.partitions, epochs.next(), headMs, keys.topicsName],
+      [
+        LAYOUT,
+        this.node,
+        nodeTtlMs,
+        keys.partitions,
+        epochs.next(),
+        headMs,
+        keys.topicsName,
+        this.proof.remaining ?? '',
+      ],
       true,
     )) as Answer;
     const [layout, partitions, epoch, seq, rank, refused] = answer;

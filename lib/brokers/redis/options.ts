@@ -100,7 +100,7 @@ export interface RedisBrokerOptions {
    * taken them; further ones fail with `unavailable`, and the request with 503. Default 16 MiB.
    */
   readonly maxMessageQueueBytes?: number;
-  /** Most events in one script call; bounds how long a call blocks Redis (about 5 µs for each). Default 256. */
+  /** Most events in one script call; bounds how long a call blocks Redis (about 5 µs for each event of one channel, up to 50 µs for each where every event has another channel). Default 256. */
   readonly maxBatch?: number;
   /** Most bytes of events in one script call; at most 8 MiB. A single event that is larger is sent alone. Default 1 MiB. */
   readonly maxBatchBytes?: number;
@@ -149,7 +149,10 @@ export interface RedisBrokerOptions {
    * How many replicas must have acknowledged that they follow the master before a heartbeat counts as such a proof: an old
    * master that is cut off together with this node has none, while another has taken its place. `0` believes the server that
    * answers. Where Sentinels name the master and this is left out: half of the replicas that it has had, rounded up, so `1` for
-   * one or two. A server of a Cluster that is cut off stops by itself, after `cluster-node-timeout`. Default 0.
+   * one or two; one that was removed counts for a minute, if the others suffice until then. Half is a proof where one Sentinel
+   * runs beside each server and none elsewhere; otherwise they can promote one replica while half of them follow the old master:
+   * give the number of all replicas. A server of a Cluster that is cut off stops by itself, after `cluster-node-timeout`.
+   * Default 0.
    */
   readonly controlReplicas?: number;
 

@@ -1,20 +1,39 @@
 import type { RedisCommands } from './connection/commands.js';
 import { CONTROL_CHANNEL, type RedisKeys } from './keys.js';
-import { MAX_PARTITIONS, NEW_PARTITIONS } from './settings.js';
+import { DEPLOYMENT } from './scripts/deployment.js';
+import { MAX_PARTITIONS, NEW_PARTITIONS, type RedisSettings } from './settings.js';
+
+/** Between two looks whether nodes that run have stored theirs, in milliseconds. */
+const LOOK_MS = 50;
 
 /**
  * Into how many parts the channels of this deployment are divided, as its first node stored it; where there is none, what this node
  * will store with its first heartbeat. That heartbeat compares it, so what cannot be read here is refused there.
  *
+ * Where the data were lost, nodes that run store theirs with their next heartbeat, and this one must not be faster: they could not
+ * work any more. So it waits for that where some listen, and where a server has only just started, as they may be about to come back.
+ *
  * @throws RealtimeError `unavailable` or `timeout`.
  */
 export async function partitionsOfDeployment(
-  commands: Pick<RedisCommands, 'command'>,
+  commands: Pick<RedisCommands, 'run'>,
   keys: RedisKeys,
+  { clock, heartbeatMs, maxReconnectMs }: Pick<RedisSettings, 'clock' | 'heartbeatMs' | 'maxReconnectMs'>,
 ): Promise<number> {
-  const partition = keys.partitionOf(CONTROL_CHANNEL);
-  const stored = Number(await commands.command(partition, 'hget', [keys.meta, 'partitions']));
-  return Number.isInteger(stored) && stored > 0 && stored <= MAX_PARTITIONS ? stored : NEW_PARTITIONS;
+  const names = [...new Set(['', keys.topicsName])];
+  const asked = [keys.meta, ...names.map((name) => keys.topic(CONTROL_CHANNEL, name))];
+  const backMs = 2 * maxReconnectMs;
+  const until = clock.monotonic() + backMs + 2 * heartbeatMs;
+  for (;;) {
+    const answer = await commands.run(DEPLOYMENT, keys.partitionOf(CONTROL_CHANNEL), asked, []);
+    const [text, listening, seconds] = answer as readonly [string, number, number];
+    const stored = Number(text);
+    if (text !== '')
+      return Number.isInteger(stored) && stored > 0 && stored <= MAX_PARTITIONS ? stored : NEW_PARTITIONS;
+    const isAlone = Number(listening) === 0 && 1_000 * Number(seconds) >= backMs;
+    if (isAlone || clock.monotonic() >= until) return NEW_PARTITIONS;
+    await new Promise<void>((resolve) => clock.schedule(LOOK_MS, resolve));
+  }
 }
 
 /** Most partitions with nothing in them that one look asks for. */

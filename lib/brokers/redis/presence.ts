@@ -4,6 +4,7 @@ import type { PresencePage } from '../../protocol/messages.js';
 import { placeOf } from '../common/member-cursor.js';
 import type { RedisArgument, RedisCommands, ScriptCall } from './connection/commands.js';
 import { DamagedKeys } from './damaged-keys.js';
+import { refusesRenewals } from './errors.js';
 import type { RedisKeys } from './keys.js';
 import { PartitionRounds } from './partitions.js';
 import { deviceName, PresenceRenewals } from './presence-renewals.js';
@@ -155,13 +156,15 @@ export class RedisPresence implements BrokerPresence {
   }
 
   /** Not soon after Redis was away: all would end whom nobody could renew. */
-  private get mayEnd(): boolean {
+  private mayEnd(): boolean {
+    // Another server of a Cluster than the one that takes the heartbeats.
+    if (refusesRenewals(this.commands.refusedAs)) this.noteAway();
     return this.settings.clock.monotonic() - this.awayAt >= this.renewalMs;
   }
 
   private async sweep(): Promise<void> {
     this.looks += 1;
-    if (!this.mayEnd || this.rank >= SWEEPERS || this.looks % 2 ** this.rank !== 0) return;
+    if (!this.mayEnd() || this.rank >= SWEEPERS || this.looks % 2 ** this.rank !== 0) return;
     await Promise.allSettled(this.rounds.next().map((partitions) => this.endDue(partitions)));
   }
 
@@ -184,7 +187,7 @@ export class RedisPresence implements BrokerPresence {
 
   private callOf(script: typeof PRESENCE, channel: string, args: readonly RedisArgument[]): ScriptCall {
     const { epochs, headMs } = this.settings;
-    const all = [epochs.next(), headMs, channel, this.mayEnd ? 1 : 0, ...args];
+    const all = [epochs.next(), headMs, channel, this.mayEnd() ? 1 : 0, ...args];
     return [script, this.keys.partitionOf(channel), this.keys.room(channel), all];
   }
 }

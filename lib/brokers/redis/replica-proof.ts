@@ -10,6 +10,9 @@ export interface ReplicationView {
   readonly most: number;
 }
 
+/** How long replicas that do not come back are counted, where the others prove the master: as long as a server waits for one itself. */
+const GONE_MS = 60_000;
+
 interface Asked {
   readonly at: number;
   readonly offset: number;
@@ -22,6 +25,10 @@ interface Asked {
  *
  * A server that had no replica since it became the master, as one that was just promoted, is believed. One that had some needs
  * half of the most that it had, rounded up: with itself more than half of the servers, so that no other part of them has as many.
+ * That is a proof where a promotion needs most of the servers, as with a Sentinel beside each and none elsewhere.
+ *
+ * Replicas that were removed would be counted for ever: where the rest proves that the server was the master a minute after it had
+ * them last, only the rest counts. Without such a proof nothing is forgotten.
  */
 export class ReplicaProof {
   private server = '';
@@ -29,6 +36,9 @@ export class ReplicaProof {
   /** Heartbeats that are not proved yet, oldest first. */
   private asked: Asked[] = [];
   private provenAt = -Infinity;
+  /** When as many as ever were connected last. */
+  private fullAt = -Infinity;
+  private left: number | undefined;
 
   /**
    * @param replicas How many must have acknowledged; `undefined` for half of those that there were.
@@ -44,6 +54,11 @@ export class ReplicaProof {
     return this.replicas ?? Math.ceil(this.most / 2);
   }
 
+  /** How many there are, where more may be stored and these were found to be gone; for the next heartbeat. */
+  get remaining(): number | undefined {
+    return this.left;
+  }
+
   /**
    * @param askedAt When the heartbeat was sent, in milliseconds of the monotonic clock.
    * @returns The latest such time at which the server that answers now was the master; `-Infinity` when none is known.
@@ -54,8 +69,12 @@ export class ReplicaProof {
       this.most = 0;
       this.asked = [];
       this.provenAt = -Infinity;
+      this.fullAt = askedAt;
     }
-    this.most = Math.max(this.most, view.most, view.acknowledged.length);
+    const connected = view.acknowledged.length;
+    this.left = undefined;
+    this.most = Math.max(this.most, view.most, connected);
+    if (connected === this.most) this.fullAt = askedAt;
     const { needed } = this;
     if (needed === 0) return (this.provenAt = askedAt);
     const reached = [...view.acknowledged].sort((a, b) => b - a)[needed - 1] ?? -1;
@@ -66,6 +85,10 @@ export class ReplicaProof {
     }
     left.push({ at: askedAt, offset: view.offset });
     this.asked = left;
+    if (this.replicas === undefined && this.provenAt - this.fullAt >= GONE_MS) {
+      this.most = this.left = connected;
+      this.fullAt = askedAt;
+    }
     return this.provenAt;
   }
 }

@@ -1,6 +1,6 @@
 import type { StorageWeakness } from '../../core/ports/broker.js';
 import type { RedisCommands } from './connection/commands.js';
-import { ALLOW_COMMANDS, bootError, commandError } from './errors.js';
+import { ALLOW_COMMANDS, bootError, commandError, detailOf } from './errors.js';
 import type { RedisSettings } from './settings.js';
 
 const OLDEST_MAJOR = 7;
@@ -91,7 +91,7 @@ function evictionOf(field: Field): string | undefined {
 /** @returns what INFO says, by the name of the field. */
 async function fittingServer(commands: RedisCommands): Promise<Field> {
   const info = await commands.info().catch((error: unknown) => {
-    throw bootError(`Redis does not answer INFO: ${commandError(error).message}`, ALLOW_COMMANDS);
+    throw bootError(`Redis does not answer INFO: ${detailOf(commandError(error))}`, ALLOW_COMMANDS);
   });
   const field: Field = (name) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
   const version = field('redis_version') ?? '';

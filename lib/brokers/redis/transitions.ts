@@ -48,6 +48,8 @@ export class RedisTransitions implements BrokerTransitions {
   private readonly foundAt = new Map<number, number>();
   /** When the last look at a partition failed. */
   private readonly failedAt = new Map<number, number>();
+  /** When Redis was last found to be away, or to refuse renewals. */
+  private awayAt = Number.NEGATIVE_INFINITY;
   private renewalMs = RENEWAL_MS;
   private working: Promise<unknown> = Promise.resolve();
 
@@ -72,6 +74,11 @@ export class RedisTransitions implements BrokerTransitions {
   async hold(holds: readonly Hold[], leaseMs: number): Promise<void> {
     this.renewalMs = leaseMs * RENEWAL_PART;
     await Promise.all(holds.map((hold) => this.step('h', hold, leaseMs)));
+  }
+
+  /** Redis is away, or refuses renewals. A look at what another node consumes does not find that. */
+  noteAway(): void {
+    this.awayAt = this.settings.clock.monotonic();
   }
 
   release(hold: Hold, graceMs: number): Promise<void> {
@@ -171,8 +178,8 @@ export class RedisTransitions implements BrokerTransitions {
 
   /** Not soon after Redis was away or refused: nobody could renew, and all would end that nobody let go. */
   private mayEnd(group: readonly number[]): boolean {
-    const failedAt = this.failedAt.get(group[0] ?? 0);
-    return failedAt === undefined || this.settings.clock.monotonic() - failedAt >= this.renewalMs;
+    const failedAt = this.failedAt.get(group[0] ?? 0) ?? Number.NEGATIVE_INFINITY;
+    return this.settings.clock.monotonic() - Math.max(failedAt, this.awayAt) >= this.renewalMs;
   }
 
   private sweep(thing: string): Promise<void> {

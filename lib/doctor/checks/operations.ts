@@ -31,7 +31,7 @@ const health = check({
   },
 });
 
-/** Three of them fit into the time that the alerts look at (docs/monitoring/alerts.yml). */
+/** Three of them fit into the time that the alerts look at (docs/metrics.md). */
 const MOST_PROBE_MS = 30_000;
 
 const metrics = check({

@@ -44,6 +44,14 @@ describe('a node that has closed while its connections last', () => {
     }
   });
 
+  it('tells a plain stream to come back as soon as another node takes it (P20f)', async () => {
+    await start();
+    server.sse.close();
+    const answer = await ask(`${server.httpUrl}/sse?channels=open.1`, undefined, { method: 'GET', agent });
+    expect(answer.status).toBe(200);
+    expect(answer.text).toContain('"retryAfterMs":250');
+  });
+
   it('answers the preflights of a page, without which that could not ask, and ends the connection', async () => {
     await start();
     server.http.close();

@@ -2,6 +2,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { repeatsAndBursts } from '../../../lib/moderation/index.js';
 import { realtimeHooks } from '../../../lib/hooks/index.js';
 import { Authorize, Channel, PublicChannel, type ChannelPolicyGuard } from '../../../lib/nest/index.js';
+import { patience } from '../../support/patience.js';
+import { until } from '../../support/until.js';
 import { PLATFORMS, startApp, type AppOptions, type TestApp } from './support/nest-app.js';
 
 @Channel('rooms.:room')
@@ -81,5 +83,10 @@ describe('what the log says to a newcomer', () => {
     await server?.close();
     await start({ realtime: { publisherOnly: true } });
     expect(warnings('No class with @Channel()')).toEqual([]);
+  });
+
+  it('idle connections that end before those of proxies are named once it listens, where a proxy is named', async () => {
+    await start({ providers: [Open], realtime: { trustProxy: 1 } });
+    await until('the warning', () => warnings('keepAliveTimeout = 65_000').length === 1, patience(10_000));
   });
 });

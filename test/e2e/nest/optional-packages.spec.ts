@@ -26,6 +26,8 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { Channel, PublicChannel, RealtimeModule } from 'nestjs-realtime';
+import { kafkaBroker } from 'nestjs-realtime/kafka';
+import { natsBroker } from 'nestjs-realtime/nats';
 import { redisBroker } from 'nestjs-realtime/redis';
 import { RealtimeAdminModule } from 'nestjs-realtime/admin';
 
@@ -46,6 +48,8 @@ const options = {
   jwt: { auth: { jwt: { secret: 'x'.repeat(32) } } },
   jwks: { auth: { jwt: { jwks } } },
   redis: { auth: { anonymous: true }, broker: () => redisBroker({ url: 'redis://127.0.0.1:1' }) },
+  kafka: { auth: { anonymous: true }, broker: () => kafkaBroker({ brokers: '127.0.0.1:1' }) },
+  nats: { auth: { anonymous: true }, broker: () => natsBroker({ servers: '127.0.0.1:1' }) },
   admin: { auth: { anonymous: true } },
   dashboard: { auth: { anonymous: true } },
 }[process.argv[2]];
@@ -72,7 +76,15 @@ process.on('message', async () => {
 
 /** Packages that an application may do without. */
 const OPTIONAL = ['platform-socket.io', 'platform-ws', 'jwt', 'terminus', 'swagger'];
-const ALSO_OPTIONAL = ['class-validator', 'class-transformer', 'ioredis', 'jose', 'uplot'];
+const ALSO_OPTIONAL = [
+  '@nats-io',
+  '@platformatic',
+  'class-validator',
+  'class-transformer',
+  'ioredis',
+  'jose',
+  'uplot',
+];
 
 describe('an application that installed none of the optional packages', () => {
   let folder: string;
@@ -98,7 +110,9 @@ describe('an application that installed none of the optional packages', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  function run(mode: 'alone' | 'anonymous' | 'jwt' | 'jwks' | 'redis' | 'admin' | 'dashboard') {
+  function run(
+    mode: 'alone' | 'anonymous' | 'jwt' | 'jwks' | 'redis' | 'kafka' | 'nats' | 'admin' | 'dashboard',
+  ) {
     // Packages are found where they are linked, not where they really are: one of them is missing on purpose.
     const flags = ['--preserve-symlinks', '--preserve-symlinks-main'];
     const child = spawn(process.execPath, [...flags, 'main.mjs', mode], {
@@ -153,6 +167,19 @@ describe('an application that installed none of the optional packages', () => {
   it('with a broker on Redis it fails at boot, not at its import, and names the package to install', async () => {
     await expect(run('redis').port).rejects.toThrow(
       'redisBroker: needs the package ioredis, version 5.3 or newer. Install it: npm i ioredis@6',
+    );
+  });
+
+  it('with a broker on Kafka it fails at boot, not at its import, and names the package to install', async () => {
+    await expect(run('kafka').port).rejects.toThrow(
+      'kafkaBroker: needs the package @platformatic/kafka. Install it: npm i @platformatic/kafka@1',
+    );
+  });
+
+  it('with a broker on NATS it fails at boot, not at its import, and names the packages to install', async () => {
+    await expect(run('nats').port).rejects.toThrow(
+      'natsBroker: needs the packages @nats-io/transport-node and @nats-io/jetstream. ' +
+        'Install them: npm i @nats-io/transport-node @nats-io/jetstream',
     );
   });
 

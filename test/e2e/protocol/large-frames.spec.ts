@@ -103,10 +103,10 @@ describe('a frame of several large commands (P4, G16)', () => {
     expect(ran).toEqual([]);
     await until('all of them to run', () => ran.length === ids.length);
     expect(ran).toEqual(ids);
-    expect((await sent).status).toBe(200);
+    expect((await sent).status).toBe(202);
     const perTurn = new Map<number, number>();
     for (const { turn: at } of parsed) perTurn.set(at, (perTurn.get(at) ?? 0) + 1);
-    expect(perTurn.size).toBeGreaterThan(10);
+    expect(perTurn.size).toBeGreaterThan(3);
     session.reader.close();
   });
 

@@ -1,7 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { readdirSync, readFileSync } from 'node:fs';
 import * as memory from '../../../lib/brokers/memory/options.js';
+import * as kafka from '../../../lib/brokers/kafka/options.js';
+import * as nats from '../../../lib/brokers/nats/options.js';
 import * as redis from '../../../lib/brokers/redis/settings.js';
+import * as replicated from '../../../lib/brokers/replicated/settings.js';
 import * as client from '../../../lib/client/options.js';
 import { duration, integer } from '../../../lib/core/ports/settings-defaults.js';
 import * as tables from '../../../lib/nest/options/option-table.js';
@@ -26,7 +29,7 @@ const sources = new Map(
     .filter((name) => name.endsWith('.ts'))
     .map((name) => [name, read(name)]),
 );
-const modules = { ...tables, ...memory, ...redis, ...websocket, ...client };
+const modules = { ...tables, ...memory, ...redis, ...replicated, ...kafka, ...nats, ...websocket, ...client };
 const subjects = subjectsOf(modules);
 
 const withModuleOption = (table: object): Subject[] =>

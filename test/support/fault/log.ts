@@ -1,10 +1,11 @@
 import { Redis, type Cluster } from 'ioredis';
 import { RedisKeys } from '../../../lib/brokers/redis/keys.js';
+import { NEW_PARTITIONS } from '../../../lib/brokers/redis/settings.js';
 import type { FinalLog } from './history-types.js';
 import type { RedisProcess } from '../redis/process.js';
 
-/** Defaults of `redisBroker`. */
-const KEYS = new RedisKeys('rt', 64);
+/** As `redisBroker` names them by default. */
+const KEYS = new RedisKeys('rt', NEW_PARTITIONS);
 
 /** Reads logs straight from Redis: what the library says about them is what the checker judges. */
 export async function readLogs(

@@ -2,6 +2,8 @@ import { createConnection, createServer, type AddressInfo, type Server, type Soc
 
 /** A way through the network to one server, which can be cut: then nothing arrives, in either direction, and nobody is told. */
 export class CutRelay {
+  /** Connections that were ever made. */
+  accepted = 0;
   private readonly sockets = new Set<Socket>();
   private isCut = false;
 
@@ -48,6 +50,7 @@ export class CutRelay {
   }
 
   private accept(near: Socket): void {
+    this.accepted += 1;
     const far = createConnection({ port: this.target, host: '127.0.0.1' });
     for (const [socket, other] of [
       [near, far],

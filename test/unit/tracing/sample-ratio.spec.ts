@@ -11,7 +11,7 @@ import type { HandlerCall } from '../../../lib/core/ports/channel-definition.js'
 import type { RealtimeTracing, TracedNode } from '../../../lib/core/ports/tracer.js';
 import { openTelemetry, type OpenTelemetryOptions } from '../../../lib/tracing/index.js';
 import { channel, EngineHarness, quiet } from '../../support/engine/harness.js';
-import type { FakeConnection } from '../../support/engine/fake-connection.js';
+import { FakeConnection } from '../../support/engine/fake-connection.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
 import { idOf, SpanRecorder } from '../../support/span-recorder.js';
 
@@ -169,11 +169,12 @@ describe('a share of 0', () => {
     const { application } = harness.engine;
     await inside(0, () => application.publish('rooms.1', 'said', 1));
     await application.publish('rooms.1', 'said', 1, { trace: NOT_SAMPLED });
+    await inside(1, () => application.publish('rooms.1', 'said', 1, { trace: NOT_SAMPLED }));
     await quiet();
     expect(sampler.asked).toEqual(['select']);
     await inside(1, () => application.publish('rooms.1', 'said', 1));
     await quiet();
-    await application.publish('rooms.1', 'said', 1, { trace: SAMPLED });
+    await inside(0, () => application.publish('rooms.1', 'said', 1, { trace: SAMPLED }));
     await quiet();
     const published = recorder.named('publish rooms.:room');
     expect(published.map(recorder.parentOf.bind(recorder))).toEqual([SPAN, SPAN]);
@@ -264,6 +265,57 @@ describe('a share between', () => {
     await send(await all.greet('user:u1'), { ...count, trace: NOT_SAMPLED });
     expect(recorder.named('connect').map(recorder.parentOf.bind(recorder))).toEqual([undefined]);
     expect(recorder.named('request rooms.:room')).toEqual([]);
+  });
+});
+
+describe('credentials', () => {
+  const auth = { type: 'auth', payload: { token: 'user:u1' } };
+
+  it('belong to the auth that is sampled, of a connect that was not', async () => {
+    const harness = await start({ sampleRatio: 0.5 }, [0.9, 0.1]);
+    const alice = await harness.greet('user:u1');
+    await harness.clock.advanceAsync(AFTER_START_MS);
+    await send(alice, auth);
+    expect(recorder.names).toEqual(['authenticate', 'auth']);
+    expect(recorder.parentOf(recorder.one('authenticate'))).toBe('auth');
+  });
+
+  it('have no span in an auth that is not sampled, of a connect that was', async () => {
+    const harness = await start({ sampleRatio: 0.5 }, [0.1, 0.9, 0.1]);
+    const alice = await harness.greet('user:u1');
+    await harness.clock.advanceAsync(AFTER_START_MS);
+    recorder.clear();
+    await send(alice, auth);
+    expect(recorder.names).toEqual([]);
+  });
+
+  it('that come with the handshake are verified outside of the request that opened it', async () => {
+    const authenticate = async () => {
+      await work('verify');
+      return {};
+    };
+    const harness = await start({ sampleRatio: 0 }, [], { authenticator: { authenticate } });
+    const { handshake } = new FakeConnection(harness.connect().variant);
+    await inside(1, async () =>
+      harness.engine.host.authenticate({ token: 'a', via: 'subprotocol', handshake }),
+    );
+    expect(flags).toEqual([0]);
+    expect(recorder.spans).toEqual([]);
+  });
+});
+
+describe('without a share', () => {
+  it('the sampler of the SDK is asked for what continues a trace that is not sampled, too', async () => {
+    const harness = await start({ clients: 'parent' });
+    await send(await harness.greet('user:u1'), { ...count, trace: NOT_SAMPLED });
+    expect(sampler.asked).toEqual(['connect', 'authenticate', 'request rooms.:room']);
+  });
+
+  it('a publish whose own trace is not sampled has no append in the span around it', async () => {
+    const harness = await start({});
+    await inside(1, () => harness.engine.application.publish('rooms.1', 'said', 1, { trace: NOT_SAMPLED }));
+    await quiet();
+    expect(sampler.asked).toEqual(['publish rooms.:room']);
   });
 });
 

@@ -1,6 +1,6 @@
 import type { AppendOutcome, AppendRequest } from '../../../core/ports/broker.js';
 import type { RedisCommands } from '../connection/commands.js';
-import { commandError, notRunning, refusalForClients } from '../errors.js';
+import { commandError, detailOf, notRunning, refusalForClients } from '../errors.js';
 import type { RedisKeys } from '../keys.js';
 import { MAX_MESSAGE_BYTES, TOO_LARGE, type RedisSettings } from '../settings.js';
 import { encodeBody } from '../wire.js';
@@ -94,7 +94,7 @@ export class RedisAppends {
           this.queuedBytes -= bytes;
           if (this.queued === 0) this.onIdle?.();
         },
-        (error) => (this.lastFailure = error === undefined ? undefined : commandError(error).message),
+        (error) => (this.lastFailure = error === undefined ? undefined : detailOf(commandError(error))),
       );
       this.lanes.set(partition, lane);
     }

@@ -40,6 +40,8 @@ function bytesOfCall([, , keys, args]: ScriptCall): number {
 /** Part of what may wait that reads may fill: heartbeats, control records and presence never find all places taken by them. */
 const READS_PART = 1 / 2;
 const SINGLE = 'main';
+/** For clients. */
+const UNUSABLE = 'The broker cannot be used at this moment';
 /** In the server's words; ioredis waits until it is over and does not say it. */
 const LOADING = 'LOADING Redis is loading the dataset in memory';
 const CREDENTIALS = /WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username/i;
@@ -281,7 +283,8 @@ export class RedisCommands {
   ): Promise<unknown> {
     const server = this.serverOf(partition);
     if (!this.running) return Promise.reject(notRunning());
-    if (this.refusal !== undefined && !evenRefused) return Promise.reject(unavailable(this.refusal));
+    if (this.refusal !== undefined && !evenRefused)
+      return Promise.reject(unavailable(UNUSABLE, this.refusal));
     if (this.client.status !== 'ready' || this.stalled.has(server)) return Promise.reject(this.unusable());
     if (this.pending >= this.settings.maxQueued)
       return Promise.reject(unavailable(tooMany(this.pending, 'maxQueued')));
@@ -297,7 +300,7 @@ export class RedisCommands {
   }
 
   private unusable(): RealtimeError {
-    return unavailable(`Redis cannot be used: ${this.trouble ?? 'it does not answer'}`);
+    return unavailable(UNUSABLE, `Redis cannot be used: ${this.trouble ?? 'it does not answer'}`);
   }
 
   /** How much longer a command may wait: behind a `WAIT` Redis handles nothing on that connection before it is answered. */

@@ -1,4 +1,6 @@
 import type { Redis } from 'ioredis';
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
 import type { RedisSettings } from '../settings.js';
 import { answerWithin, disconnectOnce } from './liveness.js';
 
@@ -14,6 +16,7 @@ export class ServerIdentity {
   constructor(
     private readonly client: Redis,
     private readonly settings: RedisSettings,
+    private readonly resolve: (host: string) => Promise<readonly string[]> = addressesOf,
   ) {
     client.on('close', () => {
       this.opened += 1;
@@ -40,11 +43,29 @@ export class ServerIdentity {
     return true;
   }
 
-  /** Makes another connection, unless this one leads to this address, as Sentinels name it. */
-  leave(address: string): void {
+  /**
+   * Makes another connection, unless this one leads to this address, as Sentinels name it; they may announce a name of the host
+   * (`resolve-hostnames`). Never rejects.
+   */
+  async leave(address: string): Promise<void> {
     if (this.client.status !== 'ready') return;
+    const { opened } = this;
     const { remoteAddress = '', remotePort = 0 } = this.client.stream;
-    const own = `${remoteAddress.replace(/^::ffff:/, '')}:${remotePort}`;
-    if (own !== address) disconnectOnce(this.client, true);
+    const own = remoteAddress.replace(/^::ffff:/, '');
+    const end = address.lastIndexOf(':');
+    const [host, port] = [address.slice(0, end), address.slice(end + 1)];
+    if (port === String(remotePort)) {
+      if (host === own) return;
+      if (isIP(host) === 0) {
+        const addresses = await this.resolve(host).catch((): readonly string[] => []);
+        if (opened !== this.opened || addresses.includes(own)) return;
+      }
+    }
+    disconnectOnce(this.client, true);
   }
+}
+
+async function addressesOf(host: string): Promise<readonly string[]> {
+  const found = await lookup(host, { all: true });
+  return found.map(({ address }) => address);
 }

@@ -108,7 +108,7 @@ export class RedisControl {
   ) {
     this.partition = keys.partitionOf(CONTROL_CHANNEL);
     this.retries = new RetryQueue(settings.clock);
-    this.nodes = new KnownNodes(settings.clock, settings.nodeTtlMs, settings.proofMs);
+    this.nodes = new KnownNodes(settings.clock, settings);
     this.follower = new ControlLog(log, settings.clock, {
       onRecord: ({ payload, expiresAt }) => {
         if (isControlPayload(payload)) this.apply(payload, expiresAt);

@@ -10,6 +10,16 @@ export interface NodesView {
   readonly provenAt: number;
 }
 
+/** The times of the nodes of a deployment, in milliseconds. */
+export interface KnownNodesSettings {
+  /** How long a node counts as alive after its last heartbeat. */
+  readonly nodeTtlMs: number;
+  /** Longest time between two proofs where all is well. */
+  readonly proofMs: number;
+  /** How long a node delivers after its last proof. */
+  readonly controlMaxAgeMs: number;
+}
+
 /**
  * The nodes that may live, though a server does not know of them: it may be a replica that took over and did not learn of all,
  * or an old master that is cut off from those that cannot reach it, or one to which nobody could say that it lives. What such a
@@ -23,20 +33,17 @@ export class KnownNodes {
   /** By when each that was left out must be listed again. */
   private readonly doubtful = new Map<string, number>();
 
-  /**
-   * @param ttlMs How long a node counts as alive after its last heartbeat.
-   * @param proofMs Longest time between two proofs where all is well.
-   */
   constructor(
     private readonly clock: Pick<Clock, 'monotonic'>,
-    private readonly ttlMs: number,
-    private readonly proofMs: number,
+    private readonly settings: KnownNodesSettings,
   ) {}
 
   note({ epoch, nodes, provenAt }: NodesView): void {
     const now = this.clock.monotonic();
     if (this.epoch === undefined) this.provenAt = now;
-    const until = this.mayLack(epoch, now) ? now + this.ttlMs : undefined;
+    const { controlMaxAgeMs, nodeTtlMs } = this.settings;
+    // One that is cut off delivers for as long as its last proof holds, though nobody hears that it lives.
+    const until = this.mayLack(epoch, now) ? now + Math.max(nodeTtlMs, controlMaxAgeMs) : undefined;
     if (until !== undefined)
       for (const node of [...this.doubtful.keys(), ...this.listed]) this.doubtful.set(node, until);
     this.epoch = epoch;
@@ -46,20 +53,20 @@ export class KnownNodes {
     for (const [node, end] of this.doubtful) if (end <= now) this.doubtful.delete(node);
   }
 
-  /** @returns the nodes that a server named when it stored a record under `epoch`, and those that may live beside them. */
+  /** @returns the nodes that a server named when it stored a record under `epoch`, and those that may live beside them, by name. */
   expected(epoch: string, nodes: readonly string[]): readonly string[] {
     const now = this.clock.monotonic();
     const isDoubtful = this.epoch !== undefined && this.mayLack(epoch, now);
     const found = new Set(nodes);
     if (isDoubtful) for (const node of this.listed) found.add(node);
     for (const [node, end] of this.doubtful) if (isDoubtful || end > now) found.add(node);
-    return [...found];
+    return [...found].sort();
   }
 
   /** Whether a server that answers now under `epoch` may leave out nodes that live. */
   private mayLack(epoch: string, now: number): boolean {
     // Nodes end by themselves only after the whole time, so half of it is early enough, and longer than a slow answer takes.
-    const longest = Math.max(this.ttlMs / 2, this.proofMs);
+    const longest = Math.max(this.settings.nodeTtlMs / 2, this.settings.proofMs);
     return this.epoch !== undefined && (epoch !== this.epoch || now - this.provenAt > longest);
   }
 }

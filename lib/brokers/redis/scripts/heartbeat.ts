@@ -13,8 +13,8 @@ import { RedisScript } from './script.js';
  * replicas are missing or this is one: then another server may be the master, and have revokes that this one does not know.
  *
  * KEYS: layout, nodes, meta, head and stream of the control records, and the topic of the node's answers. ARGV: layout, node, how
- * long it counts as alive (ms), partitions, token, head (ms), how this node names the topics (see `RedisKeys.separate`). Returns layout
- * and partitions as stored and, when they are the node's, epoch and `seq` of the last control record, how many of the nodes that live
+ * long it counts as alive (ms), partitions, token, head (ms), how this node names the topics (see `RedisKeys.separate`), and how many
+ * replicas there are where more are stored and this node found that they are gone (see `ReplicaProof`), or ''. Returns layout and partitions as stored and, when they are the node's, epoch and `seq` of the last control record, how many of the nodes that live
  * have names before this one's, what the server refused, in its words, or '', those nodes, how the topics are named, and of the
  * server: which process it is, how many bytes it had for replicas before this, most replicas that were connected under its present
  * identity, and what each that is connected has acknowledged. A layout may be stored with an addition, as in `1.2`: that is the same
@@ -60,15 +60,25 @@ local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
 local replication = redis.call('INFO', 'replication')
 local offset = string.match(replication, 'master_repl_offset:(%d+)') or '0'
 local acknowledged = {}
-for reached in string.gmatch(replication, 'slave%d+:%S*state=online,offset=(%d+)') do
-  acknowledged[#acknowledged + 1] = reached
+-- By address: of a replica that connects again, the connection before may be listed for another minute.
+local places = {}
+for replica, reached in string.gmatch(replication, 'slave%d+:(%S*)state=online,offset=(%d+)') do
+  local place = places[replica] or #acknowledged + 1
+  places[replica] = place
+  acknowledged[place] = int(math.max(tonumber(acknowledged[place] or 0), tonumber(reached)))
 end
--- For nodes that come while none is connected: they cannot know that there was one.
-local of, most = string.match(redis.call('HGET', KEYS[3], 'followed') or '', '^(%x+) (%d+)$')
-most = of == incarnation and tonumber(most) or 0
-if #acknowledged > most then
-  most = #acknowledged
-  redis.pcall('HSET', KEYS[3], 'followed', incarnation .. ' ' .. most)
+-- For nodes that come while none is connected: they cannot know that there was one. A server that gives back its backlog, as it does
+-- an hour after the last replica, has another identity and is none that was just promoted: it is the same process, and remembers
+-- no other identity.
+local of, most, by = string.match(redis.call('HGET', KEYS[3], 'followed') or '', '^(%x+) (%d+) ?(%x*)$')
+local alone = by == server and server ~= '' and string.match(replication, 'master_replid2:(0+)%X') ~= nil
+most = of and (alone or continues(of)) and tonumber(most) or 0
+local left = tonumber(ARGV[8] or '')
+local fewer = left ~= nil and left < most
+if fewer then most = left end
+if #acknowledged > most or fewer or most > 0 and (of ~= incarnation or by ~= server) then
+  most = math.max(most, #acknowledged)
+  redis.pcall('HSET', KEYS[3], 'followed', incarnation .. ' ' .. most .. ' ' .. server)
 end
 local topics = redis.call('HGET', KEYS[3], 'topics') or ''
 return { layout, partitions, log.e, log.s, rank, refused, nodes, topics, server, offset, most, acknowledged }

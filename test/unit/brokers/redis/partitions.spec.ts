@@ -1,14 +1,41 @@
 import { describe, expect, it } from '@jest/globals';
-import { RedisKeys, slotOf } from '../../../../lib/brokers/redis/keys.js';
+import type { RedisCommands } from '../../../../lib/brokers/redis/connection/commands.js';
+import { CONTROL_CHANNEL, RedisKeys, slotOf } from '../../../../lib/brokers/redis/keys.js';
 import { PartitionRounds, partitionsOfDeployment } from '../../../../lib/brokers/redis/partitions.js';
+import { ManualClock, settle } from '../../../support/engine/manual-clock.js';
 
 function roundsOf(partitions: number, clustered = false): PartitionRounds {
   return new PartitionRounds(new RedisKeys('t', partitions), { clustered });
 }
 
 describe('how many partitions a deployment has', () => {
+  type Answer = readonly [stored: string, listening: number, seconds: number];
+
+  /** What a node takes, how long it waits for that, and what it asks. */
+  async function taken(answer: (ms: number) => Answer, topics = '') {
+    const clock = new ManualClock();
+    const begun = clock.monotonic();
+    const asked: (readonly string[])[] = [];
+    const run: RedisCommands['run'] = (_script, _partition, given) => {
+      asked.push(given);
+      return Promise.resolve(answer(clock.monotonic() - begun));
+    };
+    const keys = new RedisKeys('app', 1_024);
+    keys.separate(topics);
+    let found: number | undefined;
+    let ms = 0;
+    const settings = { clock, heartbeatMs: 1_000, maxReconnectMs: 200 };
+    void partitionsOfDeployment({ run }, keys, settings).then((partitions) => {
+      found = partitions;
+      ms = clock.monotonic() - begun;
+    });
+    await settle();
+    for (let step = 0; step < 200 && found === undefined; step++) await clock.advanceAsync(50);
+    return { found, ms, asked: asked[0] };
+  }
+
   it.each([
-    [null, 1_024],
+    ['', 1_024],
     ['64', 64],
     ['4096', 4_096],
     // Of another program: the first heartbeat refuses them.
@@ -17,16 +44,40 @@ describe('how many partitions a deployment has', () => {
     ['-1', 1_024],
     ['8.5', 1_024],
     ['many', 1_024],
-  ])('where %s is stored is %i', async (stored, partitions) => {
-    const asked: unknown[] = [];
-    const commands = {
-      command: (...call: unknown[]) => {
-        asked.push(call);
-        return Promise.resolve(stored);
-      },
-    };
-    expect(await partitionsOfDeployment(commands, new RedisKeys('app', 1_024))).toBe(partitions);
-    expect(asked).toEqual([[0, 'hget', ['{app:0}:v1:meta:', 'partitions']]]);
+  ])('where "%s" is stored is %i, at once', async (stored, partitions) => {
+    expect(await taken(() => [stored, 0, stored === '' ? 1 : 0])).toEqual({
+      found: partitions,
+      ms: 0,
+      asked: ['{app:0}:v1:meta:', keysOf('').topic(CONTROL_CHANNEL)],
+    });
+  });
+
+  function keysOf(topics: string): RedisKeys {
+    const keys = new RedisKeys('app', 1_024);
+    keys.separate(topics);
+    return keys;
+  }
+
+  it('is what nodes that listen store after the data were lost', async () => {
+    expect(await taken((ms) => (ms < 900 ? ['', 2, 1_000] : ['64', 0, 0]))).toMatchObject({
+      found: 64,
+      ms: 900,
+    });
+  });
+
+  it('is its own where those that listen store nothing for two heartbeats', async () => {
+    expect(await taken(() => ['', 1, 1_000])).toMatchObject({ found: 1_024, ms: 2_400 });
+  });
+
+  it('is what nodes store that come back to a server which has just started', async () => {
+    const back = (ms: number): Answer => (ms < 200 ? ['', 0, 0] : ms < 1_200 ? ['', 1, 1] : ['64', 0, 0]);
+    expect(await taken(back)).toMatchObject({ found: 64, ms: 1_200 });
+    expect(await taken((ms) => ['', 0, Math.floor(ms / 1_000)])).toMatchObject({ found: 1_024, ms: 1_000 });
+  });
+
+  it('is asked of those that listen under either name of another database', async () => {
+    const topics = [keysOf('').topic(CONTROL_CHANNEL), keysOf('@3').topic(CONTROL_CHANNEL)];
+    expect((await taken(() => ['', 0, 1], '@3')).asked).toEqual(['{app:0}:v1:meta:', ...topics]);
   });
 
   it('decides where channels lie from then on', () => {

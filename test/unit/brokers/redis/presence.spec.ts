@@ -26,7 +26,12 @@ describe('members of Redis, as their node renews and ends them (G19)', () => {
   let clock: ManualClock;
   let calls: Call[];
   let answer: (call: Call) => Promise<unknown>;
-  let commands: { clustered: boolean; run: RedisCommands['run']; read: RedisCommands['run'] };
+  let commands: {
+    clustered: boolean;
+    run: RedisCommands['run'];
+    read: RedisCommands['run'];
+    refusedAs?: string | undefined;
+  };
   let presence: RedisPresence;
   let warnings: string[];
 
@@ -123,6 +128,19 @@ describe('members of Redis, as their node renews and ends them (G19)', () => {
     for (const warning of warnings) expect(warning).toContain('WRONGTYPE');
     await clock.advanceAsync(61_000);
     expect(warnings).toHaveLength(2 * count);
+    presence.close();
+  });
+
+  it('do not end while a server refuses renewals, nor for half of their lease after that; a full one takes them', async () => {
+    presence.start();
+    await presence.renew(entries(1), LEASE_MS);
+    commands.refusedAs = 'OOM command not allowed';
+    expect(await looks(2)).toBeGreaterThan(0);
+    commands.refusedAs = 'MISCONF Redis is configured to save';
+    expect(await looks((2 * LEASE_MS) / SWEEP_MS)).toBe(0);
+    commands.refusedAs = undefined;
+    expect(await looks(LEASE_MS / 2 / SWEEP_MS - 2)).toBe(0);
+    expect(await looks(3)).toBeGreaterThan(0);
     presence.close();
   });
 

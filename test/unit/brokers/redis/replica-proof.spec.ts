@@ -70,6 +70,58 @@ describe('the proof that a server is the master', () => {
     expect([beat(5, [0, 0]), beat(6, [0, 0])]).toEqual([4, 5]);
   });
 
+  it('forgets replicas that stay away for a minute, where the rest proves the master (G11)', () => {
+    const proof = new ReplicaProof(undefined, 1_000);
+    const { beat } = server(proof);
+    beat(0, [0, 0, 0]);
+    beat(100, [0, 0], { most: 3 });
+    for (let at = 200; at <= 60_000; at += 100) beat(at, [0, 0], { most: 3 });
+    // Proved up to a minute less 100 ms.
+    expect([proof.needed, proof.remaining]).toEqual([2, undefined]);
+    beat(60_100, [0, 0], { most: 3 });
+    expect([proof.needed, proof.remaining]).toEqual([1, 2]);
+    // The heartbeat with that number was answered.
+    expect(beat(60_200, [0], { most: 2 })).toBe(60_100);
+    expect(proof.remaining).toBeUndefined();
+    // Back again.
+    beat(60_300, [0, 0, 0], { most: 3 });
+    expect(proof.needed).toBe(2);
+    beat(120_200, [0, 0], { most: 3 });
+    beat(120_250, [0, 0], { most: 3 });
+    expect(proof.needed).toBe(2);
+  });
+
+  it.each([
+    ['one of one', 1, []],
+    ['two of three', 3, [0]],
+  ])('forgets no replica without a proof: %s (G11)', (_title, most, lags) => {
+    const proof = new ReplicaProof(undefined, 1_000);
+    const { beat } = server(proof);
+    beat(
+      0,
+      Array.from({ length: most }, () => 0),
+    );
+    const { needed } = proof;
+    for (let at = 100; at <= 200_000; at += 100) beat(at, lags, { most });
+    expect([proof.needed, proof.remaining]).toEqual([needed, undefined]);
+  });
+
+  it('a number that was given lets nothing be forgotten for nodes without one (G11)', () => {
+    const proof = new ReplicaProof(1, 1_000);
+    const { beat } = server(proof);
+    for (let at = 0; at <= 100_000; at += 100) beat(at, [0], { most: 3 });
+    expect(proof.remaining).toBeUndefined();
+  });
+
+  it('a server that is the master from now on has a minute from then (G11)', () => {
+    const proof = new ReplicaProof(undefined, 1_000);
+    server(proof).beat(0, [0, 0, 0]);
+    const next = server(proof, 'two');
+    next.beat(100_000, [0], { most: 2 });
+    next.beat(100_100, [0], { most: 2 });
+    expect(proof.remaining).toBeUndefined();
+  });
+
   it('needs one for a node that came while none was connected, if there was one before (G11)', () => {
     const { beat } = server(new ReplicaProof(undefined, 1_000));
     expect([beat(1, [], { most: 1 }), beat(2, [], { most: 1 })]).toEqual([NONE, NONE]);

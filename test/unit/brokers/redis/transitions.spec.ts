@@ -107,6 +107,19 @@ describe('what a node takes of the transitions of Redis (G32)', () => {
     expect(looks.map(({ ends }) => ends)).toEqual([true, true, false, false, false, true]);
   });
 
+  it('ends nothing for half a lease after Redis was away, though no look failed', async () => {
+    const transitions = start(false);
+    await transitions.hold([{ channel: 'a', holder: 'n', generation: 1 }], LEASE_MS);
+    transitions.noteAway();
+    clock.advance(LEASE_MS / 6);
+    transitions.noteAway();
+    clock.advance(LEASE_MS / 2 - 1);
+    await transitions.take(1);
+    clock.advance(1);
+    await transitions.take(1);
+    expect(looks.map(({ ends }) => ends)).toEqual([false, true]);
+  });
+
   it('ends nothing for fifteen seconds after it where this node holds nothing', async () => {
     const transitions = start(false);
     refuses = () => true;

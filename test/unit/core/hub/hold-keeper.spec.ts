@@ -93,16 +93,16 @@ describe('what a node holds (G32)', () => {
     expect(taken()).toEqual(['hold a,a/u1,a/u2 for 30000']);
   });
 
-  it('is renewed in calls of a bounded number, half a second apart', async () => {
+  it('is renewed in calls of a bounded number, a tenth of a second apart', async () => {
     for (let index = 0; index < 1_001; index++) keeper.hold(hold(`c${index}`));
     taken();
     const sizes: (readonly number[])[] = [];
     await clock.advanceAsync(LEASE_MS / 3);
-    for (let part = 0; part < 4; part++) {
+    for (let part = 0; part < 7; part++) {
       sizes.push(taken().map((call) => call.split(',').length));
-      await clock.advanceAsync(500);
+      await clock.advanceAsync(100);
     }
-    expect(sizes).toEqual([[500], [500], [1], []]);
+    expect(sizes).toEqual([[200], [200], [200], [200], [200], [1], []]);
   });
 
   it('is renewed in calls of a bounded size', async () => {
@@ -125,7 +125,7 @@ describe('what a node holds (G32)', () => {
     taken();
     end();
     await clock.advanceAsync(500);
-    expect(taken()[0]).toMatch(/c598 /);
+    expect(taken().at(-1)).toMatch(/c598 /);
   });
 
   it('is written again soon where the broker did not take it, and at once when the broker is back', async () => {
@@ -170,7 +170,7 @@ describe('what a node holds (G32)', () => {
     await clock.advanceAsync(LEASE_MS / 3);
     expect(taken()).toHaveLength(1);
     await clock.advanceAsync(500);
-    expect(taken().map((call) => call.split(',').length)).toEqual([500, 501]);
+    expect(taken().map((call) => call.split(',').length)).toEqual([200, 200, 200, 200, 200, 1]);
     expect(warnings).toHaveLength(1);
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { withoutUserinfo } from '../../../../lib/core/ports/log-text.js';
+import { RealtimeBootError } from '../../../../lib/nest/errors/realtime-boot-error.js';
 
 describe('an address that is shown (G23)', () => {
   it.each([
@@ -20,5 +21,11 @@ describe('an address that is shown (G23)', () => {
   it('takes time in proportion to its length', () => {
     const long = '://'.repeat(100_000) + 'a'.repeat(100_000);
     expect(withoutUserinfo(long)).toBe(long);
+  });
+
+  it('an error of the set-up shows neither', () => {
+    const problem = 'names the issuer "https://ada:hunter2@id.example.com/" twice.';
+    const { message } = new RealtimeBootError([{ path: 'auth.jwt.jwks', problem, remedy: 'Keep one.' }]);
+    expect(message).toContain('names the issuer "https://***@id.example.com/" twice. Keep one.');
   });
 });

@@ -205,6 +205,18 @@ describe('keys that rotate under load', () => {
     },
   );
 
+  it('an older answer takes nothing from what a newer one before it has proven', async () => {
+    const known = await signingKey('known');
+    server.keys = [known.jwk];
+    const forged = await signed(await signingKey('forged'), { iss: server.issuer }, clock.now());
+    clock.sleep(61_000);
+    expect(await verify(await signed(known, { iss: server.issuer }, clock.now()))).toBe('admitted');
+    server.answer = (_req, res) =>
+      void res.setHeader('age', '36000').end(JSON.stringify({ keys: server.keys }));
+    clock.sleep(1_000);
+    expect(await verify(forged)).toBe('unauthorized');
+  });
+
   it('an answer that says to be older than the token proves nothing, however long keys are kept (G12)', async () => {
     server.answer = (_req, res) =>
       void res

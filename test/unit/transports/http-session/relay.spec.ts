@@ -566,6 +566,7 @@ describe('requests of sessions that another node holds', () => {
     left.relay.close();
     await settle();
     expect(held.answer?.status).toBe(503);
+    expect(Buffer.concat([...(held.answer?.body ?? [])]).toString()).toContain('"retryAfterMs":250');
     expect(right.sessions.gone).toBe(1);
     const late = send();
     await settle();

@@ -120,6 +120,7 @@ describe('the probe GET {path} of a client whose WebSocket never opened (P18)', 
     expect((await ask({ Authorization: 'Bearer abc' })).status).toBe(503);
     expect(failures).toHaveLength(1);
     transport.close();
-    expect((await ask()).status).toBe(503);
+    const closed = await ask();
+    expect([closed.status, await closed.json()]).toMatchObject([503, { retryAfterMs: 250 }]);
   });
 });

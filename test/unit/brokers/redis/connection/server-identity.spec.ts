@@ -27,10 +27,10 @@ class FakeClient extends EventEmitter {
   }
 }
 
-function identity() {
+function identity(resolve?: (host: string) => Promise<readonly string[]>) {
   const client = new FakeClient();
   const settings = redisSettings({ clock: new ManualClock() });
-  return { client, own: new ServerIdentity(client as unknown as Redis, settings) };
+  return { client, own: new ServerIdentity(client as unknown as Redis, settings, resolve) };
 }
 
 describe('which server a connection leads to', () => {
@@ -69,16 +69,63 @@ describe('which server a connection leads to', () => {
     await own.ask();
     client.status = 'reconnecting';
     expect(own.stayWith('def2')).toBe(false);
-    own.leave('10.0.0.2:6379');
+    await own.leave('10.0.0.2:6379');
     expect(client.disconnects).toBe(0);
   });
 
-  it('an address is left unless it is that of the connection, also where IPv4 is written as IPv6 (G21)', () => {
+  it('an address is left unless it is that of the connection, also where IPv4 is written as IPv6 (G21)', async () => {
     const { client, own } = identity();
-    own.leave('10.0.0.1:6379');
+    await own.leave('10.0.0.1:6379');
     expect(client.disconnects).toBe(0);
-    own.leave('10.0.0.1:6380');
+    await own.leave('10.0.0.1:6380');
     expect(client.disconnects).toBe(1);
+    client.emit('close');
+    client.stream = { remoteAddress: 'fd00::1', remotePort: 6379 };
+    await own.leave('fd00::1:6379');
+    expect(client.disconnects).toBe(1);
+    await own.leave('fd00::2:6379');
+    expect(client.disconnects).toBe(2);
+  });
+
+  it('a name is left unless it stands for the address of the connection (G21)', async () => {
+    const asked: string[] = [];
+    let addresses: Promise<readonly string[]> = Promise.resolve(['fd00::1', '10.0.0.1']);
+    const { client, own } = identity((host) => {
+      asked.push(host);
+      return addresses;
+    });
+    for (let sentinel = 0; sentinel < 3; sentinel += 1) await own.leave('redis-1.example:6379');
+    expect(asked).toEqual(Array.from({ length: 3 }, () => 'redis-1.example'));
+    expect(client.disconnects).toBe(0);
+    addresses = Promise.resolve(['10.0.0.2']);
+    await own.leave('redis-2.example:6379');
+    expect(client.disconnects).toBe(1);
+    client.emit('close');
+    addresses = Promise.reject(new Error('ENOTFOUND'));
+    await own.leave('redis-3.example:6379');
+    expect(client.disconnects).toBe(2);
+    client.emit('close');
+    // Of another port nothing has to be asked.
+    asked.length = 0;
+    await own.leave('redis-1.example:6380');
+    expect([asked, client.disconnects]).toEqual([[], 3]);
+  });
+
+  it('the connection after the one that a name was asked for is not left (G21)', async () => {
+    let answer: (addresses: readonly string[]) => void = () => undefined;
+    const { client, own } = identity(() => new Promise((resolve) => (answer = resolve)));
+    const left = own.leave('redis-2.example:6379');
+    client.emit('close');
+    answer(['10.0.0.2']);
+    await left;
+    expect(client.disconnects).toBe(0);
+  });
+
+  it('names are asked of the system (G21)', async () => {
+    const { client, own } = identity();
+    client.stream = { remoteAddress: '127.0.0.1', remotePort: 6379 };
+    await own.leave('localhost:6379');
+    expect(client.disconnects).toBe(0);
   });
 });
 

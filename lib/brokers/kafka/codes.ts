@@ -1,0 +1,52 @@
+import { AppendError } from '../replicated/ordered-log.js';
+
+/** Error codes of Kafka's protocol that decide something here. */
+export const Code = {
+  none: 0,
+  offsetOutOfRange: 1,
+  unknownTopicOrPartition: 3,
+  topicAlreadyExists: 36,
+  topicAuthorizationFailed: 29,
+  clusterAuthorizationFailed: 31,
+  unknownTopicId: 100,
+  inconsistentTopicId: 103,
+} as const;
+
+/**
+ * Answers to an append that the leader gives before it writes anything, by whether the same record may be taken later. All others may
+ * come when it was written: the leader changed while the record was waiting for its replicas, or the time was over.
+ */
+const REFUSALS = new Map<number, { readonly name: string; readonly retryable: boolean }>([
+  [2, { name: 'CORRUPT_MESSAGE', retryable: true }],
+  [10, { name: 'MESSAGE_TOO_LARGE', retryable: false }],
+  [17, { name: 'INVALID_TOPIC_EXCEPTION', retryable: false }],
+  [18, { name: 'RECORD_LIST_TOO_LARGE', retryable: false }],
+  [19, { name: 'NOT_ENOUGH_REPLICAS', retryable: true }],
+  [21, { name: 'INVALID_REQUIRED_ACKS', retryable: false }],
+  [29, { name: 'TOPIC_AUTHORIZATION_FAILED', retryable: false }],
+  [31, { name: 'CLUSTER_AUTHORIZATION_FAILED', retryable: false }],
+  [32, { name: 'INVALID_TIMESTAMP', retryable: false }],
+  [35, { name: 'UNSUPPORTED_VERSION', retryable: false }],
+  [44, { name: 'POLICY_VIOLATION', retryable: false }],
+  [87, { name: 'INVALID_RECORD', retryable: false }],
+]);
+
+/** What became of an append that the leader answered with an error. */
+export function appendError(code: number): AppendError {
+  const refusal = REFUSALS.get(code);
+  return refusal === undefined
+    ? new AppendError('unknown', `Kafka answered with error ${code}`)
+    : new AppendError('refused', `Kafka refused the record: ${refusal.name}`, refusal.retryable);
+}
+
+/** First line of an error and of its causes, shortened: what brokers say names no credential. */
+export function messageOf(error: unknown): string {
+  const parts: string[] = [];
+  for (let cause = error; cause instanceof Error && parts.length < 4; cause = cause.cause) {
+    const [line = ''] = cause.message.split('\n', 1);
+    parts.push(line.slice(0, 200));
+    if (cause instanceof AggregateError)
+      cause.errors.slice(0, 2).forEach((each) => parts.push(messageOf(each)));
+  }
+  return parts.join(': ');
+}

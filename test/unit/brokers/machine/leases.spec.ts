@@ -37,7 +37,11 @@ describe('leases of nodes', () => {
   });
 
   it('a heartbeat never brings an end forward', () => {
-    expect(after([0, { ...beat, leaseMs: 1 }], [14_999, tick]).there).toEqual([1, true]);
+    const short = { ...beat, leaseMs: 1 };
+    expect(after([0, short], [14_999, tick]).there).toEqual([1, true]);
+    // Nor what the lease still keeps others from: an older generation of the holder.
+    const older = { kind: 'hold', holds: [{ ...hold, generation: 0 }], leaseMs: 60_000 };
+    expect(after([0, short], [6_000, older], [9_000, tick]).there).toEqual([0, false]);
   });
 
   it('a heartbeat after the lease has ended renews nothing, and says that the node is new', () => {
@@ -99,6 +103,19 @@ describe('leases of nodes', () => {
       expect(members).toEqual([1, 0]);
     },
   );
+
+  it('a device that is leaving stays leaving after a checkpoint, whatever renews it', () => {
+    const { writer, partition } = after([0, { kind: 'leave', entry, graceMs: 3_000 }]);
+    const restored = restoredOf(partition, writer.records, ROOMY);
+    for (const [ms, command] of [
+      [0, { kind: 'renew', entries: [entry], ...leased }],
+      [2_999, tick],
+    ] as const)
+      restored.apply(writer.pass(ms).write(command), 0);
+    expect(restored.machine.members('a', 0, 9).count).toBe(1);
+    restored.apply(writer.pass(1).write(tick), 0);
+    expect(restored.machine.members('a', 0, 9).count).toBe(0);
+  });
 
   it('the nodes with a lease are listed in the order in which they came', () => {
     const writer = new Writer();

@@ -164,6 +164,19 @@ describe('Partition: machine time', () => {
   });
 });
 
+describe('Partition: restrictions', () => {
+  it('a ban for abuse is handed over with what is left of it, and not after its end', () => {
+    const writer = new Writer();
+    const { timeMs } = writer.write({
+      kind: 'control',
+      message: { kind: 'abuse', of: 'user', id: 'mal', forMs: 10_000 },
+    });
+    const { machine } = readerOf(writer.records).partition;
+    expect(machine.restrictionsInForce(timeMs + 9_999)).toMatchObject([{ id: 'mal', forMs: 1 }]);
+    expect(machine.restrictionsInForce(timeMs + 10_000)).toEqual([]);
+  });
+});
+
 describe('Partition: genesis and versions', () => {
   const other = (change: Partial<Genesis>): Genesis => ({ ...ROOMY, ...change });
 
@@ -248,6 +261,23 @@ describe('Partition: a log that lost its end (G6)', () => {
     expect(read('never', never?.epoch, 2).continuous).toBe(false);
   });
 
+  it.each([
+    [0, []],
+    [2, [1, 2]],
+    [3, [1, 2, 3]],
+    [4, [1, 2, 3]],
+  ])('a cut after %i keeps exactly the events up to there, and what they weigh', (keep, expected) => {
+    const writer = new Writer();
+    writer.write(append('a', 'x', 'y', 'z'), { kind: 'cut', channel: 'a', keep });
+    const { machine } = readerOf(writer.records).partition;
+    const { events, oldest, tip } = machine.read({ channel: 'a', from: 1, limit: 9 });
+    expect([events.map(({ seq }) => seq), oldest, tip.seq]).toEqual([expected, 1, expected.length]);
+    const kept = new Writer();
+    if (expected.length > 0) kept.write(append('a', ...['x', 'y', 'z'].slice(0, expected.length)));
+    const same = readerOf(kept.records).partition.machine;
+    expect([machine.bytes, machine.idBytes]).toEqual([same.bytes, same.idBytes]);
+  });
+
   it('after many terms, eight earlier epochs are true, whether a reader looked in each term or only now', () => {
     const writer = new Writer();
     writer.write(append('a', 'x'));
@@ -294,7 +324,7 @@ describe('Partition: a log that lost its end (G6)', () => {
     (_what, kept, lost, since) => {
       const { ahead, reader, said } = torn(kept, lost, since);
       const { epoch } = ahead.machine.positionOf('a');
-      expect(said(ahead.marks())).toMatchObject({ outcomes: [{ ok: true, lostAfter: expect.any(Number) }] });
+      expect(said(ahead.marks())).toMatchObject({ outcomes: [{ ok: true, lostAfter: 0 }] });
       const wrong = Array.from({ length: lost }, (_, index) => kept + 1 + index);
       expect(wrong.filter((seq) => isTrue(reader, epoch, seq))).toEqual([]);
       const position = reader.machine.positionOf('a');

@@ -38,6 +38,16 @@ describe('subscribers of a memory store and its machine', () => {
     expect(activeOf(store)).toBe(0);
   });
 
+  it('a channel that nobody subscribes to any longer is not followed (G13)', async () => {
+    const { broker, store } = await open();
+    const { feeds } = (store.machine as unknown as { channels: { feeds: ReadonlyMap<string, unknown> } })
+      .channels;
+    for (let round = 0; round < 3; round += 1) await broker.log.subscribe(`room.${round}`);
+    expect(feeds.size).toBe(3);
+    for (let round = 0; round < 3; round += 1) await broker.log.unsubscribe(`room.${round}`);
+    expect(feeds.size).toBe(0);
+  });
+
   it('events of one call to several channels reach each listener once, and the next call brings only its own (G2)', async () => {
     const { broker, seen } = await open();
     for (const name of ['a', 'b']) await broker.log.subscribe(name);

@@ -79,7 +79,7 @@ export default {
     project('ioredis5', 'contract', {
       testMatch: [
         '<rootDir>/test/contract/broker/redis*.spec.ts',
-        '<rootDir>/test/redis/{access,boot,bounds,degraded,messages,scripts,topology}.spec.ts',
+        '<rootDir>/test/redis/{access,boot,bounds,messages,scripts,topology}.spec.ts',
       ],
       moduleNameMapper: {
         ...base.moduleNameMapper,

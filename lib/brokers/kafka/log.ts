@@ -48,6 +48,7 @@ export async function openKafkaLog(options: KafkaLogOptions, deps: LogDeps): Pro
 class KafkaLog implements OrderedLog {
   readonly name = 'kafka';
   readonly detectsCuts = 'log';
+  readonly firstOffset = 0;
   readonly acknowledgedCopies: number;
   readonly weaknesses: readonly LogWeakness[];
   private readonly names: ReturnType<typeof topicNames>;

@@ -50,6 +50,7 @@ class NatsLog implements OrderedLog {
   readonly name = 'nats';
   /** A new leader is elected among those that have everything; what a stream lost beside that, its readers find out. */
   readonly detectsCuts = 'readers';
+  readonly firstOffset = 1;
   readonly maxRecordBytes: number;
   readonly acknowledgedCopies: number;
   private readonly gate: AppendGate;

@@ -28,6 +28,8 @@ export interface OrderedLog {
   readonly name: string;
   /** How many partitions there are, numbered from 0. Does not change while the log is open: partitions that are added later are ignored. */
   readonly partitions: number;
+  /** Offset of the first record of a log that has dropped nothing: 0 in Kafka, 1 in JetStream. */
+  readonly firstOffset: number;
   /** Largest record that `append` takes, in bytes. */
   readonly maxRecordBytes: number;
   /** On how many servers a record is stored when its append resolves. 1: the loss of one server may lose acknowledged records. */

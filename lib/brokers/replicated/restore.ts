@@ -51,7 +51,7 @@ export async function restorePartition(
     const found = await fromCheckpoint(log, index, checkpoint, genesis, local);
     if (found !== undefined) return found;
   }
-  if (bounds.first > 0)
+  if (bounds.first > log.firstOffset)
     throw new LogSetupError(
       `partition ${index} of the log has dropped its beginning, and no checkpoint continues it: ` +
         'delete the log with its checkpoints, or give all nodes another name of it; clients then begin anew',

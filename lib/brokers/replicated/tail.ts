@@ -26,7 +26,7 @@ export async function compareTail(log: OrderedLog, tail: Tail): Promise<'same' |
   if (bounds.incarnation !== incarnation || bounds.end <= last.offset) return 'other';
   // The newest mark behind which the log still has everything.
   const from = tail.marks.find(({ offset }) => offset < last.offset && offset + 1 >= bounds.first);
-  if (from === undefined && bounds.first > 0) return 'unknown';
+  if (from === undefined && bounds.first > log.firstOffset) return 'unknown';
   const digest = from === undefined ? new Digest() : Digest.of(from.digest);
   const read = await readRange(log, tail, from === undefined ? 0 : from.offset + 1, (record) => {
     digest.number(record.offset);

@@ -20,6 +20,7 @@ import type { MemoryLogServer } from './memory-server.js';
 /** A client of a {@link MemoryLogServer}. A test disconnects and connects it; everything else is the port. */
 export class MemoryOrderedLog implements OrderedLog {
   readonly name = 'memory log';
+  readonly firstOffset = 0;
   readonly acknowledgedCopies = 1;
   readonly weaknesses: readonly LogWeakness[] = [];
   session = 1;

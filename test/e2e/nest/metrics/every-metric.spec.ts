@@ -202,7 +202,7 @@ it('every documented metric has a value above zero in one run over all transport
   ada.send({ ...said, id: 'p3', event: 'slow' });
   await sees('commands_in_flight');
   slow.open();
-  for (let index = 0; index < 80; index++)
+  for (let index = 0; index < 250; index++)
     mallory.send({ type: 'history', id: `h${index}`, channel: 'rooms.1', payload: {} });
   await sees('rate_limited_total');
   await sees('abuse_bans', { of: 'user' });

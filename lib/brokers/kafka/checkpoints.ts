@@ -1,11 +1,9 @@
 import type { Entropy } from '../../core/ports/entropy.js';
 import type { MaybePromise } from '../../core/ports/maybe-promise.js';
 import {
-  assertAbout,
   CheckpointAssembly,
-  chunkRecords,
-  commitRecord,
   readCommit,
+  writeCheckpoint,
   type CheckpointCommit,
 } from '../replicated/checkpoint-records.js';
 import {
@@ -35,15 +33,9 @@ export class KafkaCheckpoints {
   ) {}
 
   async save(partition: number, checkpoint: Checkpoint): Promise<void> {
-    assertAbout(checkpoint.about);
-    const id = this.entropy.id();
-    let [chunks, first] = [0, 0];
-    for (const record of chunkRecords(id, checkpoint.bytes, this.cluster.settings.maxRecordBytes)) {
-      const offset = await this.write(partition, record);
-      if (chunks === 0) first = offset;
-      chunks += 1;
-    }
-    await this.write(partition, commitRecord(id, checkpoint, chunks, first));
+    await writeCheckpoint(this.entropy.id(), checkpoint, this.cluster.settings.maxRecordBytes, (record) =>
+      this.write(partition, record),
+    );
   }
 
   async load(

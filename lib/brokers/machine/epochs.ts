@@ -1,3 +1,5 @@
+import { fnv1a } from '../common/fnv1a.js';
+
 /** Names are spread over so many counters: forgetting one log makes no more than this part of the other names begin again. */
 const COUNTERS = 4_096;
 /** Terms that are remembered: this one, and as many before it as a log remembers epochs, whether it entered each or all at once. */
@@ -86,11 +88,8 @@ export function inTerm(base: string, term: number): string {
   return term === 0 ? base : `${base}.${term.toString(36)}`;
 }
 
-/** FNV-1a. Names that a client chooses to meet in one counter gain nothing: it may only make empty logs of its own begin again. */
+/** Names that a client chooses to meet in one counter gain nothing: it may only make empty logs of its own begin again. */
 function counterOf(name: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < name.length; index += 1) {
-    hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
-  }
+  const hash = fnv1a(name);
   return (hash ^ (hash >>> 16)) & (COUNTERS - 1);
 }

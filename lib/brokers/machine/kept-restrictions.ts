@@ -8,6 +8,7 @@ import {
   restrictionKey,
   type RestrictionOwner,
 } from '../../core/ports/moderation.js';
+import { restrictionOf } from '../common/restriction-of.js';
 
 const MIN_TRIM = 64;
 /** What one takes beside its texts, in bytes. */
@@ -110,11 +111,6 @@ export interface KeptRestrictionsState {
   readonly entries: readonly RestrictionState[];
 }
 
-/** A ban of a user everywhere has a record of its own. */
 function keyOf(record: BanRecord | RestrictRecord | LiftRecord | UnbanRecord): string {
-  return restrictionKey(
-    record.kind === 'ban' || record.kind === 'unban'
-      ? { act: 'ban', whom: { of: 'user', id: record.user } }
-      : record,
-  );
+  return restrictionKey(restrictionOf(record));
 }

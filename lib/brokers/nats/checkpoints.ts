@@ -1,11 +1,9 @@
 import type { StoredMsg } from '@nats-io/jetstream';
 import type { MaybePromise } from '../../core/ports/maybe-promise.js';
 import {
-  assertAbout,
   CheckpointAssembly,
-  chunkRecords,
-  commitRecord,
   readCommit,
+  writeCheckpoint,
   type CheckpointCommit,
 } from '../replicated/checkpoint-records.js';
 import type { Checkpoint, CheckpointHead } from '../replicated/ordered-log.js';
@@ -24,15 +22,13 @@ export class NatsCheckpoints {
   ) {}
 
   async save(partition: number, checkpoint: Checkpoint): Promise<void> {
-    assertAbout(checkpoint.about);
     const id = this.deps.entropy.id();
-    let [chunks, first] = [0, 0];
-    for (const record of chunkRecords(id, checkpoint.bytes, this.maxRecordBytes)) {
-      const offset = await this.publish(this.names.chunks(partition, id), record);
-      if (chunks === 0) first = offset;
-      chunks += 1;
-    }
-    await this.publish(this.names.commits(partition), commitRecord(id, checkpoint, chunks, first));
+    await writeCheckpoint(id, checkpoint, this.maxRecordBytes, (record, kind) =>
+      this.publish(
+        kind === 'chunk' ? this.names.chunks(partition, id) : this.names.commits(partition),
+        record,
+      ),
+    );
   }
 
   async load(

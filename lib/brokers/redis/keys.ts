@@ -1,4 +1,5 @@
 import type { RestrictionOwner } from '../../core/ports/moderation.js';
+import { fnv1a } from '../common/fnv1a.js';
 
 /**
  * Layout of keys, records and scripts. Nodes of one layout work side by side: a node ignores what a newer version has added
@@ -220,10 +221,7 @@ export function idField(producer: string, id: string): string {
  * version of the library must give the same answer, as it decides where a channel's log lies.
  */
 export function partitionOf(channel: string, partitions: number): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < channel.length; index += 1) {
-    hash = Math.imul(hash ^ channel.charCodeAt(index), 0x01000193);
-  }
+  let hash = fnv1a(channel);
   hash ^= hash >>> 16;
   hash = Math.imul(hash, 0x45d9f3b);
   hash ^= hash >>> 16;

@@ -1,6 +1,6 @@
-import { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { Position } from '../../protocol/position.js';
+import { tipNotice } from '../common/tip-notice.js';
 import type { RedisFeeds } from './feed.js';
 import { PROBE_CHANNELS } from './keys.js';
 import type { RedisLog } from './log.js';
@@ -160,24 +160,8 @@ export class RedisTipCheck {
     const unchanged = continuous && tip.seq === seen.seq;
     const last = events.at(-1);
     const complete = events[0]?.seq === seen.seq + 1 && last?.seq === tip.seq;
-    if (!unchanged) this.feeds.deliver(channel, complete ? events : [notice(channel, tip)]);
+    if (!unchanged) this.feeds.deliver(channel, complete ? events : [tipNotice(channel, tip)]);
     // After a notice the listener reads the log itself; later events arrive as usual.
     this.feeds.setTip(channel, tip);
   }
-}
-
-/**
- * An event that makes the listener read the log, where there is nothing to deliver: too much is missing, it was never kept, or
- * another log took its place. It has no epoch, so it cannot be taken for an event of any log.
- */
-function notice(channel: string, tip: Position): ChannelEvent {
-  return new ChannelEvent({
-    channel,
-    seq: tip.seq,
-    epoch: '',
-    ts: 0,
-    expiresAt: Infinity,
-    id: '$tip',
-    event: '$tip',
-  });
 }

@@ -14,14 +14,14 @@ import { Probes } from '../common/probes.js';
 import { ReplicatedNode } from './node.js';
 import type { LogDeps } from './log-deps.js';
 import type { OrderedLog } from './ordered-log.js';
-import { replicatedSettings, type ReplicatedOptions } from './settings.js';
+import { replicatedSettings, type ReplicatedOptions, type ReplicatedSettings } from './settings.js';
 
 /** What makes a replicated broker one of a kind of log. */
 export interface ReplicatedDriver {
   /** Name of the broker: lower-case letters. */
   readonly name: string;
   readonly durability: Durability;
-  /** How many partitions a log has that is made now: bounds of memory are divided by it. */
+  /** How many partitions the log has: bounds of memory are divided by it. */
   readonly partitions: number;
   /** Opens the log: makes or checks its topics. Called once. @throws LogSetupError with the remedy */
   open(deps: LogDeps): Promise<OrderedLog>;
@@ -41,11 +41,7 @@ export class ReplicatedBroker implements Broker {
   readonly log: BrokerLog = {
     appendMany: async (requests) => this.running.log.appendMany(requests),
     read: async (request) => this.running.log.read(request),
-    erase: async (request) => {
-      const { log } = this.running;
-      if (log.erase === undefined) throw notRunning();
-      return log.erase(request);
-    },
+    erase: async (request) => this.running.log.erase(request),
     tips: async (channels) => this.running.log.tips(channels),
     subscribe: async (channel) => this.running.log.subscribe(channel),
     unsubscribe: async (channel) => this.running.log.unsubscribe(channel),
@@ -62,8 +58,8 @@ export class ReplicatedBroker implements Broker {
   /** Control records and messages between nodes. */
   readonly bus: BrokerBus = {
     control: async (message) => this.running.bus.control(message),
-    send: async (node, topic, bytes) => this.running.bus.send?.(node, topic, bytes),
-    nodes: async () => (await this.running.bus.nodes?.()) ?? [],
+    send: async (node, topic, bytes) => this.running.bus.send(node, topic, bytes),
+    nodes: async () => this.running.bus.nodes(),
   };
   /** First holders and last ends, for hooks (G19). */
   readonly transitions: BrokerTransitions = {
@@ -78,14 +74,16 @@ export class ReplicatedBroker implements Broker {
   private begun = false;
   private closing: Promise<void> | undefined;
 
+  private readonly settings: ReplicatedSettings;
+
+  /** @throws RangeError for an option that cannot be; it names the option. */
   constructor(
     private readonly driver: ReplicatedDriver,
-    private readonly options: ReplicatedOptions,
+    options: ReplicatedOptions,
   ) {
     this.name = driver.name;
     this.capabilities = { durability: driver.durability, dedupes: true, presence: true };
-    // Errors in options fail where they are written.
-    replicatedSettings(driver.name, options, driver.partitions);
+    this.settings = replicatedSettings(driver.name, options, driver.partitions);
   }
 
   /**
@@ -97,19 +95,19 @@ export class ReplicatedBroker implements Broker {
     if (this.begun || this.closing !== undefined)
       throw new Error(`A ${this.name} broker is started once. Make a new one: the logs are kept.`);
     this.begun = true;
-    const { clock, entropy, onWarning } = replicatedSettings(this.name, this.options, this.driver.partitions);
+    const { settings } = this;
+    const { clock, entropy, onWarning } = settings;
     const warn = (message: string): void => {
       onWarning(message);
       listener.onWarning?.(message);
     };
     const storage = await this.driver.open({ clock, entropy, onWarning: warn });
     this.storage = storage;
-    const settings = replicatedSettings(this.name, this.options, storage.partitions);
-    const node = new ReplicatedNode(storage, settings, nodeId ?? settings.entropy.token(), listener);
+    const node = new ReplicatedNode(storage, settings, nodeId ?? entropy.token(), listener);
     try {
       await node.start();
       if (this.isClosed) throw notRunning();
-      const probes = new Probes(`$probe.${settings.entropy.token()}`, node.log, clock, entropy);
+      const probes = new Probes(`$probe.${entropy.token()}`, node.log, clock, entropy);
       node.log.follow(probes.channel, probes.listener);
       this.probes = probes;
     } catch (error) {

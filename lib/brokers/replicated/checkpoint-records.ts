@@ -77,8 +77,30 @@ export function commitRecord(
   return Buffer.concat(parts);
 }
 
+/**
+ * Writes a checkpoint: its chunks in order, and then what commits it.
+ *
+ * @param maxRecordBytes Largest record that the log takes.
+ * @param write Stores a record behind all before it, and resolves to its offset.
+ */
+export async function writeCheckpoint(
+  id: string,
+  checkpoint: Checkpoint,
+  maxRecordBytes: number,
+  write: (record: Uint8Array, kind: 'chunk' | 'commit') => Promise<number>,
+): Promise<void> {
+  assertAbout(checkpoint.about);
+  let [chunks, first] = [0, 0];
+  for (const record of chunkRecords(id, checkpoint.bytes, maxRecordBytes)) {
+    const offset = await write(record, 'chunk');
+    if (chunks === 0) first = offset;
+    chunks += 1;
+  }
+  await write(commitRecord(id, checkpoint, chunks, first), 'commit');
+}
+
 /** An `about` that no commit record can hold. @throws RangeError */
-export function assertAbout(about: Uint8Array): void {
+function assertAbout(about: Uint8Array): void {
   if (about.length > MAX_ABOUT_BYTES)
     throw new RangeError(
       `\`about\` of a checkpoint has ${about.length} bytes: at most ${MAX_ABOUT_BYTES} fit`,

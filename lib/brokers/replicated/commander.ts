@@ -1,4 +1,5 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { fnv1a } from '../common/fnv1a.js';
 import type { Command, CommandKind, OutcomeMap } from '../machine/commands.js';
 import type { Settle, WriteFailure } from './partition-writer.js';
 
@@ -42,9 +43,7 @@ export function failed(failure: WriteFailure): RealtimeError {
 /** The partition of a channel's events: FNV-1a over all but that of the state, where there are others. */
 export function partitionOf(channel: string, partitions: number): number {
   if (partitions === 1) return STATE_PARTITION;
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < channel.length; index += 1)
-    hash = Math.imul(hash ^ channel.charCodeAt(index), 0x01000193);
+  const hash = fnv1a(channel);
   return 1 + (((hash ^ (hash >>> 16)) >>> 0) % (partitions - 1));
 }
 

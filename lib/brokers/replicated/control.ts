@@ -1,7 +1,7 @@
 import type { BrokerListener } from '../../core/ports/broker.js';
 import type { Clock } from '../../core/ports/clock.js';
 import type { ControlMessage, ControlReceipt } from '../../core/ports/control.js';
-import type { RestrictionName } from '../../core/ports/moderation.js';
+import { restrictionOf } from '../common/restriction-of.js';
 import { applyControl, PendingReceipt } from '../common/receipt.js';
 import type { Outcome } from '../machine/commands.js';
 import type { Machine } from '../machine/machine.js';
@@ -100,7 +100,11 @@ export class ReplicatedControl {
   async onLost(machine: Machine, timeMs: number): Promise<void> {
     const { listener } = this;
     const kept = machine.restrictionsInForce(timeMs);
-    listener?.onRestrictions?.(kept.flatMap((message) => nameOf(message)));
+    listener?.onRestrictions?.(
+      kept.flatMap((message) =>
+        message.kind === 'ban' || message.kind === 'restrict' ? restrictionOf(message) : [],
+      ),
+    );
     await this.catchUp(machine, timeMs);
     await listener?.onControlLost();
   }
@@ -168,10 +172,4 @@ function isControl(
 
 function keyOf({ offset, index }: Place): string {
   return `${offset}.${index}`;
-}
-
-/** The restriction that a record is about. */
-function nameOf(message: ControlMessage): RestrictionName[] {
-  if (message.kind === 'ban') return [{ act: 'ban', whom: { of: 'user', id: message.user } }];
-  return message.kind === 'restrict' ? [message] : [];
 }

@@ -1,8 +1,9 @@
 import type { BrokerListener } from '../../core/ports/broker.js';
-import { ChannelEvent } from '../../core/ports/channel-event.js';
+import type { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { PresenceDiff } from '../../protocol/messages.js';
 import type { Position } from '../../protocol/position.js';
 import { guarded, type ChannelListener } from '../common/listeners.js';
+import { tipNotice } from '../common/tip-notice.js';
 import type { ChannelFeed } from '../machine/feed.js';
 
 /** The channels that this node is subscribed to: what a record does in them is gathered, and delivered when it was applied. */
@@ -106,7 +107,7 @@ class Feed implements ChannelFeed {
     // A log that was empty and is empty has nothing to deliver, whatever its epoch is called by now.
     const isSame = seen?.epoch === tip.epoch ? seen.seq === tip.seq : (seen?.seq ?? 0) === 0 && tip.seq === 0;
     if (isSame) return;
-    this.events = [noticeOf(this.channel, tip)];
+    this.events = [tipNotice(this.channel, tip)];
     this.touch();
   }
 
@@ -130,17 +131,4 @@ class Feed implements ChannelFeed {
     this.isTouched = true;
     this.onTouched(this);
   }
-}
-
-/** An event that makes the listener read the log. It has no epoch, so it cannot be taken for an event of any log. */
-function noticeOf(channel: string, { seq }: Position): ChannelEvent {
-  return new ChannelEvent({
-    channel,
-    seq,
-    epoch: '',
-    ts: 0,
-    expiresAt: Infinity,
-    id: '$tip',
-    event: '$tip',
-  });
 }

@@ -1,11 +1,4 @@
-import type {
-  BrokerBus,
-  BrokerListener,
-  BrokerLog,
-  BrokerPresence,
-  BrokerState,
-} from '../../core/ports/broker.js';
-import type { BrokerTransitions } from '../../core/ports/transitions.js';
+import type { BrokerBus, BrokerListener, BrokerState } from '../../core/ports/broker.js';
 import { guarded } from '../common/listeners.js';
 import { assertNodeMessage } from '../common/node-message.js';
 import type { Outcome } from '../machine/commands.js';
@@ -31,10 +24,10 @@ const LAYOUT = 1;
 
 /** A started node of a cluster over an ordered log, which it owns. */
 export class ReplicatedNode {
-  readonly log: BrokerLog & Pick<ReplicatedLog, 'follow'>;
-  readonly presence: BrokerPresence;
-  readonly transitions: BrokerTransitions;
-  readonly bus: BrokerBus;
+  readonly log: ReplicatedLog;
+  readonly presence: ReplicatedPresence;
+  readonly transitions: ReplicatedTransitions;
+  readonly bus: Required<BrokerBus>;
   private readonly members: readonly Member[];
   private readonly feeds = new Feeds();
   private readonly room: WriteRoom;
@@ -43,9 +36,6 @@ export class ReplicatedNode {
   private readonly life: NodeLife;
   private readonly lease: string;
   private readonly writer: string;
-  private readonly events: ReplicatedLog;
-  private readonly entered: ReplicatedPresence;
-  private readonly held: ReplicatedTransitions;
   private state: BrokerState | undefined;
   private started = false;
   private closed = false;
@@ -95,12 +85,11 @@ export class ReplicatedNode {
     const leased = { clock, lease, nodeTtlMs: settings.nodeTtlMs };
     const state = replicaOf(replicas);
     this.signals = new Signals(storage, clock, node, (signal) => this.onSignal(signal));
-    this.events = new ReplicatedLog(write, replicas, this.feeds, (channel, signal) =>
+    this.log = new ReplicatedLog(write, replicas, this.feeds, (channel, signal) =>
       this.signals.sendSignal(channel, signal),
     );
-    this.log = this.events;
-    this.presence = this.entered = new ReplicatedPresence(write, state, leased);
-    this.transitions = this.held = new ReplicatedTransitions(write, leased);
+    this.presence = new ReplicatedPresence(write, state, leased);
+    this.transitions = new ReplicatedTransitions(write, leased);
     const { controlTimeoutMs, controlMaxAgeMs } = settings;
     this.control = new ReplicatedControl(
       write,
@@ -113,8 +102,8 @@ export class ReplicatedNode {
       {
         onProved: (askedAt) => this.control.onProved(askedAt),
         onNew: () => {
-          this.entered.restore();
-          this.held.restore();
+          this.presence.restore();
+          this.transitions.restore();
         },
         onBeat: () => this.onBeat(),
       },
@@ -144,13 +133,13 @@ export class ReplicatedNode {
     await Promise.all(this.members.map(({ replica }) => replica.start()));
     const stopped = this.members.find(({ replica }) => !replica.serving);
     if (stopped !== undefined) throw new Error(stopped.trouble ?? 'the log cannot be read');
-    this.events.start(this.listener);
+    this.log.start(this.listener);
     this.control.start(this.listener);
     await this.life.start();
     this.started = true;
     this.reportState();
-    const state = replicaOf(this.members.map(({ replica }) => replica));
-    await this.control.catchUp(state.partition.machine, state.lastTimeMs);
+    const { partition, lastTimeMs } = replicaOf(this.members.map(({ replica }) => replica));
+    await this.control.catchUp(partition.machine, lastTimeMs);
   }
 
   /** Waits until what was accepted has its outcome, and leaves the cluster. Never rejects. */
@@ -162,7 +151,7 @@ export class ReplicatedNode {
     }
     this.closed = true;
     this.stopState?.();
-    this.events.close();
+    this.log.close();
     this.control.close();
     this.signals.close();
     for (const member of this.members) member.close();
@@ -184,11 +173,11 @@ export class ReplicatedNode {
 
   private onBegin({ index, replica }: Member, why: Beginning): Promise<void> | undefined {
     if (why === 'start') return undefined;
-    return this.onBeginAgain(index, replica, why);
+    return this.onBeginAgain(index, replica);
   }
 
   /** The state of a partition is another one: what follows it follows that. */
-  private async onBeginAgain(index: number, replica: Replica, _why: Beginning): Promise<void> {
+  private async onBeginAgain(index: number, replica: Replica): Promise<void> {
     const machine = replica.current?.machine;
     if (machine === undefined) return;
     for (const channel of this.feeds.channels) {
@@ -207,14 +196,14 @@ export class ReplicatedNode {
     switch (command?.kind) {
       case 'enter':
       case 'leave':
-        return this.entered.forget(command.entry);
+        return this.presence.forget(command.entry);
       case 'renew':
-        for (const entry of command.entries) this.entered.forget(entry);
+        for (const entry of command.entries) this.presence.forget(entry);
         return;
       case 'release':
-        return this.held.forget(command.hold);
+        return this.transitions.forget(command.hold);
       case 'hold':
-        for (const hold of command.holds) this.held.forget(hold);
+        for (const hold of command.holds) this.transitions.forget(hold);
         return;
       default:
     }
@@ -228,8 +217,8 @@ export class ReplicatedNode {
   }
 
   private onBeat(): void {
-    this.entered.expire();
-    this.held.expire();
+    this.presence.expire();
+    this.transitions.expire();
     this.control.repeat();
     const state = this.members[STATE_PARTITION];
     if (state?.replica.serving !== true) return;

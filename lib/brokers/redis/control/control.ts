@@ -12,12 +12,12 @@ import {
   RESTRICTION_ROOM,
   restrictionKey,
   type Restriction,
-  type RestrictionName,
 } from '../../../core/ports/moderation.js';
 import { isPromise } from '../../../core/ports/maybe-promise.js';
 import type { Position } from '../../../protocol/position.js';
 import { abuseKey, actOnAbuse } from '../../common/abuse.js';
 import { guarded, type ChannelListener } from '../../common/listeners.js';
+import { restrictionOf } from '../../common/restriction-of.js';
 import { applyControl, PendingReceipt } from '../../common/receipt.js';
 import type { RedisCommands } from '../connection/commands.js';
 import { unavailable } from '../errors.js';
@@ -283,7 +283,7 @@ export class RedisControl {
   private async reportLost(isWhole: boolean): Promise<void> {
     const records = await this.applyTables();
     // Of a log that was lost the tables may be lost as well: nobody is let in again for that.
-    if (isWhole) guarded(() => this.listener?.onRestrictions?.(records.map(nameOf)));
+    if (isWhole) guarded(() => this.listener?.onRestrictions?.(records.map(restrictionOf)));
     const done = this.listener?.onControlLost();
     if (!isPromise(done)) return;
     this.losses++;
@@ -361,11 +361,6 @@ export class RedisControl {
     } while (cursor !== '0');
     return { inForce: [...records.values()], ended };
   }
-}
-
-/** The restriction that a stored record is about. */
-function nameOf(record: BanRecord | RestrictRecord): RestrictionName {
-  return record.kind === 'ban' ? { act: 'ban', whom: { of: 'user', id: record.user } } : record;
 }
 
 /** Takes a record into those of the bans for abuse that hold. An administrator's record about the user takes the place of one. */

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { RedisBroker } from '../../lib/brokers/redis/index.js';
 import { RecordingListener } from '../../lib/brokers/contract/recording-listener.js';
 import type { AppendRequest } from '../../lib/core/ports/broker.js';
+import { type Clock, systemClock } from '../../lib/core/ports/clock.js';
 import { elapse, stretched } from '../support/patience.js';
 import { until } from '../support/until.js';
 import { POLICY, request, requests } from '../support/engine/append-requests.js';
@@ -171,35 +172,78 @@ class ProofListener extends RecordingListener {
   }
 }
 
+/** The system's clock, but heartbeats wait until the test lets them come. */
+function heldHeartbeats(heartbeatMs: number): Clock & { beat(): void } {
+  const held = new Set<() => void>();
+  return {
+    ...systemClock,
+    schedule(delayMs, task) {
+      if (delayMs !== heartbeatMs) return systemClock.schedule(delayMs, task);
+      held.add(task);
+      return { cancel: () => void held.delete(task) };
+    },
+    beat() {
+      const due = [...held];
+      held.clear();
+      for (const task of due) task();
+    },
+  };
+}
+
 describe('control records', () => {
+  /** A node that `count` records did not reach. */
+  async function nodeThatMissed(count: number) {
+    const sender = await kit.node({ controlTimeoutMs: 20 });
+    const ear: Alteration = {};
+    const seen = new ProofListener();
+    const clock = heldHeartbeats(600_000);
+    const behind = kit.make({
+      url: undefined,
+      client: alteredClient(kit.server.url, ear),
+      clock,
+      heartbeatMs: 600_000,
+      controlMaxAgeMs: 1_200_000,
+    });
+    await behind.start(seen, 'behind');
+    ear.deaf = true;
+    const users = range(1, count).map((index) => `u${index}`);
+    const send = (user: string) => sender.broker.bus.control({ kind: 'disconnect', user });
+    await Promise.all(users.map(send));
+    // A record that came after all would leave nothing to be found.
+    await until('all to be missed', () => ear.missed === count);
+    expect(seen.controls).toEqual([]);
+    ear.deaf = false;
+    return { seen, clock, users, send };
+  }
+
+  const usersOf = ({ controls }: RecordingListener) =>
+    controls.map((message) => 'user' in message && message.user);
+
   // 200 are read at a time.
-  it.each([199, 200, 201, 401])(
-    'applies %i lost control records once and in order before the node proves that it knows them (G11)',
+  it.each([1, 199, 200, 201, 401])(
+    'applies %i lost control records once and in order before a heartbeat proves that the node knows them (G11)',
     async (count) => {
-      const sender = await kit.node({ controlTimeoutMs: 20 });
-      const ear: Alteration = {};
-      const seen = new ProofListener();
-      // Its heart does not beat meanwhile, so that nothing is found before all of them are missing.
-      const behind = kit.make({
-        url: undefined,
-        client: alteredClient(kit.server.url, ear),
-        heartbeatMs: 600_000,
-        controlMaxAgeMs: 1_200_000,
-      });
-      await behind.start(seen, 'behind');
-      ear.deaf = true;
-      const users = range(1, count).map((index) => `u${index}`);
-      await Promise.all(users.map((user) => sender.broker.bus.control({ kind: 'disconnect', user })));
-      // A record that came after all would leave nothing to be found.
-      await until('all to be missed', () => ear.missed === count);
-      expect(seen.controls).toEqual([]);
+      const { seen, clock, users } = await nodeThatMissed(count);
       const { length: proofs } = seen.appliedAtProof;
-      ear.deaf = false;
-      await sender.broker.bus.control({ kind: 'disconnect', user: 'last' });
-      await until('all to be applied', () => seen.controls.length > count);
+      clock.beat();
       await until('the next proof', () => seen.appliedAtProof.length > proofs);
-      expect(seen.controls.map((message) => 'user' in message && message.user)).toEqual([...users, 'last']);
-      expect(seen.appliedAtProof[proofs]).toBe(count + 1);
+      expect(usersOf(seen)).toEqual(users);
+      expect(seen.appliedAtProof[proofs]).toBe(count);
+    },
+  );
+
+  it.each([1, 199, 200, 201, 401])(
+    'applies %i lost control records once and in order when a later one comes, which proves nothing by itself (G11)',
+    async (count) => {
+      const { seen, clock, users, send } = await nodeThatMissed(count);
+      const { length: proofs } = seen.appliedAtProof;
+      await send('last');
+      await until('all to be applied', () => seen.controls.length > count);
+      expect(usersOf(seen)).toEqual([...users, 'last']);
+      expect(seen.appliedAtProof).toHaveLength(proofs);
+      clock.beat();
+      await until('the next proof', () => seen.appliedAtProof.length > proofs);
+      expect(seen.controls).toHaveLength(count + 1);
     },
   );
 

@@ -18,7 +18,7 @@ describe('what transports are told of the node', () => {
 });
 
 describe('new connections have their turn of the event loop (P18c, G16)', () => {
-  const TURN_MS = 8;
+  const TURN_MS = 4;
   const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
   let came: string[];
 

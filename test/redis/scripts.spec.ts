@@ -421,6 +421,12 @@ describe('the Lua scripts on a real server', () => {
     await admin.call('REPLICAOF', '127.0.0.1', '1');
     await admin.call('REPLICAOF', 'NO', 'ONE');
     expect(await most([])).toBe(0);
+    // It remembers the identity before, as whoever is promoted does: what was seen of its backlog proves nothing.
+    const promoted = await admin.info('replication');
+    expect(promoted).toMatch(new RegExp(`master_replid2:${now}`));
+    const [, kept = ''] = /repl_backlog_active:([01])/.exec(promoted) ?? [];
+    await admin.hset(keys.meta, 'followed', `${before} 3`);
+    expect(await most([seen(process, 1 - Number(kept))])).toBe(0);
   });
 
   it('two connections of one replica are one, as are more that are stored and known to be gone (G11)', async () => {

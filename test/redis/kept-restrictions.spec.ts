@@ -134,7 +134,11 @@ describe('bans and restrictions in Redis (G30)', () => {
   it('names of users may be anything', async () => {
     const users = ['', ' ', 'a b', 'ban user  x', 'a\nb', '%d', 'ü'];
     for (const user of users) await put(ban(user));
-    expect(await banned()).toEqual([...users].sort());
+    // From one channel, or of something else: no ban of a user everywhere.
+    const others = ['ban user rooms.1 u1', 'ban session  s1', 'mute user  u1'];
+    for (const name of others) await put(name);
+    expect([await banned(), await restricted()]).toEqual([[...users].sort(), others.sort()]);
+    for (const name of others) await end(name);
     for (const user of users) await end(ban(user));
     expect([await banned(), await counted()]).toEqual([[], [0, 0]]);
   });
@@ -167,15 +171,16 @@ describe('bans and restrictions in Redis (G30)', () => {
       { kind: 'restrict', act: 'ban', whom: { of: 'user', id: 'everywhere' } },
       { kind: 'ban', user: 'both' },
       { kind: 'lift', act: 'ban', whom: { of: 'user', id: 'both' } },
+      { kind: 'ban', user: 'spammer', forMs: HOUR_MS, by: 'spam' },
     ];
     for (const record of records) await first.broker.bus.control(record);
     const over = `${(await now()) - 1_000} {"kind":"ban","user":"over"}`;
     await kit.admin.hset(kit.keys.bans, { over, odd: 'odd' });
     const second = await kit.node();
     const users = second.seen.controls.map((record) => (record.kind === 'ban' ? record.user : record.kind));
-    expect(users.sort()).toEqual(['holds', 'restrict']);
-    expect(await banned()).toEqual(['everywhere', 'holds', 'odd']);
-    expect((await counted())[0]).toBe(2);
+    expect(users.sort()).toEqual(['holds', 'restrict', 'spammer']);
+    expect(await banned()).toEqual(['everywhere', 'holds', 'odd', 'spammer']);
+    expect([(await counted())[0], (await counted('spam'))[0]]).toEqual([2, 1]);
   });
 
   /** Lets the server's clock go past what lasts a millisecond. */

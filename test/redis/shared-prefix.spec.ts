@@ -34,6 +34,13 @@ describe('two applications under one prefix', () => {
     expect(await start({ application: 'forum', keyPrefix: `${kit.prefix}2` })).toEqual([]);
   });
 
+  it('of several that start at once, those of one name start', async () => {
+    const names = ['shop', 'forum', 'shop', 'forum', 'shop', 'forum'];
+    const starts = await Promise.allSettled(names.map((application) => start({ application })));
+    const started = new Set(names.filter((_, index) => starts[index]?.status === 'fulfilled'));
+    expect([...started]).toEqual([await kit.admin.hget(kit.keys.meta, 'application')]);
+  });
+
   it('the refused one is not among the nodes that are waited for', async () => {
     await start({ application: 'shop' });
     await expect(start({ application: 'forum' })).rejects.toThrow('forum');

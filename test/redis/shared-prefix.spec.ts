@@ -77,7 +77,7 @@ describe('two applications under one prefix', () => {
   it('one without a name beside one with it says so at each start, and so does the look of the doctor', async () => {
     await start({ application: 'shop' });
     const problem =
-      `the data under \`keyPrefix\` "${kit.prefix}" are those of the application "shop", and this node has no \`application\`: ` +
+      `The data under \`keyPrefix\` "${kit.prefix}" are those of the application "shop", and this node has no \`application\`: ` +
       'if it belongs to another one, both share channels, members and bans.';
     const remedy = 'Give it its name as `application`. Give each application a `keyPrefix` of its own.';
     for (let time = 0; time < 2; time++)

@@ -85,5 +85,5 @@ async function storedAs(commands: RedisCommands, keys: RedisKeys, field: string)
 }
 
 function nameless(name: string, { keyPrefix }: RedisSettings): string {
-  return `the data under \`keyPrefix\` "${keyPrefix}" are those of the application "${name}", and this node has no \`application\`: if it belongs to another one, both share channels, members and bans.`;
+  return `The data under \`keyPrefix\` "${keyPrefix}" are those of the application "${name}", and this node has no \`application\`: if it belongs to another one, both share channels, members and bans.`;
 }

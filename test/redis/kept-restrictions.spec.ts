@@ -183,6 +183,17 @@ describe('bans and restrictions in Redis (G30)', () => {
     expect([(await counted())[0], (await counted('spam'))[0]]).toEqual([2, 1]);
   });
 
+  it('a node that starts is notified of what holds also where what has ended cannot be removed', async () => {
+    const first = await kit.node();
+    await first.broker.bus.control({ kind: 'ban', user: 'holds' });
+    await kit.admin.hset(kit.keys.bans, 'over', `${(await now()) - 1_000} {"kind":"ban","user":"over"}`);
+    const [ends] = kit.keys.restrictionsOf('spam');
+    await kit.admin.set(ends, 'of another kind');
+    const { seen } = await kit.node();
+    expect(seen.controls).toEqual([{ kind: 'ban', user: 'holds' }]);
+    expect(await banned()).toEqual(['holds', 'over']);
+  });
+
   /** Lets the server's clock go past what lasts a millisecond. */
   async function pastEnd(): Promise<void> {
     const from = await now();

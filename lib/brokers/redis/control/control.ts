@@ -345,9 +345,11 @@ export class RedisControl {
       }
       cursor = next;
     } while (cursor !== '0');
-    // Beside them there are those of an older version, which nothing else removes.
+    // Of an older version there are some that nothing else removes. A server that refuses it keeps no node from what holds.
     if (ended.length > 0)
-      await commands.run(FORGET, partition, keys.keptOf('people'), ended.slice(0, BANS_PAGE));
+      await commands
+        .run(FORGET, partition, keys.keptOf('people'), ended.slice(0, BANS_PAGE))
+        .catch(() => undefined);
     return [...records.values()];
   }
 }

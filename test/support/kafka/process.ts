@@ -9,7 +9,6 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Connection, metadataV12 } from '@platformatic/kafka';
 import { findKafka, KAFKA_REMEDY, kafkaFolder } from '../../../scripts/kafka.mjs';

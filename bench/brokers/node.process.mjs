@@ -1,5 +1,6 @@
 // A node of the bench: a broker through its port, without sessions and sockets. It publishes, or only receives, or is started to see how long
 // that takes.
+import { randomBytes } from 'node:crypto';
 import { inFlight } from '../cluster/in-flight.mjs';
 import { serve, settings } from '../support/server-side.mjs';
 import { silentListener } from '../support/silent-listener.mjs';
@@ -19,7 +20,8 @@ const CALLS = 8;
 const HOUR_MS = 3_600_000;
 const PUBLISHED = { retain: true, size: 100, maxBytes: 8_388_608, ttlMs: HOUR_MS, dedupeMs: DEDUPE_MS };
 const KEPT = { ...PUBLISHED, size: 1_000_000, maxBytes: 2 ** 31, dedupeMs: 0, ttlMs: 24 * HOUR_MS };
-const payload = { text: 'x'.repeat(bytes) };
+/** Where the texts of events are taken from: no two are the same string, and a disk that compresses gains little. */
+const TEXT = Buffer.from(randomBytes(49_152).toString('base64'), 'latin1');
 const nameOf = (number) => `rooms.${number % channels}`;
 
 let published = 0;
@@ -29,13 +31,18 @@ let onArrived = () => undefined;
 
 function request(policy) {
   published += 1;
+  const at = (published * 31) % (TEXT.length - bytes);
   const producer = `u:user-${published % PRODUCERS}`;
   return {
     channel: nameOf(published),
     producer,
     fingerprint: 'nOsjIzwLmXXLQZb9f3F9h98AzOI=',
     policy,
-    event: { id: `${process.pid}-${published}`, event: 'said', payload },
+    event: {
+      id: `${process.pid}-${published}`,
+      event: 'said',
+      payload: { text: TEXT.toString('latin1', at, at + bytes) },
+    },
     bytes: bytes + 40,
   };
 }

@@ -328,7 +328,7 @@ describe('the configuration of the sample chat', () => {
       'BROKER is kafka, which needs KAFKA_BROKERS, e.g. KAFKA_BROKERS=127.0.0.1:9092 npm start',
     ],
     [
-      { BROKER: 'nats' },
+      { BROKER: 'nats', REDIS_URL: url },
       'BROKER is nats, which needs NATS_SERVERS, e.g. NATS_SERVERS=127.0.0.1:4222 npm start',
     ],
     [{ BROKER: 'nats', NATS_SERVERS: 'n:1', REPLICAS: '2' }, 'REPLICAS is "2". Give 1, 3 or 5.'],

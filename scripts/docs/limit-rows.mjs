@@ -1124,13 +1124,13 @@ export const FIXED = {
     'tells the application, and does not come back by itself',
   ),
   'lib/core/ports/moderation.ts#MAX_RESTRICTIONS': count(
-    'restrictions that are in force, on a node and in the broker',
+    'restrictions that are in force, bans among them, on a node and in the broker',
     'the node, and the cluster',
     'drops those that end first; logged',
     '`lib/core/ports/moderation.ts#MAX_RESTRICTION_BYTES`',
   ),
   'lib/core/ports/moderation.ts#MAX_RESTRICTION_BYTES': bytes(
-    'restrictions that are in force, on a node and in the broker',
+    'restrictions that are in force, bans among them, on a node and in the broker',
     'the node, and the cluster',
     'drops those that end first; logged',
   ),

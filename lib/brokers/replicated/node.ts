@@ -4,7 +4,7 @@ import { assertNodeMessage } from '../common/node-message.js';
 import type { Outcome } from '../machine/commands.js';
 import { readCommand } from '../machine/read-command.js';
 import type { RecordContent } from '../machine/record.js';
-import { VERSIONS } from '../machine/partition.js';
+import { VERSIONS, type Partition } from '../machine/partition.js';
 import { failed, HASH, leaseOf, nodeOf, partitionOf, STATE_PARTITION, type Write } from './commander.js';
 import { ReplicatedControl } from './control.js';
 import { Feeds } from './feeds.js';
@@ -109,7 +109,8 @@ export class ReplicatedNode {
       },
     );
     this.bus = {
-      control: (message) => this.control.send(message, () => state.partition.machine),
+      // A record may have its outcome while the state cannot be read, as it is made again.
+      control: (message) => this.control.send(message, () => leasesIn(state.current)),
       send: async (to, topic, bytes) => {
         assertNodeMessage({ topic, bytes });
         await this.signals.sendMessage(to, topic, bytes).catch(() => {
@@ -118,7 +119,7 @@ export class ReplicatedNode {
       },
       nodes: async () => {
         await state.caughtUp();
-        return [...new Set(state.partition.machine.liveNodes().map(({ id }) => nodeOf(id)))];
+        return [...new Set(leasesIn(state.partition).map(nodeOf))];
       },
     };
   }
@@ -222,7 +223,7 @@ export class ReplicatedNode {
     this.control.repeat();
     const state = this.members[STATE_PARTITION];
     if (state?.replica.serving !== true) return;
-    const leases = state.replica.partition.machine.liveNodes().map(({ id }) => id);
+    const leases = leasesIn(state.replica.partition);
     const rank = leases.indexOf(this.lease);
     for (const member of this.members) {
       if (rank !== member.index % Math.max(1, leases.length)) continue;
@@ -244,6 +245,11 @@ export class ReplicatedNode {
     if (state === 'up') this.life.beatNow();
     guarded(() => this.listener.onState(state, trouble));
   }
+}
+
+/** Of the nodes that live, the oldest first. */
+function leasesIn(state: Partition | undefined): readonly string[] {
+  return state?.machine.liveNodes().map(({ id }) => id) ?? [];
 }
 
 function replicaOf(replicas: readonly Replica[]): Replica {

@@ -1,4 +1,5 @@
 import type { Clock, Scheduled } from '../../core/ports/clock.js';
+import { guarded } from '../common/listeners.js';
 import type { Command, Outcome } from '../machine/commands.js';
 import { AppendError, type OrderedLog } from './ordered-log.js';
 import { encodeCommand, encodeRecord, recordOverhead } from './record-codec.js';
@@ -267,7 +268,8 @@ export class PartitionWriter {
     if (settle === undefined) return;
     item.settle = undefined;
     this.room.give(item.bytes);
-    settle(outcome, place);
+    // One that throws must not leave the others of its record without an answer.
+    guarded(() => settle(outcome, place));
   }
 
   /** Sees to it that nothing waits longer than it may. */

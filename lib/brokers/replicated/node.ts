@@ -7,8 +7,10 @@ import type { RecordContent } from '../machine/record.js';
 import { VERSIONS, type Partition } from '../machine/partition.js';
 import { failed, HASH, leaseOf, nodeOf, partitionOf, STATE_PARTITION, type Write } from './commander.js';
 import { ReplicatedControl } from './control.js';
+import { DigestBoard } from './digest-board.js';
 import { Feeds } from './feeds.js';
 import { ReplicatedLog } from './log.js';
+import type { DigestReport } from './digest-trail.js';
 import { Member, SILENT_MS, type MemberSettings } from './member.js';
 import { NodeLife } from './node-life.js';
 import type { OrderedLog } from './ordered-log.js';
@@ -34,6 +36,9 @@ export class ReplicatedNode {
   private readonly signals: Signals;
   private readonly control: ReplicatedControl;
   private readonly life: NodeLife;
+  private readonly board: DigestBoard;
+  /** Places that the others were last told of. */
+  private told = '';
   private readonly lease: string;
   private readonly writer: string;
   private state: BrokerState | undefined;
@@ -95,6 +100,11 @@ export class ReplicatedNode {
       write,
       { clock, controlTimeoutMs, controlMaxAgeMs },
       (done, refused) => void this.signals.sendApplied(done, refused).catch(() => undefined),
+    );
+    this.board = new DigestBoard(
+      clock,
+      (index) => this.members[index],
+      (index) => void this.members[index]?.verify(),
     );
     this.life = new NodeLife(
       write,
@@ -173,6 +183,7 @@ export class ReplicatedNode {
   }
 
   private onBegin({ index, replica }: Member, why: Beginning): Promise<void> | undefined {
+    this.board.forget(index);
     if (why === 'start') return undefined;
     return this.onBeginAgain(index, replica);
   }
@@ -214,6 +225,7 @@ export class ReplicatedNode {
     if (this.closed) return;
     if (signal.kind === 'signal') this.feeds.signal(signal.channel, signal.signal);
     else if (signal.kind === 'applied') this.control.onApplied(signal);
+    else if (signal.kind === 'digests') this.onDigests(signal.lease, signal.reports);
     else guarded(() => this.listener.onMessage?.(signal.from, signal.topic, signal.bytes));
   }
 
@@ -221,15 +233,40 @@ export class ReplicatedNode {
     this.presence.expire();
     this.transitions.expire();
     this.control.repeat();
+    for (const member of this.members) member.look();
+    this.reportState();
     const state = this.members[STATE_PARTITION];
     if (state?.replica.serving !== true) return;
     const leases = leasesIn(state.replica.partition);
+    this.compare(leases);
     const rank = leases.indexOf(this.lease);
     for (const member of this.members) {
       if (rank !== member.index % Math.max(1, leases.length)) continue;
       if (member.silentMs >= SILENT_MS) member.push({ kind: 'tick' }, () => undefined);
       void member.checkpoint();
     }
+  }
+
+  private onDigests(lease: string, reports: readonly DigestReport[]): void {
+    const state = this.members[STATE_PARTITION]?.replica.current;
+    if (lease !== this.lease && leasesIn(state).includes(lease)) this.board.hear(lease, reports);
+  }
+
+  /** Tells the others what this node has read and answered, and leaves where most of them answer something else. */
+  private compare(leases: readonly string[]): void {
+    const reports = this.members.flatMap(({ report }) => report ?? []);
+    const places = reports.map(({ incarnation, offset }) => `${incarnation} ${offset}`).join();
+    if (places !== this.told) {
+      this.told = places;
+      this.signals.sendDigests(this.lease, reports).catch(() => (this.told = ''));
+    }
+    const distrust = this.board.judge(leases, this.lease);
+    if (distrust === undefined) return;
+    const others = distrust.others.map(nodeOf).join(', ');
+    this.members[distrust.partition]?.stop(
+      `this node computes other answers than ${others} from the same records of partition ${distrust.partition}: ` +
+        'run the same release on all nodes, and start this one again',
+    );
   }
 
   /** Notifies the listener when all of the log can be read and written, or no longer. */

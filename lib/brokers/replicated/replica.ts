@@ -23,7 +23,9 @@ export type Beginning = 'start' | 'cut' | 'trimmed' | 'replaced';
 
 /** What a replica calls. None may throw. */
 export interface ReplicaEvents {
-  /** A record was applied. */
+  /** A record was read, and applied unless it had to be skipped. */
+  onRead(state: Partition): void;
+  /** A record was applied; after `onRead`. */
   onApplied(content: RecordContent, outcomes: readonly Outcome[], offset: number): void;
   /**
    * The state is made, and everything that the log had at that time is applied. Nothing else is applied, and no read answered, while a
@@ -286,6 +288,7 @@ export class Replica {
     this.term = record.term;
     this.timeMs = record.timeMs;
     if (state.stopped !== undefined) return this.serve(false, stoppedText(state.stopped));
+    this.events.onRead(state);
     if (!outcome.applied || content === undefined) return;
     this.events.onApplied(content, outcome.outcomes, record.offset);
   }

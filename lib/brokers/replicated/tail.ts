@@ -41,8 +41,9 @@ export async function compareTail(
   // A mark behind which the log still has everything.
   const isThere = ({ offset }: Mark): boolean => offset < last.offset && offset + 1 >= bounds.first;
   const isWhole = bounds.first <= log.firstOffset;
+  const usable = tail.marks.filter(isThere);
   const all = where === 'oldest' && isWhole;
-  const from = all ? undefined : tail.marks[where === 'newest' ? 'find' : 'findLast'](isThere);
+  const from = all ? undefined : usable.at(where === 'newest' ? 0 : -1);
   if (from === undefined && !isWhole) return 'unknown';
   const digest = from === undefined ? new Digest() : Digest.of(from.digest);
   const read = await readRange(log, tail, from === undefined ? 0 : from.offset + 1, (record) => {

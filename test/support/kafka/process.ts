@@ -71,6 +71,11 @@ export class KafkaProcess {
     return `127.0.0.1:${this.port}`;
   }
 
+  /** Another address of it, which no `advertised` or `protocol` changes. */
+  get directAddress(): string {
+    return `127.0.0.1:${this.kitPort}`;
+  }
+
   /** Where its records are. To be changed only while it is stopped. */
   get data(): string {
     return join(this.folder, 'data');

@@ -10,7 +10,8 @@ const DECIDE_MS = 5_000;
 /** A partition that has applied so many records of one log. */
 function partitionOf(records: number, trail?: DigestTrail, from = 0): Partition {
   const writer = new Writer(ROOMY);
-  for (let count = writer.records.length; count < from + records; count += 1) writer.write(append('a', `e${count}`));
+  for (let count = writer.records.length; count < from + records; count += 1)
+    writer.write(append('a', `e${count}`));
   const partition = new Partition(ROOMY);
   for (const record of writer.records) {
     partition.apply(record, 0);
@@ -76,7 +77,11 @@ describe('the board of what other nodes answer', () => {
         return position;
       },
       compare: ({ input, outcome }: DigestReport) =>
-        input !== 'in' ? ('other_input' as const) : outcome === 'mine' ? ('same' as const) : ('other_outcome' as const),
+        input !== 'in'
+          ? ('other_input' as const)
+          : outcome === 'mine'
+            ? ('same' as const)
+            : ('other_outcome' as const),
     };
     board = new DigestBoard(
       clock,

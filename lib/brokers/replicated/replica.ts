@@ -302,7 +302,9 @@ export class Replica {
     this.watch = undefined;
     const finish = (): void => {
       this.failures = 0;
-      if (this.state?.stopped === undefined && !this.closed) this.serve(true);
+      const stopped = this.state?.stopped;
+      if (stopped !== undefined) this.events.onServing(false, stoppedText(stopped));
+      else if (!this.closed) this.serve(true);
       beginning.done();
     };
     const { owed } = this;

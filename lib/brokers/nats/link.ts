@@ -112,6 +112,7 @@ export class NatsLink extends LogLink {
             how();
           };
           const send = (): void => {
+            if (!this.isReady) return;
             left -= 1;
             if (left > 0) again = this.deps.clock.schedule(pauseMs, send);
             question().then(

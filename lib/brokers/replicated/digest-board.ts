@@ -44,7 +44,7 @@ export class DigestBoard {
     private readonly onOtherInput: (partition: number) => void,
   ) {}
 
-  /** Another node has spoken. Only those with a lease are listened to, so that no more is kept than there are nodes. */
+  /** A node has spoken. What is said by one without a lease is forgotten by the next `judge`, so that no more is kept than there are nodes. */
   hear(lease: string, reports: readonly DigestReport[]): void {
     const own = this.opinions.get(lease) ?? new Map<number, Opinion>();
     this.opinions.set(lease, own);

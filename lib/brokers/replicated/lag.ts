@@ -21,6 +21,7 @@ interface Doubt {
 export class Lag {
   private doubt: Doubt | undefined;
   private currentAt: number;
+  private askedAt = -Infinity;
   private asking = false;
 
   constructor(
@@ -52,16 +53,24 @@ export class Lag {
   /** Asks where it has to. To be called from time to time. @param next as of `onRead` */
   look(next: () => number): void {
     const now = this.clock.monotonic();
-    if (this.asking || this.doubt?.end !== undefined || now - this.currentAt < ASK_MS) return;
+    if (this.asking || now < this.dueAt) return;
     this.doubt ??= { since: now, end: undefined };
+    this.askedAt = now;
     void this.question(this.doubt, next);
+  }
+
+  /** When the next question is due: at once where one was not answered. */
+  private get dueAt(): number {
+    if (this.doubt === undefined) return this.currentAt + ASK_MS;
+    return this.doubt.end === undefined ? this.askedAt : this.askedAt + ASK_MS;
   }
 
   private async question(doubt: Doubt, next: () => number): Promise<void> {
     this.asking = true;
     try {
       const { end } = await this.ask();
-      doubt.end = end;
+      // One that went back was cut behind this reader: what it waits for is not there any more.
+      doubt.end = Math.min(end, doubt.end ?? end);
       if (this.doubt === doubt) this.onRead(next());
     } catch {
       // The log does not answer: asked again, and the doubt is as old as it is.

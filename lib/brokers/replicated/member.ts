@@ -3,8 +3,7 @@ import type { RecordContent } from '../machine/record.js';
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { OrderedLog } from './ordered-log.js';
 import type { Partition } from '../machine/partition.js';
-import { PartitionWriter, type Settle } from './partition-writer.js';
-import { encodeCommand, encodeRecord } from './record-codec.js';
+import { helloRecord, PartitionWriter, type Hello, type Settle } from './partition-writer.js';
 import { Replica, type Beginning } from './replica.js';
 import { DigestTrail, type Comparison, type DigestReport } from './digest-trail.js';
 import { Lag, MAX_BEHIND_MS } from './lag.js';
@@ -53,7 +52,9 @@ export class Member {
   private saving = false;
   private again: Scheduled | undefined;
   /** What this node had read when the log lost some of it: said before its state is made again, as nobody else may know. */
-  private owed: Command | undefined;
+  private owed: Hello | undefined;
+  /** Hellos that were said or are owed: two of one connection must not count as one that was sent again. */
+  private hellos = 0;
   private verifiedAt = -Infinity;
   private closed = false;
 
@@ -248,12 +249,10 @@ export class Member {
   }
 
   /** Lets all nodes know what was lost, and makes the state again when that is in the log: so it is known before anything is read here. */
-  private async tell(hello: Command, session: number): Promise<void> {
+  private async tell(hello: Hello, session: number): Promise<void> {
     const { index, log, replica, settings } = this;
-    const { incarnation } = replica;
-    const head = { writer: `${settings.writer}.hello`, n: session, incarnation };
     try {
-      await log.append(index, encodeRecord(head, [encodeCommand(hello)]), session);
+      await log.append(index, helloRecord(settings.writer, replica.incarnation, hello), session);
       if (this.closed || this.owed !== hello) return;
       this.owed = undefined;
       replica.rebuild();
@@ -262,12 +261,10 @@ export class Member {
     }
   }
 
-  private helloOf(partition: Partition): Command {
-    return {
-      kind: 'hello',
-      node: this.settings.lease,
-      marks: partition.marks(),
-    };
+  private helloOf(partition: Partition): Hello {
+    this.hellos += 1;
+    const command = { kind: 'hello', node: this.settings.lease, marks: partition.marks() } as const;
+    return { n: this.hellos, command };
   }
 
   private connectLater(): void {

@@ -10,7 +10,6 @@ import { ReplicatedControl } from './control.js';
 import { DigestBoard } from './digest-board.js';
 import { Feeds } from './feeds.js';
 import { ReplicatedLog } from './log.js';
-import type { DigestReport } from './digest-trail.js';
 import { Member, SILENT_MS, type MemberSettings } from './member.js';
 import { NodeLife } from './node-life.js';
 import type { OrderedLog } from './ordered-log.js';
@@ -37,7 +36,7 @@ export class ReplicatedNode {
   private readonly control: ReplicatedControl;
   private readonly life: NodeLife;
   private readonly board: DigestBoard;
-  /** Places that the others were last told of. */
+  /** What the others were last told. */
   private told = '';
   private readonly lease: string;
   private readonly writer: string;
@@ -225,7 +224,7 @@ export class ReplicatedNode {
     if (this.closed) return;
     if (signal.kind === 'signal') this.feeds.signal(signal.channel, signal.signal);
     else if (signal.kind === 'applied') this.control.onApplied(signal);
-    else if (signal.kind === 'digests') this.onDigests(signal.lease, signal.reports);
+    else if (signal.kind === 'digests') this.board.hear(signal.lease, signal.reports);
     else guarded(() => this.listener.onMessage?.(signal.from, signal.topic, signal.bytes));
   }
 
@@ -247,17 +246,12 @@ export class ReplicatedNode {
     }
   }
 
-  private onDigests(lease: string, reports: readonly DigestReport[]): void {
-    const state = this.members[STATE_PARTITION]?.replica.current;
-    if (lease !== this.lease && leasesIn(state).includes(lease)) this.board.hear(lease, reports);
-  }
-
   /** Tells the others what this node has read and answered, and leaves where most of them answer something else. */
   private compare(leases: readonly string[]): void {
     const reports = this.members.flatMap(({ report }) => report ?? []);
-    const places = reports.map(({ incarnation, offset }) => `${incarnation} ${offset}`).join();
-    if (places !== this.told) {
-      this.told = places;
+    const text = JSON.stringify(reports);
+    if (text !== this.told) {
+      this.told = text;
       this.signals.sendDigests(this.lease, reports).catch(() => (this.told = ''));
     }
     const distrust = this.board.judge(leases, this.lease);

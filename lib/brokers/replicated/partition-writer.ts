@@ -35,6 +35,18 @@ export interface WriterSettings {
   readonly retryMs: number;
 }
 
+/** What a node says of itself, outside the order of its other records. */
+export interface Hello {
+  /** Ascends with each that is said; the same where one is said again. */
+  readonly n: number;
+  readonly command: Command;
+}
+
+/** The record of a {@link Hello}. */
+export function helloRecord(writer: string, incarnation: string, { n, command }: Hello): Uint8Array {
+  return encodeRecord({ writer: `${writer}.hello`, n, incarnation }, [encodeCommand(command)]);
+}
+
 interface Pending {
   readonly text: string;
   readonly bytes: number;
@@ -104,15 +116,14 @@ export class PartitionWriter {
    * Writes from now on, in this connection. Until then, and between `pause` and here, commands wait.
    *
    * @param first What a node must say first in each connection: goes before everything else, also before a record that has to be sent
-   * again. So it has a number of its own writer, the connection's.
+   * again. So it is of a writer of its own.
    */
-  resume(session: number, first?: Command): void {
+  resume(session: number, first?: Hello): void {
     this.open = true;
     this.session = session;
     if (first !== undefined) {
       const { incarnation, settings } = this;
-      const head = { writer: `${settings.writer}.hello`, n: session, incarnation };
-      this.greeting = sentOf(head.n, encodeRecord(head, [encodeCommand(first)]), []);
+      this.greeting = sentOf(first.n, helloRecord(settings.writer, incarnation, first), []);
     }
     this.flush();
   }

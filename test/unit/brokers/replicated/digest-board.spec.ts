@@ -1,7 +1,11 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Partition } from '../../../../lib/brokers/machine/partition.js';
 import { DigestBoard } from '../../../../lib/brokers/replicated/digest-board.js';
-import { DigestTrail, type DigestReport } from '../../../../lib/brokers/replicated/digest-trail.js';
+import {
+  DigestTrail,
+  type Comparison,
+  type DigestReport,
+} from '../../../../lib/brokers/replicated/digest-trail.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
 import { append, ROOMY, Writer } from '../machine/kit.js';
 
@@ -76,12 +80,11 @@ describe('the board of what other nodes answer', () => {
       get position() {
         return position;
       },
-      compare: ({ input, outcome }: DigestReport) =>
-        input !== 'in'
-          ? ('other_input' as const)
-          : outcome === 'mine'
-            ? ('same' as const)
-            : ('other_outcome' as const),
+      compare: ({ input, outcome }: DigestReport): Comparison => {
+        if (outcome === 'forgotten') return 'unknown';
+        if (input !== 'in') return 'other_input';
+        return outcome === 'mine' ? 'same' : 'other_outcome';
+      },
     };
     board = new DigestBoard(
       clock,
@@ -129,11 +132,25 @@ describe('the board of what other nodes answer', () => {
     board.hear('a', [report('theirs')]);
     expect(judged(['a', 'me'])).toBeDefined();
     expect(board.judge(['me'], 'me')).toBeUndefined();
-    expect(board.judge(['a', 'me'], 'me')).toBeUndefined();
+    expect(judged(['a', 'me'])).toBeUndefined();
     board.hear('a', [report('theirs')]);
     board.hear('a', [report('mine', 128)]);
     position = 128;
     expect(judged(['a', 'me'])).toBeUndefined();
+  });
+
+  it('a place that this node no longer remembers says nothing', () => {
+    board.hear('a', [report('forgotten')]);
+    expect(judged(['a', 'me'])).toBeUndefined();
+  });
+
+  it('who differs once more is waited for once more', () => {
+    board.hear('a', [report('theirs')]);
+    expect(board.judge(['a', 'me'], 'me')).toBeUndefined();
+    board.hear('a', [report('mine', 65)]);
+    expect(judged(['a', 'me'])).toBeUndefined();
+    board.hear('a', [report('theirs', 66)]);
+    expect(judged(['a', 'me'])).toBeDefined();
   });
 
   it('what is ahead of this node is compared when it has come there, also when newer reports come first', () => {

@@ -1,5 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import type { LogRecord, OrderedLog } from '../../../../lib/brokers/replicated/ordered-log.js';
+import {
+  LogUnavailableError,
+  type LogRecord,
+  type OrderedLog,
+} from '../../../../lib/brokers/replicated/ordered-log.js';
 import { request } from '../../../support/engine/append-requests.js';
 import type { MemoryOrderedLog } from '../../../support/ordered-log/memory-log.js';
 import { Deployment, type TestNode } from './kit.js';
@@ -8,24 +12,57 @@ const CHANNEL = 'rooms.1';
 /** Enough records that all nodes come to a place at which they compare. */
 const RECORDS = 70;
 
-/** A log some of whose records this node reads as something else. */
-function misread(log: MemoryOrderedLog, change: (record: LogRecord) => LogRecord): OrderedLog {
+/** What a test does to one node's view of the log. */
+interface Lens {
+  /** What records of the second partition are read as. */
+  readonly change?: (record: LogRecord) => LogRecord;
+  /** Whether signals of this node are refused. */
+  readonly isMute?: () => boolean;
+  /** Called with each reading of the second partition. */
+  readonly onConsume?: () => void;
+  /** What records of the second partition wait for. */
+  readonly gate?: () => Promise<void> | undefined;
+}
+
+function through(log: MemoryOrderedLog, lens: Lens): OrderedLog {
   return new Proxy<OrderedLog>(log, {
     get(target, name) {
       if (name === 'consume')
-        return (...[partition, from, events]: Parameters<OrderedLog['consume']>) =>
-          target.consume(partition, from, {
-            onRecords: (records) => events.onRecords(partition === 1 ? records.map(change) : records),
+        return (...[partition, from, events]: Parameters<OrderedLog['consume']>) => {
+          if (partition !== 1) return target.consume(partition, from, events);
+          lens.onConsume?.();
+          return target.consume(partition, from, {
+            onRecords: async (records) => {
+              await lens.gate?.();
+              const { change } = lens;
+              await events.onRecords(change === undefined ? records : records.map(change));
+            },
             onEnd: (end) => events.onEnd(end),
           });
+        };
+      if (name === 'signal' && lens.isMute?.() === true)
+        return () => Promise.reject(new LogUnavailableError('mute'));
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
   });
 }
 
-const publish = async (world: Deployment, { broker }: TestNode, from: number): Promise<void> => {
-  for (let count = 0; count < RECORDS; count += 1)
+/** As a node with other code: from a place on it finds a later term than the others. */
+const laterTerm =
+  (from: number) =>
+  (record: LogRecord): LogRecord =>
+    record.offset >= from ? { ...record, term: record.term + 1 } : record;
+/** As a node that read what was lost: its record has another time. */
+const laterTime = (record: LogRecord): LogRecord => ({ ...record, timeMs: record.timeMs + 1 });
+
+const publish = async (
+  world: Deployment,
+  { broker }: TestNode,
+  from: number,
+  records = RECORDS,
+): Promise<void> => {
+  for (let count = 0; count < records; count += 1)
     await world.answer(broker.log.appendMany([request(CHANNEL, `e${from + count}`)]));
 };
 const wordsOf = async (world: Deployment, { broker }: TestNode): Promise<readonly string[]> => {
@@ -33,14 +70,17 @@ const wordsOf = async (world: Deployment, { broker }: TestNode): Promise<readonl
   return events.map(({ epoch, seq, id }) => `${epoch} ${seq} ${id}`);
 };
 
+const epochOf = async (world: Deployment, { broker }: TestNode): Promise<string | undefined> => {
+  const [tip] = await world.answer(broker.log.tips([CHANNEL]));
+  return tip?.epoch;
+};
+
 describe('nodes that compare what they read and answered', () => {
   it('a node that answers something else than most is down and says why; the others, and their epochs, stay', async () => {
     const world = new Deployment();
     const [one, two] = [await world.node(), await world.node()];
     // As a node with other code: it finds another term where the others find none.
-    const odd = await world.node({}, (log) =>
-      misread(log, (record) => (record.offset >= 20 ? { ...record, term: record.term + 1 } : record)),
-    );
+    const odd = await world.node({}, (log) => through(log, { change: laterTerm(20) }));
     await publish(world, one, 0);
     const [before] = await wordsOf(world, one);
     await world.live(8_000);
@@ -69,30 +109,104 @@ describe('nodes that compare what they read and answered', () => {
     for (const { broker } of nodes) await world.answer(broker.close());
   });
 
-  it.each(['log', 'readers'] as const)(
-    'a node that has read something else reads the log again, and has what the others have; cuts found by the %s',
+  it('a node that answers something else later than at the first place is found too, also when its first word is lost', async () => {
+    const world = new Deployment();
+    let isMute = false;
+    const nodes = [await world.node(), await world.node()];
+    const [one, two] = nodes as [TestNode, TestNode];
+    const odd = await world.node({}, (log) => through(log, { change: laterTerm(100), isMute: () => isMute }));
+    await publish(world, one, 0);
+    await world.live(8_000);
+    expect(odd.seen.states).toEqual(['up']);
+    isMute = true;
+    await publish(world, one, RECORDS);
+    await world.live(2_000);
+    isMute = false;
+    await world.live(8_000);
+    expect([one, two, odd].map(({ seen }) => seen.states)).toEqual([['up'], ['up'], ['up', 'down']]);
+    for (const { broker } of [one, two, odd]) await world.answer(broker.close());
+  });
+
+  it('a node whose first word about a difference is lost says it again: the other one learns of it', async () => {
+    const world = new Deployment();
+    let isMute = true;
+    const odd = await world.node({}, (log) => through(log, { change: laterTerm(20), isMute: () => isMute }));
+    const one = await world.node();
+    await publish(world, one, 0);
+    await world.live(4_000);
+    isMute = false;
+    await world.live(8_000);
+    // Of two the older one stays: the other can only know by what that said.
+    expect([odd.seen.states, one.seen.states]).toEqual([['up'], ['up', 'down']]);
+    for (const { broker } of [odd, one]) await world.answer(broker.close());
+  });
+
+  it('a difference that is gone when the state was made again makes nobody leave', async () => {
+    const world = new Deployment();
+    let [isWrong, isMute] = [true, false];
+    const one = await world.node({}, (log) => through(log, { isMute: () => isMute }));
+    const odd = await world.node({}, (log) =>
+      through(log, {
+        change: (record) => (isWrong ? laterTerm(20)(record) : record),
+        isMute: () => isMute,
+      }),
+    );
+    await publish(world, one, 0);
+    await world.live(4_000);
+    // Both have noticed, and nobody says anything more.
+    [isWrong, isMute] = [false, true];
+    const { end = 0 } = world.server.partition(1) ?? {};
+    world.server.cut(1, end - 1);
+    await world.live(10_000);
+    expect([one.seen.states.at(-1), odd.seen.states.at(-1)]).toEqual(['up', 'up']);
+    expect(await wordsOf(world, odd)).toEqual(await wordsOf(world, one));
+    for (const { broker } of [one, odd]) await world.answer(broker.close());
+  });
+
+  it.each([
+    ['log', 'its epoch stays'],
+    ['readers', 'what it had read may have been lost: there is a new epoch'],
+  ] as const)(
+    'a node that has read something else reads the log again, and has what the others have; cuts found by the %s: %s (G6)',
     async (detectsCuts) => {
       const world = new Deployment(detectsCuts);
       const one = await world.node();
       let isWrong = true;
       const odd = await world.node({}, (log) =>
-        misread(log, (record) =>
-          isWrong && record.offset === 20 ? { ...record, timeMs: record.timeMs + 1 } : record,
-        ),
+        through(log, { change: (record) => (isWrong && record.offset === 20 ? laterTime(record) : record) }),
       );
-      await publish(world, one, 0);
+      // Far behind the wrong one there are places from which on nothing differs.
+      await publish(world, one, 0, 4 * RECORDS);
       isWrong = false;
+      const before = await epochOf(world, one);
       await world.live(4_000);
       expect([one.seen.states, odd.seen.states]).toEqual([['up'], ['up', 'down', 'up']]);
       expect(odd.reasons).toEqual(['this node has read what the log lost: it reads the log again']);
-      expect(await wordsOf(world, odd)).toEqual(await wordsOf(world, one));
+      const words = await wordsOf(world, one);
+      expect(await wordsOf(world, odd)).toEqual(words);
+      expect((await epochOf(world, one)) === before).toBe(detectsCuts === 'log');
       // Whoever was right has nothing to read again.
-      await publish(world, odd, RECORDS);
+      await publish(world, odd, 4 * RECORDS);
       await world.live(70_000, 1_000);
       expect([one.seen.states, odd.seen.states]).toEqual([['up'], ['up', 'down', 'up']]);
       for (const { broker } of [one, odd]) await world.answer(broker.close());
     },
   );
+
+  it('a node that never reads what the log has makes another one read it again once a minute at most', async () => {
+    const world = new Deployment();
+    let readings = 0;
+    const one = await world.node({}, (log) => through(log, { onConsume: () => (readings += 1) }));
+    const odd = await world.node({}, (log) =>
+      through(log, { change: (record) => (record.offset === 20 ? laterTime(record) : record) }),
+    );
+    for (let round = 0; round < 5; round += 1) {
+      await publish(world, one, round * RECORDS);
+      await world.live(5_000);
+    }
+    expect([one.seen.states, readings]).toEqual([['up'], 2]);
+    for (const { broker } of [one, odd]) await world.answer(broker.close());
+  });
 });
 
 describe('a node that does not come after the log', () => {
@@ -101,22 +215,7 @@ describe('a node that does not come after the log', () => {
     const one = await world.node();
     let gate: Promise<void> | undefined;
     let open: () => void = () => undefined;
-    const slow = await world.node({}, (log) => {
-      const held = misread(log, (record) => record);
-      return new Proxy<OrderedLog>(held, {
-        get(target, name) {
-          if (name !== 'consume') return Reflect.get(target, name, target) as unknown;
-          return (...[partition, from, events]: Parameters<OrderedLog['consume']>) =>
-            target.consume(partition, from, {
-              onRecords: async (records) => {
-                if (partition === 1) await gate;
-                await events.onRecords(records);
-              },
-              onEnd: (end) => events.onEnd(end),
-            });
-        },
-      });
-    });
+    const slow = await world.node({}, (log) => through(log, { gate: () => gate }));
     await world.live(6_000);
     gate = new Promise((resolve) => (open = resolve));
     await publish(world, one, 0);
@@ -130,6 +229,24 @@ describe('a node that does not come after the log', () => {
     await world.live(2_000);
     expect(slow.seen.states).toEqual(['up', 'down', 'up']);
     expect(one.seen.states).toEqual(['up']);
+    expect(await wordsOf(world, slow)).toEqual(await wordsOf(world, one));
+    for (const { broker } of [one, slow]) await world.answer(broker.close());
+  });
+
+  it('is measured by the log of today: an end that is not there any more is not waited for', async () => {
+    const world = new Deployment();
+    const one = await world.node();
+    let gate: Promise<void> | undefined;
+    let open: () => void = () => undefined;
+    const slow = await world.node({}, (log) => through(log, { gate: () => gate }));
+    gate = new Promise((resolve) => (open = resolve));
+    await publish(world, one, 0);
+    await world.live(8_000);
+    world.server.cut(1, 10);
+    gate = undefined;
+    open();
+    await world.live(20_000);
+    expect(slow.seen.states).toEqual(['up']);
     expect(await wordsOf(world, slow)).toEqual(await wordsOf(world, one));
     for (const { broker } of [one, slow]) await world.answer(broker.close());
   });

@@ -53,9 +53,20 @@ describe('how far a node is behind', () => {
     read(12);
     expect(lag.behindMs).toBe(0);
     await second();
-    expect([asked, lag.behindMs]).toEqual([2, 0]);
+    expect([asked, lag.behindMs]).toEqual([3, 0]);
     await seconds(3);
     expect(lag.behindMs).toBe(3_000);
+  });
+
+  it('an end that went back is the one that counts: what was lost is waited for by nobody', async () => {
+    end = 30;
+    await seconds(5 + 4);
+    end = 15;
+    await second();
+    read(14);
+    expect(lag.behindMs).toBe(5_000);
+    read(15);
+    expect(lag.behindMs).toBe(0);
   });
 
   it('a log that does not answer is asked again, and the time until it does counts', async () => {
@@ -85,8 +96,8 @@ describe('how far a node is behind', () => {
     end = 20;
     await seconds(5 + 12);
     lag.reset();
-    expect(lag.behindMs).toBe(0);
+    expect([asked, lag.behindMs]).toEqual([3, 0]);
     await seconds(4);
-    expect(asked).toBe(1);
+    expect(asked).toBe(3);
   });
 });

@@ -152,7 +152,7 @@ describe('the writer of a partition', () => {
 
   it('greets in each connection before anything else, also before what has to be sent again', async () => {
     server.nextAppends('unanswered');
-    writer.resume(1, { kind: 'tick' });
+    writer.resume(1, { n: 1, command: { kind: 'tick' } });
     push('a');
     await settled();
     clock.advance(100);
@@ -164,7 +164,7 @@ describe('the writer of a partition', () => {
     writer.pause();
     log.disconnect();
     log.reconnect();
-    writer.resume(log.session, { kind: 'tick' });
+    writer.resume(log.session, { n: log.session, command: { kind: 'tick' } });
     await settled();
     clock.advance(100);
     await settled();

@@ -204,7 +204,8 @@ export class Replica {
 
   private async open(why: Beginning): Promise<void> {
     this.stop();
-    this.owe(why);
+    // A log that was missing for a while may be the same: only its incarnation says that it is another one.
+    this.owe(why === 'replaced' ? 'cut' : why);
     const attempt = this.attempt;
     const bounds = await this.log.bounds(this.index);
     const { partition, offset, term } = await this.settings.restore(this.index, bounds);

@@ -180,7 +180,7 @@ export class FaultCluster {
 
   private state(): string {
     const away = this.clients.filter(({ live, channels }) => live.size < channels.length);
-    return `${away.length} clients lack a subscription; the nodes said: ${this.troubles.slice(-5).join(' | ')}`;
+    return `${away.length} clients lack a subscription; the nodes said: ${this.nodes.flatMap(({ id, troubles }) => troubles.slice(-3).map((trouble) => `${id}: ${trouble}`)).join(' | ')}`;
   }
 
   /** The home node of this number, or the next one that lives. */

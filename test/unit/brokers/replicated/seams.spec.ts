@@ -154,3 +154,36 @@ describe('appends', () => {
     await world.answer(node.broker.close());
   });
 });
+
+describe('a log that is missing for a while', () => {
+  it.each([0, 5])(
+    'and is the same when it is there again takes what is written, under the same epoch; checkpoints each %i records (G6)',
+    async (checkpointEvery) => {
+      const world = new Deployment();
+      const options = checkpointEvery === 0 ? {} : { checkpointEvery };
+      const [one, two] = [await world.node(options), await world.node(options)];
+      for (let count = 1; count <= 8; count += 1) await publish(world, one, `e${count}`);
+      await world.live(3_000);
+      for (let round = 0; round < 2; round += 1) {
+        const remember = world.server.forget();
+        const waits = one.broker.log.appendMany([request(CHANNEL, `w${round}`)]);
+        await world.live(2_000);
+        expect(one.seen.states.at(-1)).toBe('down');
+        remember();
+        await world.answer(waits);
+        await world.live(8_000);
+      }
+      expect(one.seen.states).toEqual(['up', 'down', 'up', 'down', 'up']);
+      const [first] = (await world.answer(readBy(one))).events;
+      expect(await publish(world, two, 'last')).toMatchObject({
+        ok: true,
+        position: { epoch: first?.epoch },
+      });
+      expect(await publish(world, one, 'very last')).toMatchObject({ ok: true });
+      expect(await world.answer(readBy(two))).toEqual(await world.answer(readBy(one)));
+      const receipt = await world.answer(one.broker.bus.control({ kind: 'disconnect', user: 'u' }));
+      expect(receipt.missing).toEqual([]);
+      for (const { broker } of [one, two]) await world.answer(broker.close());
+    },
+  );
+});

@@ -5,7 +5,7 @@ import { natsSettings } from '../../../../lib/brokers/nats/options.js';
 import { ManualClock, settle } from '../../../support/engine/manual-clock.js';
 import { SeededEntropy } from '../../../support/engine/seeded-entropy.js';
 
-const TIMEOUT_MS = 1_000;
+const ANSWERS_IN_MS = 1_000;
 
 describe('questions to NATS that change nothing', () => {
   let clock: ManualClock;
@@ -23,7 +23,7 @@ describe('questions to NATS that change nothing', () => {
     const driver = { connect: async () => nc, jetstream: () => ({}), jetstreamManager: async () => ({}) };
     link = await NatsLink.open(
       driver as unknown as NatsDriver,
-      natsSettings({ servers: 'localhost:4222', requestTimeoutMs: TIMEOUT_MS }),
+      natsSettings({ servers: 'localhost:4222', requestTimeoutMs: ANSWERS_IN_MS }),
       { clock, entropy: new SeededEntropy(1) },
     );
   });
@@ -36,11 +36,11 @@ describe('questions to NATS that change nothing', () => {
   it('are asked again while no answer comes, five times within the time of a request; the first answer counts', async () => {
     const answer = link.inquire(question);
     expect(asked).toHaveLength(1);
-    clock.advance(TIMEOUT_MS / 5 - 1);
+    clock.advance(ANSWERS_IN_MS / 5 - 1);
     expect(asked).toHaveLength(1);
     clock.advance(1);
     expect(asked).toHaveLength(2);
-    clock.advance(10 * TIMEOUT_MS);
+    clock.advance(10 * ANSWERS_IN_MS);
     expect(asked).toHaveLength(5);
     asked[3]?.('yes');
     asked[0]?.('no');
@@ -52,7 +52,7 @@ describe('questions to NATS that change nothing', () => {
     const refused = link.inquire(question);
     asked[0]?.(new Error('no such message'));
     await expect(refused).rejects.toThrow('no such message');
-    clock.advance(TIMEOUT_MS);
+    clock.advance(ANSWERS_IN_MS);
     expect(asked).toHaveLength(1);
   });
 
@@ -61,7 +61,7 @@ describe('questions to NATS that change nothing', () => {
     const failed = expect(answer).rejects.toThrow('The connection to NATS was lost');
     link.lose('cut');
     await failed;
-    clock.advance(TIMEOUT_MS);
+    clock.advance(ANSWERS_IN_MS);
     await settle();
     expect(asked).toHaveLength(1);
     await expect(link.inquire(question)).rejects.toThrow('There is no connection to NATS');

@@ -168,7 +168,7 @@ describe('nodes that compare what they read and answered', () => {
     ['readers', 'what it had read may have been lost: there is a new epoch'],
   ] as const)(
     'a node that has read something else reads the log again, and has what the others have; cuts found by the %s: %s (G6)',
-    async (detectsCuts) => {
+    async (detectsCuts, _) => {
       const world = new Deployment(detectsCuts);
       const one = await world.node();
       let isWrong = true;

@@ -110,7 +110,9 @@ describe('a version of the semantics that other nodes bring', () => {
     await world.live(3_000);
     expect(node.seen.states.at(-1)).toBe('down');
     expect(node.reasons.at(-1)).toBe('the log has a version that this release cannot run: update this node');
-    await expect(node.broker.presence.members(CHANNEL, { limit: 1 })).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(node.broker.presence.members(CHANNEL, { limit: 1 })).rejects.toMatchObject({
+      code: 'unavailable',
+    });
     await world.answer(node.broker.close());
   });
 

@@ -117,7 +117,7 @@ export class NatsLink extends LogLink {
             if (left > 0) again = this.deps.clock.schedule(pauseMs, send);
             question().then(
               (answer) => settle(() => resolve(answer)),
-              (error: unknown) => settle(() => reject(error as Error)),
+              (error: unknown) => settle(() => reject(error)),
             );
           };
           send();

@@ -17,10 +17,10 @@ const PARTITIONS = 3;
 
 /** One broker of Kafka; the last node reaches it through a proxy that can be cut. */
 export async function kafkaSite(): Promise<OrderedSite> {
-  let server: KafkaProcess | undefined;
-  const proxy = await CutProxy.start(() => server?.port ?? 0);
+  const behind = { port: 0 };
+  const proxy = await CutProxy.start(() => behind.port);
   const started = await KafkaProcess.start({ advertised: proxy.address });
-  server = started;
+  behind.port = started.port;
   let topic = '';
   let count = 0;
   const optionsOf = (brokers: string): KafkaLogOptions => ({

@@ -2200,6 +2200,22 @@ export const FIXED = {
     'the oldest are sent once only: the receipt names this node as missing where that one is lost',
     'none: a confirmation is a number',
   ),
+  'lib/brokers/replicated/digest-trail.ts#MAX_PLACES': count(
+    'places of a partition at which a node remembers what it read and answered',
+    'the node',
+    'forgets the oldest: a node that is so many records ahead or behind is not compared',
+    'none: a place is a number and two digests of 16 characters',
+  ),
+  'lib/brokers/replicated/digest-board.ts#DECIDE_MS': time(
+    'the wait for other nodes before a node decides which of several different answers is wrong',
+    'the node',
+    'leaves where most nodes, or the oldest of as many, answer something else',
+  ),
+  'lib/brokers/replicated/lag.ts#MAX_BEHIND_MS': time(
+    'how long ago the log had what the node has not read',
+    'the node',
+    'is down until it has read on',
+  ),
   'lib/brokers/replicated/log.ts#COMMAND_BYTES': bytes(
     'events of one command',
     'the node',
@@ -3061,6 +3077,8 @@ export const OTHER_NUMBERS = {
     'lib/brokers/replicated/replica.ts#MAX_RETRY_MS',
     'lib/brokers/replicated/member.ts#ASK_AGAIN_MS',
     'lib/brokers/replicated/member.ts#SILENT_MS',
+    'lib/brokers/replicated/member.ts#VERIFY_EVERY_MS',
+    'lib/brokers/replicated/lag.ts#ASK_MS',
     'lib/core/engine/drain.ts#STEP_MS',
     'lib/core/engine/drain.ts#SPREAD_MS',
     'lib/brokers/redis/damaged-keys.ts#WARN_EVERY_MS',

@@ -1,6 +1,8 @@
 // A server process of the fault tests: the built library without Nest, on a port of its own. Started by
-// test/support/fault/node.ts, which gives it one argument, JSON: { nodeId, redis, settings }.
+// test/support/fault/node.ts, which gives it one argument, JSON: the nodeId, and the options of its broker by the kind: redis, kafka, nats.
 import { createServer } from 'node:http';
+import { kafkaBroker } from '../../dist/brokers/kafka/index.js';
+import { natsBroker } from '../../dist/brokers/nats/index.js';
 import { redisBroker } from '../../dist/brokers/redis/index.js';
 import { systemClock } from '../../dist/core/ports/clock.js';
 import { systemEntropy } from '../../dist/core/ports/entropy.js';
@@ -8,7 +10,7 @@ import { ENGINE_DEFAULTS } from '../../dist/core/ports/settings-defaults.js';
 import { RealtimeEngine } from '../../dist/core/engine/realtime-engine.js';
 import { refusalBody, refusalHeaders, WebSocketTransport } from '../../dist/transports/websocket/index.js';
 
-const { nodeId, redis } = JSON.parse(process.argv[2]);
+const { nodeId, redis, kafka, nats } = JSON.parse(process.argv[2]);
 
 const logger = {
   debug: () => undefined,
@@ -18,7 +20,13 @@ const logger = {
     process.send({ type: 'log', level: 'error', message: `${message}: ${error?.stack ?? error}` }),
 };
 
-const broker = redisBroker({ ...redis, onWarning: () => undefined });
+const broker = makeBroker({ onWarning: () => undefined });
+
+function makeBroker(more) {
+  if (kafka !== undefined) return kafkaBroker({ ...kafka, ...more });
+  return nats === undefined ? redisBroker({ ...redis, ...more }) : natsBroker({ ...nats, ...more });
+}
+
 const engine = new RealtimeEngine({
   broker,
   authenticator: { authenticate: ({ token }) => (token === undefined ? {} : { user: { id: token } }) },

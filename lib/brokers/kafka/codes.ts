@@ -50,3 +50,16 @@ export function messageOf(error: unknown): string {
   }
   return parts.join(': ');
 }
+
+/**
+ * Whether an answer about the end of a term is one for this partition, and no error. The client reads its two first fields in the wrong
+ * order, so that the number of the partition stands where the error belongs; one that reads them right is understood too.
+ */
+export function isEpochAnswer(
+  partition: number,
+  answer: { readonly partition: number; readonly errorCode: number },
+): boolean {
+  const isAsWritten = answer.errorCode === Code.none && answer.partition === partition;
+  const isSwapped = answer.partition === Code.none && answer.errorCode === partition;
+  return isAsWritten || isSwapped;
+}

@@ -1,6 +1,6 @@
 import type { Reading, ReadingEnd, ReadingEvents, ReadPosition } from '../replicated/ordered-log.js';
 import type { KafkaCluster, Leader } from './cluster.js';
-import { Code, messageOf } from './codes.js';
+import { Code, isEpochAnswer, messageOf } from './codes.js';
 import { KafkaConnection } from './connection.js';
 import { fetchRecords } from './fetch.js';
 import { TermHistory } from './term-history.js';
@@ -139,7 +139,7 @@ export class KafkaReading implements Reading {
       { name: this.topic, partitions: [partition] },
     ]);
     const answer = topics[0]?.partitions[0];
-    if (answer?.errorCode !== Code.none) return undefined;
+    if (answer === undefined || !isEpochAnswer(this.partition, answer)) return undefined;
     return { term: answer.leaderEpoch + 1, end: Number(answer.endOffset) };
   }
 

@@ -95,7 +95,7 @@ export class NatsCheckpoints {
   ): Promise<StoredMsg | undefined> {
     const { checkpoints } = this.names;
     try {
-      const message = await this.link.ask(() => this.link.jsm.streams.getMessage(checkpoints, query));
+      const message = await this.link.inquire(() => this.link.jsm.streams.getMessage(checkpoints, query));
       return message ?? undefined;
     } catch (error) {
       if (apiCode(error) === NO_MESSAGE) return undefined;

@@ -1,5 +1,6 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import type { Scheduled } from '../../core/ports/clock.js';
 import { LogLink } from '../replicated/log-link.js';
 import { LogSetupError, LogUnavailableError } from '../replicated/ordered-log.js';
 import type { NatsDriver } from './driver.js';
@@ -13,6 +14,9 @@ const RECONNECT_JITTER_MS = 200;
 /** A connection on which two pings were not answered is over: about six seconds. */
 const PING_MS = 2_000;
 const MAX_PINGS = 2;
+
+/** How often a question is sent within the time that it may take. */
+const QUESTIONS = 5;
 
 /** The connection to NATS: connects again by itself, and numbers its sessions. */
 export class NatsLink extends LogLink {
@@ -89,6 +93,36 @@ export class NatsLink extends LogLink {
     } finally {
       unlisten();
     }
+  }
+
+  /**
+   * As `ask`, for a question that changes nothing: it is asked again while no answer comes. A server drops what a stream is asked that has
+   * no leader yet, and takes along what it had not answered when it ended.
+   */
+  inquire<T>(question: () => Promise<T>): Promise<T> {
+    const pauseMs = this.settings.requestTimeoutMs / QUESTIONS;
+    return this.ask(
+      () =>
+        new Promise<T>((resolve, reject) => {
+          let again: Scheduled | undefined;
+          let left = QUESTIONS;
+          const settle = (how: () => void): void => {
+            left = 0;
+            again?.cancel();
+            how();
+          };
+          const send = (): void => {
+            if (!this.isReady) return;
+            left -= 1;
+            if (left > 0) again = this.deps.clock.schedule(pauseMs, send);
+            question().then(
+              (answer) => settle(() => resolve(answer)),
+              (error: unknown) => settle(() => reject(error)),
+            );
+          };
+          send();
+        }),
+    );
   }
 
   async close(): Promise<void> {

@@ -116,7 +116,7 @@ class NatsLog implements OrderedLog {
     assertPartition(partition, this.partitions);
     try {
       const stream = this.names.stream(partition);
-      const { created, state } = await this.link.ask(() => this.link.jsm.streams.info(stream));
+      const { created, state } = await this.link.inquire(() => this.link.jsm.streams.info(stream));
       const end = state.last_seq + 1;
       return { first: state.messages === 0 ? end : state.first_seq, end, incarnation: created };
     } catch (error) {

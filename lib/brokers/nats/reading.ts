@@ -176,7 +176,7 @@ export class NatsReading implements Reading {
   /** @returns `undefined` when the stream does not exist */
   private async ask(): Promise<StreamInfo | undefined> {
     try {
-      return await this.link.jsm.streams.info(this.stream);
+      return await this.link.inquire(() => this.link.jsm.streams.info(this.stream));
     } catch (error) {
       if (apiCode(error) === NO_STREAM) return undefined;
       throw error;
@@ -185,7 +185,9 @@ export class NatsReading implements Reading {
 
   private async isStored({ offset, timeMs, size }: RecordMark): Promise<boolean> {
     try {
-      const stored = await this.link.jsm.streams.getMessage(this.stream, { seq: offset });
+      const stored = await this.link.inquire(() =>
+        this.link.jsm.streams.getMessage(this.stream, { seq: offset }),
+      );
       return stored !== null && stored.time.getTime() === timeMs && stored.data.length === size;
     } catch (error) {
       if (apiCode(error) === NO_MESSAGE) return false;

@@ -47,13 +47,16 @@ export class ReplicatedControl {
     for (const receipt of this.receipts.values()) receipt.finish();
   }
 
-  /** @throws RealtimeError `unavailable` or `timeout` when the record was not stored for sure */
-  send(message: ControlMessage, machine: () => Machine): Promise<ControlReceipt> {
+  /**
+   * @param leases Of the nodes that live by what was read so far; asked when the record was.
+   * @throws RealtimeError `unavailable` or `timeout` when the record was not stored for sure
+   */
+  send(message: ControlMessage, leases: () => readonly string[]): Promise<ControlReceipt> {
     return new Promise((resolve, reject) => {
       this.write(STATE_PARTITION, { kind: 'control', message }, (outcome, place) => {
         if (typeof outcome === 'string' || place === undefined)
           return reject(failed(typeof outcome === 'string' ? outcome : 'timeout'));
-        resolve(this.receiptOf(keyOf(place), machine()));
+        resolve(this.receiptOf(keyOf(place), leases()));
       });
     });
   }
@@ -109,13 +112,13 @@ export class ReplicatedControl {
     await listener?.onControlLost();
   }
 
-  private async receiptOf(key: string, machine: Machine): Promise<ControlReceipt> {
+  private async receiptOf(key: string, leases: readonly string[]): Promise<ControlReceipt> {
     const { clock, controlTimeoutMs } = this.settings;
     const receipt: PendingReceipt = new PendingReceipt(clock, controlTimeoutMs, () => receipt.finish());
     this.receipts.set(key, receipt);
     for (const [node, applied] of this.early.get(key) ?? []) receipt.settle(node, applied);
     this.early.delete(key);
-    receipt.expect([...new Set(machine.liveNodes().map(({ id }) => nodeOf(id)))]);
+    receipt.expect([...new Set(leases.map(nodeOf))]);
     try {
       return await receipt.result;
     } finally {

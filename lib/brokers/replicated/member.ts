@@ -3,16 +3,19 @@ import type { RecordContent } from '../machine/record.js';
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { OrderedLog } from './ordered-log.js';
 import type { Partition } from '../machine/partition.js';
-import { PartitionWriter, type Settle } from './partition-writer.js';
-import { encodeCommand, encodeRecord } from './record-codec.js';
+import { helloRecord, PartitionWriter, type Hello, type Settle } from './partition-writer.js';
 import { Replica, type Beginning } from './replica.js';
+import { DigestTrail, type Comparison, type DigestReport } from './digest-trail.js';
+import { Lag, MAX_BEHIND_MS } from './lag.js';
 import { checkpointOf, restorePartition } from './restore.js';
 import type { ReplicatedSettings } from './settings.js';
-import { compareTail } from './tail.js';
+import { compareTail, tailOf } from './tail.js';
 import type { WriteRoom } from './write-room.js';
 
 /** Before a question that failed after a new connection is asked again, in milliseconds. */
 const ASK_AGAIN_MS = 500;
+/** Between two times that all of a partition is read again to see who is wrong, in milliseconds: it may be long. */
+const VERIFY_EVERY_MS = 60_000;
 /** After so long without a record a partition gets a tick, so that what ends there ends; in milliseconds. */
 export const SILENT_MS = 1_000;
 
@@ -23,6 +26,8 @@ export interface MemberEvents {
   onBegin(member: Member, why: Beginning): Promise<void> | undefined;
   onServing(): void;
 }
+
+const READ_WRONG = 'this node has read what the log lost: it reads the log again';
 
 /** What all members of a node share. */
 export interface MemberSettings extends ReplicatedSettings {
@@ -36,8 +41,10 @@ export interface MemberSettings extends ReplicatedSettings {
 /** One partition of a node: what it reads, and what it writes. */
 export class Member {
   readonly replica: Replica;
-  /** Why it does not serve; `undefined` while it does. */
-  trouble: string | undefined = 'the log was not read yet';
+  private readonly trail = new DigestTrail();
+  private readonly lag: Lag;
+  /** Why it does not serve. */
+  private reason: string | undefined = 'the log was not read yet';
   private writer: PartitionWriter | undefined;
   /** When the last record was applied, by the monotonic clock. */
   private appliedAt: number;
@@ -45,7 +52,10 @@ export class Member {
   private saving = false;
   private again: Scheduled | undefined;
   /** What this node had read when the log lost some of it: said before its state is made again, as nobody else may know. */
-  private owed: Command | undefined;
+  private owed: Hello | undefined;
+  /** Hellos that were said or are owed: two of one connection must not count as one that was sent again. */
+  private hellos = 0;
+  private verifiedAt = -Infinity;
   private closed = false;
 
   constructor(
@@ -57,6 +67,7 @@ export class Member {
   ) {
     const { clock, commandTimeoutMs: readTimeoutMs } = settings;
     this.appliedAt = clock.monotonic();
+    this.lag = new Lag(clock, () => log.bounds(index));
     this.replica = new Replica(
       index,
       log,
@@ -69,17 +80,49 @@ export class Member {
           ),
       },
       {
+        onRead: (state) => {
+          this.trail.note(state);
+          this.lag.onRead(state.position + 1);
+        },
         onApplied: (content, outcomes, offset) => this.onApplied(content, outcomes, offset),
         onBegin: (why) => this.onBegin(why),
         onLost: () => this.onLost(),
         onServing: (serving, reason) => {
-          this.trouble = serving ? undefined : (reason ?? 'this node was closed');
+          this.reason = serving ? undefined : (reason ?? 'this node was closed');
+          if (serving) this.lag.reset();
           if (serving) void this.connect();
           else this.writer?.pause();
           events.onServing();
         },
       },
     );
+  }
+
+  /** Why it must not be relied on; `undefined` while it may be. */
+  get trouble(): string | undefined {
+    if (this.reason !== undefined) return this.reason;
+    const { behindMs } = this.lag;
+    if (behindMs <= MAX_BEHIND_MS) return undefined;
+    return `this node is more than ${MAX_BEHIND_MS / 1_000} s behind the log`;
+  }
+
+  get incarnation(): string {
+    return this.replica.incarnation;
+  }
+
+  get position(): number {
+    return this.replica.position;
+  }
+
+  /** What this node says to the others; `undefined` before the first place at which they compare. */
+  get report(): DigestReport | undefined {
+    const { newest } = this.trail;
+    if (newest === undefined || !this.replica.serving) return undefined;
+    return { ...newest, partition: this.index, incarnation: this.incarnation };
+  }
+
+  compare(report: DigestReport): Comparison {
+    return this.trail.compare(report);
   }
 
   /** How long nothing was applied, in milliseconds. */
@@ -96,6 +139,35 @@ export class Member {
   onConnection(): void {
     this.writer?.pause();
     if (this.log.connected && (this.replica.serving || this.owed !== undefined)) void this.connect();
+  }
+
+  /** Sees how far this node is behind. To be called from time to time. */
+  look(): void {
+    const { lag, log, replica } = this;
+    if (log.connected && replica.serving) lag.look(() => replica.position + 1);
+  }
+
+  /** This node must not be relied on until it is started again. */
+  stop(reason: string): void {
+    this.replica.halt(reason);
+  }
+
+  /** Another node has read other records: where this one is wrong, as the log shows, it makes its state again. */
+  async verify(): Promise<void> {
+    const { index, log, replica, settings } = this;
+    const now = settings.clock.monotonic();
+    if (!replica.serving || now - this.verifiedAt < VERIFY_EVERY_MS) return;
+    this.verifiedAt = now;
+    const { partition, incarnation } = replica;
+    try {
+      const found = await compareTail(log, tailOf(index, incarnation, partition), 'oldest');
+      if (found !== 'other' || this.closed || replica.current !== partition || !replica.serving) return;
+      replica.halt(READ_WRONG);
+      if (log.detectsCuts === 'readers') this.onLost();
+      else replica.rebuild();
+    } catch {
+      // The log is away: whoever differs says so again.
+    }
   }
 
   /** Stores a checkpoint where enough was applied since the last one that this node knows of. */
@@ -159,14 +231,11 @@ export class Member {
     if (writer === undefined) return;
     if (log.detectsCuts === 'log') return writer.resume(session);
     const { partition } = replica;
-    const { input, offset } = partition.digests;
-    const marks = partition.marks();
-    const tail = { partition: this.index, incarnation: replica.incarnation, marks };
     try {
-      const found = await compareTail(log, { ...tail, last: { offset, digest: input } });
+      const found = await compareTail(log, tailOf(this.index, replica.incarnation, partition));
       if (this.closed || log.session !== session || !replica.serving || this.writer !== writer) return;
       if (found !== 'other') return writer.resume(session, this.helloOf(partition));
-      replica.halt('this node has read what the log lost: it reads the log again');
+      replica.halt(READ_WRONG);
       this.onLost();
     } catch {
       this.connectLater();
@@ -180,12 +249,10 @@ export class Member {
   }
 
   /** Lets all nodes know what was lost, and makes the state again when that is in the log: so it is known before anything is read here. */
-  private async tell(hello: Command, session: number): Promise<void> {
+  private async tell(hello: Hello, session: number): Promise<void> {
     const { index, log, replica, settings } = this;
-    const { incarnation } = replica;
-    const head = { writer: `${settings.writer}.hello`, n: session, incarnation };
     try {
-      await log.append(index, encodeRecord(head, [encodeCommand(hello)]), session);
+      await log.append(index, helloRecord(settings.writer, replica.incarnation, hello), session);
       if (this.closed || this.owed !== hello) return;
       this.owed = undefined;
       replica.rebuild();
@@ -194,12 +261,10 @@ export class Member {
     }
   }
 
-  private helloOf(partition: Partition): Command {
-    return {
-      kind: 'hello',
-      node: this.settings.lease,
-      marks: partition.marks(),
-    };
+  private helloOf(partition: Partition): Hello {
+    this.hellos += 1;
+    const command = { kind: 'hello', node: this.settings.lease, marks: partition.marks() } as const;
+    return { n: this.hellos, command };
   }
 
   private connectLater(): void {

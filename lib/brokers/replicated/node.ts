@@ -4,9 +4,10 @@ import { assertNodeMessage } from '../common/node-message.js';
 import type { Outcome } from '../machine/commands.js';
 import { readCommand } from '../machine/read-command.js';
 import type { RecordContent } from '../machine/record.js';
-import { VERSIONS } from '../machine/partition.js';
+import { VERSIONS, type Partition } from '../machine/partition.js';
 import { failed, HASH, leaseOf, nodeOf, partitionOf, STATE_PARTITION, type Write } from './commander.js';
 import { ReplicatedControl } from './control.js';
+import { DigestBoard } from './digest-board.js';
 import { Feeds } from './feeds.js';
 import { ReplicatedLog } from './log.js';
 import { Member, SILENT_MS, type MemberSettings } from './member.js';
@@ -34,6 +35,9 @@ export class ReplicatedNode {
   private readonly signals: Signals;
   private readonly control: ReplicatedControl;
   private readonly life: NodeLife;
+  private readonly board: DigestBoard;
+  /** What the others were last told. */
+  private told = '';
   private readonly lease: string;
   private readonly writer: string;
   private state: BrokerState | undefined;
@@ -96,6 +100,11 @@ export class ReplicatedNode {
       { clock, controlTimeoutMs, controlMaxAgeMs },
       (done, refused) => void this.signals.sendApplied(done, refused).catch(() => undefined),
     );
+    this.board = new DigestBoard(
+      clock,
+      (index) => this.members[index],
+      (index) => void this.members[index]?.verify(),
+    );
     this.life = new NodeLife(
       write,
       { ...leased, heartbeatMs: settings.heartbeatMs },
@@ -109,7 +118,8 @@ export class ReplicatedNode {
       },
     );
     this.bus = {
-      control: (message) => this.control.send(message, () => state.partition.machine),
+      // A record may have its outcome while the state cannot be read, as it is made again.
+      control: (message) => this.control.send(message, () => leasesIn(state.current)),
       send: async (to, topic, bytes) => {
         assertNodeMessage({ topic, bytes });
         await this.signals.sendMessage(to, topic, bytes).catch(() => {
@@ -118,7 +128,7 @@ export class ReplicatedNode {
       },
       nodes: async () => {
         await state.caughtUp();
-        return [...new Set(state.partition.machine.liveNodes().map(({ id }) => nodeOf(id)))];
+        return [...new Set(leasesIn(state.partition).map(nodeOf))];
       },
     };
   }
@@ -172,6 +182,7 @@ export class ReplicatedNode {
   }
 
   private onBegin({ index, replica }: Member, why: Beginning): Promise<void> | undefined {
+    this.board.forget(index);
     if (why === 'start') return undefined;
     return this.onBeginAgain(index, replica);
   }
@@ -213,6 +224,7 @@ export class ReplicatedNode {
     if (this.closed) return;
     if (signal.kind === 'signal') this.feeds.signal(signal.channel, signal.signal);
     else if (signal.kind === 'applied') this.control.onApplied(signal);
+    else if (signal.kind === 'digests') this.board.hear(signal.lease, signal.reports);
     else guarded(() => this.listener.onMessage?.(signal.from, signal.topic, signal.bytes));
   }
 
@@ -220,15 +232,35 @@ export class ReplicatedNode {
     this.presence.expire();
     this.transitions.expire();
     this.control.repeat();
+    for (const member of this.members) member.look();
+    this.reportState();
     const state = this.members[STATE_PARTITION];
     if (state?.replica.serving !== true) return;
-    const leases = state.replica.partition.machine.liveNodes().map(({ id }) => id);
+    const leases = leasesIn(state.replica.partition);
+    this.compare(leases);
     const rank = leases.indexOf(this.lease);
     for (const member of this.members) {
       if (rank !== member.index % Math.max(1, leases.length)) continue;
       if (member.silentMs >= SILENT_MS) member.push({ kind: 'tick' }, () => undefined);
       void member.checkpoint();
     }
+  }
+
+  /** Tells the others what this node has read and answered, and leaves where most of them answer something else. */
+  private compare(leases: readonly string[]): void {
+    const reports = this.members.flatMap(({ report }) => report ?? []);
+    const text = JSON.stringify(reports);
+    if (text !== this.told) {
+      this.told = text;
+      this.signals.sendDigests(this.lease, reports).catch(() => (this.told = ''));
+    }
+    const distrust = this.board.judge(leases, this.lease);
+    if (distrust === undefined) return;
+    const others = distrust.others.map(nodeOf).join(', ');
+    this.members[distrust.partition]?.stop(
+      `this node computes other answers than ${others} from the same records of partition ${distrust.partition}: ` +
+        'run the same release on all nodes, and start this one again',
+    );
   }
 
   /** Notifies the listener when all of the log can be read and written, or no longer. */
@@ -244,6 +276,11 @@ export class ReplicatedNode {
     if (state === 'up') this.life.beatNow();
     guarded(() => this.listener.onState(state, trouble));
   }
+}
+
+/** Of the nodes that live, the oldest first. */
+function leasesIn(state: Partition | undefined): readonly string[] {
+  return state?.machine.liveNodes().map(({ id }) => id) ?? [];
 }
 
 function replicaOf(replicas: readonly Replica[]): Replica {

@@ -1,4 +1,5 @@
 import type { Clock, Scheduled } from '../../core/ports/clock.js';
+import { guarded } from '../common/listeners.js';
 import type { Command, Outcome } from '../machine/commands.js';
 import { AppendError, type OrderedLog } from './ordered-log.js';
 import { encodeCommand, encodeRecord, recordOverhead } from './record-codec.js';
@@ -32,6 +33,18 @@ export interface WriterSettings {
   readonly timeoutMs: number;
   /** Before a record that was refused, or whose outcome is unknown, is sent again, in milliseconds. */
   readonly retryMs: number;
+}
+
+/** What a node says of itself, outside the order of its other records. */
+export interface Hello {
+  /** Ascends with each that is said; the same where one is said again. */
+  readonly n: number;
+  readonly command: Command;
+}
+
+/** The record of a {@link Hello}. */
+export function helloRecord(writer: string, incarnation: string, { n, command }: Hello): Uint8Array {
+  return encodeRecord({ writer: `${writer}.hello`, n, incarnation }, [encodeCommand(command)]);
 }
 
 interface Pending {
@@ -103,15 +116,14 @@ export class PartitionWriter {
    * Writes from now on, in this connection. Until then, and between `pause` and here, commands wait.
    *
    * @param first What a node must say first in each connection: goes before everything else, also before a record that has to be sent
-   * again. So it has a number of its own writer, the connection's.
+   * again. So it is of a writer of its own.
    */
-  resume(session: number, first?: Command): void {
+  resume(session: number, first?: Hello): void {
     this.open = true;
     this.session = session;
     if (first !== undefined) {
       const { incarnation, settings } = this;
-      const head = { writer: `${settings.writer}.hello`, n: session, incarnation };
-      this.greeting = sentOf(head.n, encodeRecord(head, [encodeCommand(first)]), []);
+      this.greeting = sentOf(first.n, helloRecord(settings.writer, incarnation, first), []);
     }
     this.flush();
   }
@@ -267,7 +279,8 @@ export class PartitionWriter {
     if (settle === undefined) return;
     item.settle = undefined;
     this.room.give(item.bytes);
-    settle(outcome, place);
+    // One that throws must not leave the others of its record without an answer.
+    guarded(() => settle(outcome, place));
   }
 
   /** Sees to it that nothing waits longer than it may. */

@@ -23,7 +23,9 @@ export type Beginning = 'start' | 'cut' | 'trimmed' | 'replaced';
 
 /** What a replica calls. None may throw. */
 export interface ReplicaEvents {
-  /** A record was applied. */
+  /** A record was read, and applied unless it had to be skipped. */
+  onRead(state: Partition): void;
+  /** A record was applied; after `onRead`. */
   onApplied(content: RecordContent, outcomes: readonly Outcome[], offset: number): void;
   /**
    * The state is made, and everything that the log had at that time is applied. Nothing else is applied, and no read answered, while a
@@ -202,7 +204,8 @@ export class Replica {
 
   private async open(why: Beginning): Promise<void> {
     this.stop();
-    this.owe(why);
+    // A log that was missing for a while may be the same: only its incarnation says that it is another one.
+    this.owe(why === 'replaced' ? 'cut' : why);
     const attempt = this.attempt;
     const bounds = await this.log.bounds(this.index);
     const { partition, offset, term } = await this.settings.restore(this.index, bounds);
@@ -286,6 +289,7 @@ export class Replica {
     this.term = record.term;
     this.timeMs = record.timeMs;
     if (state.stopped !== undefined) return this.serve(false, stoppedText(state.stopped));
+    this.events.onRead(state);
     if (!outcome.applied || content === undefined) return;
     this.events.onApplied(content, outcome.outcomes, record.offset);
   }
@@ -299,7 +303,9 @@ export class Replica {
     this.watch = undefined;
     const finish = (): void => {
       this.failures = 0;
-      if (this.state?.stopped === undefined && !this.closed) this.serve(true);
+      const stopped = this.state?.stopped;
+      if (stopped !== undefined) this.events.onServing(false, stoppedText(stopped));
+      else if (!this.closed) this.serve(true);
       beginning.done();
     };
     const { owed } = this;

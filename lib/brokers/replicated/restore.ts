@@ -4,7 +4,7 @@ import { Partition, VERSIONS, type PartitionState } from '../machine/partition.j
 import { LogSetupError, type Checkpoint, type LogBounds, type OrderedLog } from './ordered-log.js';
 import { decodeRecord } from './record-codec.js';
 import { stoppedText, type Restored } from './replica.js';
-import { compareTail } from './tail.js';
+import { compareTail, tailOf } from './tail.js';
 
 /** What stands beside a checkpoint. */
 interface About {
@@ -86,15 +86,8 @@ async function fromCheckpoint(
   if (found?.settings !== settingsText(genesis)) throw new LogSetupError(stoppedText('settings'));
   const state = readWireValue(Buffer.from(bytes).toString()) as PartitionState;
   const partition = Partition.restored(genesis, state);
-  const { input, offset: last } = partition.digests;
-  const tail = {
-    partition: index,
-    incarnation,
-    marks: partition.marks(),
-    last: { offset: last, digest: input },
-  };
   // `unknown`: all that it stands for is dropped by the log, and nothing there says otherwise.
-  if ((await compareTail(log, tail)) === 'other') return undefined;
+  if ((await compareTail(log, tailOf(index, incarnation, partition))) === 'other') return undefined;
   const from = partition.oldestMissing;
   if (from !== undefined) await fill(log, index, partition, incarnation, from, local);
   partition.fillRest();

@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/ports/clock.js';
 import type { SignalMessage } from '../../core/ports/broker.js';
 import { wireValueReader } from '../../protocol/wire-value.js';
+import type { DigestReport } from './digest-trail.js';
 import { LogUnavailableError, type OrderedLog } from './ordered-log.js';
 
 /** How long the parts of a message may take to arrive, in milliseconds. */
@@ -30,11 +31,13 @@ export type Signal =
       readonly node: string;
       readonly done: readonly string[];
       readonly refused: readonly string[];
-    };
+    }
+  /** What a node has read and answered, by the name of its lease. */
+  | { readonly kind: 'digests'; readonly lease: string; readonly reports: readonly DigestReport[] };
 
 /** The head of a signal as it is sent: JSON, then a line break, then bytes. */
 interface Head {
-  readonly k: 's' | 'm' | 'a';
+  readonly k: 's' | 'm' | 'a' | 'd';
   readonly [name: string]: unknown;
 }
 
@@ -97,6 +100,12 @@ export class Signals {
     await this.log.signal(join({ k: 'a', n: this.node, d: done, r: refused }, new Uint8Array()));
   }
 
+  /** @throws LogUnavailableError */
+  async sendDigests(lease: string, reports: readonly DigestReport[]): Promise<void> {
+    const r = reports.map((one) => [one.partition, one.incarnation, one.offset, one.input, one.outcome]);
+    await this.log.signal(join({ k: 'd', l: lease, r }, new Uint8Array()));
+  }
+
   private async sendParts(to: string, topic: string, bytes: Uint8Array): Promise<void> {
     this.sent += 1;
     const most = this.log.maxRecordBytes - HEAD_BYTES - 2 * Buffer.byteLength(to + topic + this.node);
@@ -121,6 +130,7 @@ export class Signals {
       const head = JSON.parse(text) as Record<string, unknown>;
       if (head['k'] === 's') return readSignal(head, text);
       if (head['k'] === 'a') return readApplied(head);
+      if (head['k'] === 'd') return readDigests(head);
       if (head['k'] === 'm') return this.readMessage(head, bytes.subarray(end + 1));
     } catch {
       // Not written by a node of this form.
@@ -180,6 +190,20 @@ function readSignal({ c, n, p, u }: Record<string, unknown>, text: string): Sign
 function readApplied({ n, d, r }: Record<string, unknown>): Signal | undefined {
   if (typeof n !== 'string' || !isTexts(d) || !isTexts(r)) return undefined;
   return { kind: 'applied', node: n, done: d, refused: r };
+}
+
+function readDigests({ l, r }: Record<string, unknown>): Signal | undefined {
+  if (typeof l !== 'string' || !Array.isArray(r)) return undefined;
+  const reports = (r as readonly unknown[]).flatMap((row) => {
+    const [partition, incarnation, offset, input, outcome] = Array.isArray(row)
+      ? (row as readonly unknown[])
+      : [];
+    if (typeof partition !== 'number' || typeof offset !== 'number') return [];
+    if (typeof incarnation !== 'string' || typeof input !== 'string' || typeof outcome !== 'string')
+      return [];
+    return [{ partition, incarnation, offset, input, outcome }];
+  });
+  return { kind: 'digests', lease: l, reports };
 }
 
 function isTexts(value: unknown): value is readonly string[] {

@@ -1,5 +1,6 @@
 import { Digest } from '../machine/digest.js';
 import type { Mark } from '../machine/commands.js';
+import type { Partition } from '../machine/partition.js';
 import type { LogRecord, OrderedLog } from './ordered-log.js';
 
 /** What is compared: a state, and where its records can be read again. */
@@ -12,6 +13,15 @@ export interface Tail {
   readonly last: Mark;
 }
 
+/** From where records are read again. `newest`: what was read last may be lost. `oldest`: all of it is in doubt. */
+export type TailFrom = 'newest' | 'oldest';
+
+/** What a state has read. */
+export function tailOf(partition: number, incarnation: string, state: Partition): Tail {
+  const { input, offset } = state.digests;
+  return { partition, incarnation, marks: state.marks(), last: { offset, digest: input } };
+}
+
 /**
  * Whether the log still has what a node has read. It reads the records behind an earlier mark again and compares the digests: where a log
  * does not say that it lost its end (JetStream), and for a checkpoint that may be of such an end.
@@ -19,14 +29,22 @@ export interface Tail {
  * @returns `unknown` where the log has dropped the records that are needed
  * @throws LogUnavailableError
  */
-export async function compareTail(log: OrderedLog, tail: Tail): Promise<'same' | 'other' | 'unknown'> {
+export async function compareTail(
+  log: OrderedLog,
+  tail: Tail,
+  where: TailFrom = 'newest',
+): Promise<'same' | 'other' | 'unknown'> {
   const { partition, incarnation, last } = tail;
   if (last.offset < 0) return 'same';
   const bounds = await log.bounds(partition);
   if (bounds.incarnation !== incarnation || bounds.end <= last.offset) return 'other';
-  // The newest mark behind which the log still has everything.
-  const from = tail.marks.find(({ offset }) => offset < last.offset && offset + 1 >= bounds.first);
-  if (from === undefined && bounds.first > log.firstOffset) return 'unknown';
+  // A mark behind which the log still has everything.
+  const isThere = ({ offset }: Mark): boolean => offset < last.offset && offset + 1 >= bounds.first;
+  const isWhole = bounds.first <= log.firstOffset;
+  const usable = tail.marks.filter(isThere);
+  const all = where === 'oldest' && isWhole;
+  const from = all ? undefined : usable.at(where === 'newest' ? 0 : -1);
+  if (from === undefined && !isWhole) return 'unknown';
   const digest = from === undefined ? new Digest() : Digest.of(from.digest);
   const read = await readRange(log, tail, from === undefined ? 0 : from.offset + 1, (record) => {
     digest.number(record.offset);

@@ -1,7 +1,8 @@
 import type { Cluster, Redis } from 'ioredis';
 import { FaultLibraryClient, type FaultClient } from './client.js';
 import { readLogs } from './log.js';
-import { FaultNode, type FaultRedisOptions } from './node.js';
+import type { FaultBroker, FaultRedisOptions } from './broker.js';
+import { FaultNode } from './node.js';
 import { FaultPublisher } from './publisher.js';
 import { FaultRawClient } from './raw-client.js';
 import { RecoveryWatch } from './recovery.js';
@@ -14,9 +15,12 @@ import { SeededEntropy } from '../engine/seeded-entropy.js';
 import { until } from '../until.js';
 
 export interface FaultClusterOptions {
-  readonly redis: FaultRedisOptions;
+  /** Of every node, unless the next or `brokerOf` says another. */
+  readonly redis?: FaultRedisOptions;
   /** Differs per node where it is given: e.g. one node behind a proxy. */
   readonly redisOf?: (node: number) => FaultRedisOptions;
+  /** For nodes over another broker than Redis. */
+  readonly brokerOf?: (node: number) => FaultBroker;
   readonly seed: number;
   readonly nodes?: number;
   readonly clients: number;
@@ -26,9 +30,12 @@ export interface FaultClusterOptions {
   readonly rate: number;
 }
 
+/** What reads logs past the library: a client of Redis, or what reads those of another broker. */
+export type LogSource = Redis | Cluster | { read(channels: readonly string[]): Promise<readonly FinalLog[]> };
+
 const PATIENCE_MS = patience(30_000);
 
-/** Server processes over one Redis, clients spread over them, and a publisher per node; everything is recorded. */
+/** Server processes over one broker, clients spread over them, and a publisher per node; everything is recorded. */
 export class FaultCluster {
   readonly history = new HistoryRecorder();
   readonly nodes: FaultNode[] = [];
@@ -68,7 +75,7 @@ export class FaultCluster {
   /** Ends a node at once, and starts another in its place. */
   async replace(index: number): Promise<void> {
     await this.nodes[index]?.kill();
-    this.nodes[index] = await FaultNode.start(`node-${index + 1}`, this.redisOf(index));
+    this.nodes[index] = await FaultNode.start(`node-${index + 1}`, this.brokerOf(index));
   }
 
   /** Waits until every client receives again. @param endedAt when the outage ended. */
@@ -86,22 +93,22 @@ export class FaultCluster {
   }
 
   /** Ends the load, so that what is published from now on is what the test publishes, and waits until all is delivered. */
-  async silence(redis: Redis | Cluster): Promise<void> {
+  async silence(source: LogSource): Promise<void> {
     await this.settle();
     await until('every client to reach the end of its logs', async () =>
-      this.haveReached(await readLogs(redis, this.channels)),
+      this.haveReached(await readFrom(source, this.channels)),
     );
   }
 
   /** Ends the load, waits until all is delivered, and judges the history. */
-  async judge(redis: Redis | Cluster, options?: CheckOptions): Promise<HistoryReport> {
+  async judge(source: LogSource, options?: CheckOptions): Promise<HistoryReport> {
     await this.settle();
     // The last word in every channel: whoever missed the end of the log learns it now.
     for (const channel of this.channels) this.publishers[0]?.publish(channel);
     await this.settle();
     let logs: readonly FinalLog[] = [];
     await until('every client to reach the end of its logs', async () =>
-      this.haveReached((logs = await readLogs(redis, this.channels))),
+      this.haveReached((logs = await readFrom(source, this.channels))),
     ).catch(() => undefined); // Who has not is a finding of the checker.
     return checkHistory(this.history, logs, options);
   }
@@ -117,7 +124,7 @@ export class FaultCluster {
     this.nodes.push(
       ...(await Promise.all(
         Array.from({ length: nodes }, (_, index) =>
-          FaultNode.start(`node-${index + 1}`, this.redisOf(index)),
+          FaultNode.start(`node-${index + 1}`, this.brokerOf(index)),
         ),
       )),
     );
@@ -144,8 +151,9 @@ export class FaultCluster {
     await this.untilRecovered(performance.now());
   }
 
-  private redisOf(node: number): FaultRedisOptions {
-    return this.options.redisOf?.(node) ?? this.options.redis;
+  private brokerOf(node: number): FaultBroker {
+    const { brokerOf, redis, redisOf } = this.options;
+    return brokerOf?.(node) ?? { redis: redisOf?.(node) ?? redis ?? {} };
   }
 
   private allSubscribed(): boolean {
@@ -172,7 +180,7 @@ export class FaultCluster {
 
   private state(): string {
     const away = this.clients.filter(({ live, channels }) => live.size < channels.length);
-    return `${away.length} clients lack a subscription; the nodes said: ${this.troubles.slice(-5).join(' | ')}`;
+    return `${away.length} clients lack a subscription; the nodes said: ${this.nodes.flatMap(({ id, troubles }) => troubles.slice(-3).map((trouble) => `${id}: ${trouble}`)).join(' | ')}`;
   }
 
   /** The home node of this number, or the next one that lives. */
@@ -184,4 +192,8 @@ export class FaultCluster {
     }
     return 'ws://127.0.0.1:9/realtime';
   }
+}
+
+function readFrom(source: LogSource, channels: readonly string[]): Promise<readonly FinalLog[]> {
+  return 'read' in source ? source.read(channels) : readLogs(source, channels);
 }

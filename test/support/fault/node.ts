@@ -1,14 +1,11 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
-import type { RedisBrokerOptions } from '../../../lib/brokers/redis/index.js';
 import type { EngineStatus } from '../../../lib/core/engine/realtime-engine.js';
 import { patience } from '../patience.js';
+import type { FaultBroker } from './broker.js';
 
 const PROGRAM = join(import.meta.dirname, '../../fault/node.process.mjs');
 const START_MS = patience(20_000);
-
-/** Options of the broker that can travel to another process. */
-export type FaultRedisOptions = Omit<RedisBrokerOptions, 'client' | 'clock' | 'entropy' | 'onWarning'>;
 
 type Message =
   | { readonly type: 'ready'; readonly port: number }
@@ -29,8 +26,8 @@ export class FaultNode {
     child.once('exit', () => (this.gone = true));
   }
 
-  static async start(id: string, redis: FaultRedisOptions): Promise<FaultNode> {
-    const child = fork(PROGRAM, [JSON.stringify({ nodeId: id, redis })], {
+  static async start(id: string, broker: FaultBroker): Promise<FaultNode> {
+    const child = fork(PROGRAM, [JSON.stringify({ nodeId: id, ...broker })], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       env: { ...process.env, NODE_OPTIONS: '' },
     });

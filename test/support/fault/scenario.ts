@@ -1,8 +1,10 @@
-import { Redis } from 'ioredis';
-import { FaultCluster, type FaultClusterOptions } from './cluster.js';
+import { Redis, type Cluster } from 'ioredis';
+import type { OrderedLog } from '../../../lib/brokers/replicated/ordered-log.js';
+import { FaultCluster, type FaultClusterOptions, type LogSource } from './cluster.js';
 import { FaultRawClient } from './raw-client.js';
 import { describeViolations, type CheckOptions } from './history-checker.js';
 import type { HistoryReport } from './history-types.js';
+import { LogFollower } from './log-follower.js';
 import { elapse, stretched } from '../patience.js';
 import { RedisProcess, type RedisProcessOptions } from '../redis/process.js';
 
@@ -24,11 +26,14 @@ export interface ScenarioResult {
 /** What happens to a cluster under load. @returns when the outage ended, in `performance.now()`. */
 export type Fault = (cluster: FaultCluster) => Promise<number>;
 
+/** What reads the logs past the library: the address of a Redis, a client of it, or what opens an ordered log. */
+export type Admin = string | Redis | Cluster | (() => Promise<OrderedLog>);
+
 /** One fault under load, judged. */
 export async function runFault(
   name: string,
-  admin: string | Parameters<FaultCluster['judge']>[0],
-  options: Pick<FaultClusterOptions, 'redis'> & Partial<FaultClusterOptions>,
+  admin: Admin,
+  options: Partial<FaultClusterOptions>,
   fault: Fault,
   check?: CheckOptions,
 ): Promise<ScenarioResult> {
@@ -92,10 +97,11 @@ export function print(name: string, figures: Readonly<Record<string, unknown>>):
   process.stdout.write(`  fault: ${name}: ${shown.join(', ')}\n`);
 }
 
-async function withClient<T>(
-  admin: Parameters<typeof runFault>[1],
-  work: (client: Parameters<FaultCluster['judge']>[0]) => Promise<T>,
-): Promise<T> {
+async function withClient<T>(admin: Admin, work: (source: LogSource) => Promise<T>): Promise<T> {
+  if (typeof admin === 'function') {
+    const follower = await LogFollower.open(admin);
+    return await work(follower).finally(() => follower.close());
+  }
   if (typeof admin !== 'string') return await work(admin);
   const client = new Redis(admin, { retryStrategy: () => 50 });
   client.on('error', () => undefined);

@@ -48,6 +48,11 @@ export class KafkaProcess extends ServerChild {
     return ServerChild.started(new KafkaProcess(...ports, options));
   }
 
+  /** Another address of it, which no `advertised` or `protocol` changes. */
+  get directAddress(): string {
+    return `127.0.0.1:${this.kitPort}`;
+  }
+
   /**
    * Keeps a copy of the records of some topics; what it knows of the cluster is not in it. It must not run.
    *

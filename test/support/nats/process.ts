@@ -14,8 +14,12 @@ export interface NatsProcessOptions {
   readonly config?: string;
   /** Text of its `jetstream` block, beside the folder. */
   readonly jetstream?: string;
-  /** The port of its routes, and those of all members. */
-  readonly cluster?: { readonly port: number; readonly routes: readonly number[] };
+  /** The port of its routes, and those of all members; `isQuiet`: clients are not told of the other members. */
+  readonly cluster?: {
+    readonly port: number;
+    readonly routes: readonly number[];
+    readonly isQuiet?: boolean;
+  };
 }
 
 /** A cluster elects leaders before it answers. */
@@ -71,6 +75,7 @@ export class NatsProcess extends ServerChild {
     const { cluster, config = '', jetstream = '' } = this.options;
     const file = join(this.folder, 'server.conf');
     const routes = cluster?.routes.map((port) => `"nats://127.0.0.1:${port}"`).join(', ');
+    const members = `routes: [${routes}], no_advertise: ${cluster?.isQuiet === true}`;
     const lines = [
       `server_name: ${this.name}`,
       `listen: "127.0.0.1:${port}"`,
@@ -78,7 +83,7 @@ export class NatsProcess extends ServerChild {
       `jetstream { store_dir: "${this.data}", max_memory_store: 64MB, max_file_store: 1GB, ${jetstream} }`,
       ...(cluster === undefined
         ? []
-        : [`cluster { name: test, listen: "127.0.0.1:${cluster.port}", routes: [${routes}] }`]),
+        : [`cluster { name: test, listen: "127.0.0.1:${cluster.port}", ${members} }`]),
       config,
     ];
     writeFileSync(file, `${lines.join('\n')}\n`);
@@ -90,11 +95,15 @@ export class NatsProcess extends ServerChild {
 export class NatsCluster {
   private constructor(readonly servers: readonly NatsProcess[]) {}
 
-  static async start(options: Pick<NatsProcessOptions, 'config' | 'jetstream'> = {}): Promise<NatsCluster> {
+  /** @param isQuiet Whether clients know only the addresses that they are given, so that a proxy may stand before those. */
+  static async start(
+    options: Pick<NatsProcessOptions, 'config' | 'jetstream'> = {},
+    isQuiet = false,
+  ): Promise<NatsCluster> {
     const routes = [await freePort(), await freePort(), await freePort()];
     const servers = await Promise.all(
       routes.map((port, index) =>
-        NatsProcess.start({ ...options, name: `n${index + 1}`, cluster: { port, routes } }),
+        NatsProcess.start({ ...options, name: `n${index + 1}`, cluster: { port, routes, isQuiet } }),
       ),
     );
     return new NatsCluster(servers);

@@ -167,6 +167,17 @@ export class MemoryLogServer {
     this.wakeAll();
   }
 
+  /** Knows nothing of its partitions, as one that starts may do for a while. @returns lets it know them again */
+  forget(): () => void {
+    const { partitions } = this;
+    this.partitions = partitions.map(() => undefined);
+    this.wakeAll();
+    return () => {
+      this.partitions = partitions;
+      this.wakeAll();
+    };
+  }
+
   /** Deletes all partitions and makes them again, empty and with other incarnations. */
   recreate(): void {
     this.delete();

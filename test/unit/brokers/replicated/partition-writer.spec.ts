@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { Command, Outcome } from '../../../../lib/brokers/machine/commands.js';
 import { PartitionWriter, type WriteFailure } from '../../../../lib/brokers/replicated/partition-writer.js';
 import { decodeRecord } from '../../../../lib/brokers/replicated/record-codec.js';
@@ -152,7 +152,7 @@ describe('the writer of a partition', () => {
 
   it('greets in each connection before anything else, also before what has to be sent again', async () => {
     server.nextAppends('unanswered');
-    writer.resume(1, { kind: 'tick' });
+    writer.resume(1, { n: 1, command: { kind: 'tick' } });
     push('a');
     await settled();
     clock.advance(100);
@@ -164,7 +164,7 @@ describe('the writer of a partition', () => {
     writer.pause();
     log.disconnect();
     log.reconnect();
-    writer.resume(log.session, { kind: 'tick' });
+    writer.resume(log.session, { n: log.session, command: { kind: 'tick' } });
     await settled();
     clock.advance(100);
     await settled();
@@ -223,5 +223,23 @@ describe('the writer of a partition', () => {
     await settled();
     expect(results).toEqual(['unavailable']);
     expect(channelsOf()).toEqual([['a']]);
+  });
+
+  it('answers the other commands of a record when the caller of one throws, and that error is seen', async () => {
+    writer.resume(log.session);
+    writer.push(clear('a'), () => {
+      throw new Error('a bug of a caller');
+    });
+    push('b');
+    await settled();
+    const later = jest.spyOn(globalThis, 'queueMicrotask').mockImplementation(() => undefined);
+    try {
+      read();
+      expect(results).toEqual([{ ok: true }]);
+      expect([room.size, writer.idle]).toEqual([0, true]);
+      expect(later.mock.calls[0]?.[0]).toThrow('a bug of a caller');
+    } finally {
+      later.mockRestore();
+    }
   });
 });

@@ -67,8 +67,20 @@ const MIN_RECORD_BYTES = 16_384;
 /** Kafka's limit for names of topics, less what is appended to this one. */
 const MAX_TOPIC = 249 - '.checkpoints'.length;
 
-/** @throws RangeError that names the option */
-export function kafkaSettings(options: KafkaLogOptions): KafkaLogSettings {
+/**
+ * @param caller the function that the application called, for errors.
+ * @throws RangeError that names the option
+ */
+export function kafkaSettings(options: KafkaLogOptions, caller = 'kafkaBroker'): KafkaLogSettings {
+  try {
+    return settingsOf(options);
+  } catch (error) {
+    if (error instanceof RangeError) error.message = `${caller}: ${error.message}`;
+    throw error;
+  }
+}
+
+function settingsOf(options: KafkaLogOptions): KafkaLogSettings {
   const { brokers, tls, sasl, ...rest } = options;
   const replicas = rest.replicas ?? 3;
   const settings: KafkaLogSettings = {
@@ -132,5 +144,5 @@ const COUNTS = [
 ] as const;
 
 function optionError(path: string, problem: string): RangeError {
-  return new RangeError(`kafkaBroker: \`${path}\` ${problem}.`);
+  return new RangeError(`\`${path}\` ${problem}.`);
 }

@@ -72,8 +72,20 @@ const GIB = 1_073_741_824;
 const MAX_PARTITIONS = 256;
 const MIN_RECORD_BYTES = 16_384;
 
-/** @throws RangeError that names the option */
-export function natsSettings(options: NatsLogOptions): NatsLogSettings {
+/**
+ * @param caller the function that the application called, for errors.
+ * @throws RangeError that names the option
+ */
+export function natsSettings(options: NatsLogOptions, caller = 'natsBroker'): NatsLogSettings {
+  try {
+    return settingsOf(options);
+  } catch (error) {
+    if (error instanceof RangeError) error.message = `${caller}: ${error.message}`;
+    throw error;
+  }
+}
+
+function settingsOf(options: NatsLogOptions): NatsLogSettings {
   const { user, password, token, credentials, tls, domain, servers, ...rest } = options;
   const settings: NatsLogSettings = {
     name: 'realtime',
@@ -122,5 +134,5 @@ const COUNTS = [
 ] as const;
 
 function optionError(path: string, problem: string): RangeError {
-  return new RangeError(`natsBroker: \`${path}\` ${problem}.`);
+  return new RangeError(`\`${path}\` ${problem}.`);
 }

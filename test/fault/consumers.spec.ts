@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, expect, it } from '@jest/globals';
+import { Admin, Producer } from '@platformatic/kafka';
+import { Redis } from 'ioredis';
+import type { ConsumerProcessOptions } from '../support/consumers/process.js';
+import { consumeWithKills, recordOf, type ShowResult } from '../support/consumers/show.js';
+import { KafkaProcess } from '../support/kafka/process.js';
+import { patience } from '../support/patience.js';
+import { RedisProcess } from '../support/redis/process.js';
+
+/** `RECORDS=100000` is the whole of it. */
+const RECORDS = Number(process.env['RECORDS'] ?? 3_000);
+const KEYS = 50;
+const PARTITIONS = 4;
+/** Records that are written at once. */
+const CHUNK = 1_000;
+/** A process is killed after so many parts of the records. */
+const MOMENTS = [0.2, 0.45, 0.7].map((part) => Math.floor(RECORDS * part));
+const LIMIT_MS = patience(RECORDS > 10_000 ? 400_000 : 120_000);
+
+const disposals: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const dispose of disposals.splice(0).reverse()) await dispose();
+});
+
+async function redisServer(): Promise<RedisProcess> {
+  const server = await RedisProcess.start();
+  disposals.push(() => server.dispose());
+  return server;
+}
+
+/** What the process publishes to. */
+function channelsOn(server: RedisProcess): ConsumerProcessOptions['redis'] {
+  return { url: server.url, keyPrefix: `c${randomBytes(4).toString('hex')}` };
+}
+
+function chunks(): readonly (readonly { readonly key: string; readonly value: string }[])[] {
+  const all = Array.from({ length: RECORDS }, (_, index) => recordOf(index, KEYS));
+  return Array.from({ length: Math.ceil(RECORDS / CHUNK) }, (_, index) =>
+    all.slice(index * CHUNK, (index + 1) * CHUNK),
+  );
+}
+
+function expectEachOnce(source: string, result: ShowResult): void {
+  const { doubled, gapsMs, missing, outOfOrder, seconds } = result;
+  if (RECORDS > 10_000)
+    process.stdout.write(
+      `${source}: ${RECORDS} records in ${seconds.toFixed(1)} s (${Math.round(RECORDS / seconds)}/s), gaps ${gapsMs.join(', ')} ms, ` +
+        `doubled ${doubled}, missing ${missing}, out of order ${outOfOrder}\n`,
+    );
+  expect({ doubled, missing, outOfOrder }).toEqual({ doubled: 0, missing: 0, outOfOrder: 0 });
+  expect(gapsMs).toHaveLength(MOMENTS.length);
+}
+
+it(
+  'entries of Redis Streams become events once each, in the order of their key, although the process is killed three times (G34)',
+  async () => {
+    const server = await redisServer();
+    const admin = new Redis(server.url);
+    disposals.push(() => admin.disconnect());
+    const streams = Array.from({ length: PARTITIONS }, (_, index) => `orders-${index}`);
+    for (const chunk of chunks()) {
+      const pipeline = admin.pipeline();
+      for (const { key, value } of chunk)
+        pipeline.xadd(streams[Number(key.slice(1)) % PARTITIONS] ?? '', '*', 'value', value);
+      await pipeline.exec();
+    }
+    const result = await consumeWithKills(
+      {
+        source: 'redis',
+        options: { url: server.url, streams, group: 'realtime', maxBatch: 50 },
+        redis: channelsOn(server),
+      },
+      { records: RECORDS, keys: KEYS, moments: MOMENTS },
+    );
+    expectEachOnce('Redis Streams', result);
+    for (const stream of streams) expect(await admin.xpending(stream, 'realtime')).toMatchObject([0]);
+  },
+  LIMIT_MS,
+);
+
+it(
+  'records of Kafka become events once each, in the order of their key, although the process is killed three times (G34)',
+  async () => {
+    const [server, kafka] = await Promise.all([redisServer(), KafkaProcess.start()]);
+    disposals.push(() => kafka.dispose());
+    const admin = new Admin({ clientId: 'test', bootstrapBrokers: [kafka.address] });
+    const producer = new Producer({ clientId: 'test', bootstrapBrokers: [kafka.address] });
+    disposals.push(
+      () => admin.close(),
+      () => producer.close(),
+    );
+    await admin.createTopics({ topics: ['orders'], partitions: PARTITIONS, replicas: 1 });
+    for (const chunk of chunks())
+      await producer.send({
+        messages: chunk.map(({ key, value }) => ({
+          topic: 'orders',
+          partition: Number(key.slice(1)) % PARTITIONS,
+          key: Buffer.from(key),
+          value: Buffer.from(value),
+        })),
+      });
+    const result = await consumeWithKills(
+      {
+        source: 'kafka',
+        options: { brokers: [kafka.address], topic: 'orders', groupId: 'realtime', maxBatch: 50 },
+        redis: channelsOn(server),
+      },
+      { records: RECORDS, keys: KEYS, moments: MOMENTS },
+    );
+    expectEachOnce('Kafka', result);
+  },
+  LIMIT_MS,
+);

@@ -20,13 +20,13 @@ interface Trouble {
 /** Makes a consumer of a source, for the option `consumers` of the module. */
 export function consumerOf<Raw>(
   settings: ConsumeSettings<Raw>,
-  sourceFor: (site: ConsumerSite, log: ThrottledLog) => RecordSource<Raw>,
+  sourceFor: (site: ConsumerSite, journal: ThrottledLog) => RecordSource<Raw>,
 ): RealtimeConsumer {
   return {
     name: settings.name,
     open(site) {
-      const log = new ThrottledLog(site.logger, site.clock);
-      return new Consumer(settings, site, sourceFor(site, log), log);
+      const journal = new ThrottledLog(site.logger, site.clock);
+      return new Consumer(settings, site, sourceFor(site, journal), journal);
     },
   };
 }
@@ -45,7 +45,7 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
     private readonly settings: ConsumeSettings<Raw>,
     private readonly site: ConsumerSite,
     private readonly source: RecordSource<Raw>,
-    private readonly log: ThrottledLog,
+    private readonly journal: ThrottledLog,
   ) {
     this.backoff = new Backoff(site.clock, site.entropy);
   }
@@ -67,7 +67,7 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
     const ended = (this.running ?? Promise.resolve()).then(() => over.abort());
     await Promise.race([ended, delay(clock, ms, over.signal)]);
     if (over.signal.aborted) return;
-    this.log.warn(
+    this.journal.warn(
       'close',
       () =>
         `Consumer ${this.settings.name}: what was under way did not end within ${Math.round(ms)} ms; another node reads it once more.`,
@@ -75,8 +75,8 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
   }
 
   async follow(lane: Lane<Raw>): Promise<void> {
-    const { counts, log, settings, site } = this;
-    const journal = {
+    const { counts, journal, settings, site } = this;
+    const state = {
       retrying: (reason: string | undefined): void => {
         if (reason === undefined) this.troubles.delete(lane);
         else this.troubles.set(lane, { state: 'retrying', reason });
@@ -84,7 +84,7 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
       stopped: (reason: string): void => void this.troubles.set(lane, { state: 'stopped', reason }),
     };
     try {
-      await new LaneWorker(lane, { settings, site, log, counts, journal }).run();
+      await new LaneWorker(lane, { settings, site, journal, counts, state }).run();
     } catch (error) {
       // What is no longer this node's may not be committed: the next owner does.
       if (!lane.signal.aborted) throw error;
@@ -107,7 +107,7 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
       } catch (error) {
         this.away = messageOf(error);
         if (signal.aborted) return;
-        this.log.warn(
+        this.journal.warn(
           'source',
           () => `Consumer ${this.settings.name}: ${messageOf(error)}. It is tried again.`,
         );

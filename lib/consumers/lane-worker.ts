@@ -8,7 +8,7 @@ import type { ConsumeSettings } from './options.js';
 import type { Lane, SourceRecord } from './source.js';
 
 /** What a lane tells of itself, for the state of its consumer. */
-export interface LaneJournal {
+export interface LaneState {
   /** Attempts fail, and why; `undefined`: they no longer do. */
   retrying(reason: string | undefined): void;
   /** It waits behind a record that cannot be published. */
@@ -18,9 +18,9 @@ export interface LaneJournal {
 export interface LaneWorkerDeps<Raw> {
   readonly settings: ConsumeSettings<Raw>;
   readonly site: ConsumerSite;
-  readonly log: ThrottledLog;
+  readonly journal: ThrottledLog;
   readonly counts: ConsumedCounts;
-  readonly journal: LaneJournal;
+  readonly state: LaneState;
 }
 
 /** Why there is no event of a record. */
@@ -76,7 +76,11 @@ export class LaneWorker<Raw> {
       const dead = refused ?? failure;
       const taken = dead === undefined ? rest.length : rest.indexOf(dead.of);
       const last = rest[taken - 1];
-      if (last !== undefined) await lane.commit(last);
+      if (last !== undefined) {
+        await lane.commit(last);
+        this.backoff.reset();
+        deps.state.retrying(undefined);
+      }
       deps.counts.ignored += ignored.filter((index) => index < taken).length;
       rest = rest.slice(taken);
       if (dead === undefined) return;
@@ -114,7 +118,7 @@ export class LaneWorker<Raw> {
   private publish(
     events: readonly Outgoing<SourceRecord<Raw>>[],
   ): Promise<Failure<Raw> | 'ended' | undefined> {
-    const { counts, journal, log, settings } = this.deps;
+    const { counts, state, journal, settings } = this.deps;
     this.unknownSince = undefined;
     return publishInOrder(
       events,
@@ -122,9 +126,9 @@ export class LaneWorker<Raw> {
         backoff: this.backoff,
         counts,
         onRetry: (error) => this.retry(error, 'publishes fail'),
-        onProgress: () => journal.retrying(undefined),
+        onProgress: () => state.retrying(undefined),
         onDifferent: () =>
-          log.warn(
+          journal.warn(
             'different',
             () =>
               `Consumer ${settings.name}: a record that was read once more gave another event than before; the first one stays. ` +
@@ -137,14 +141,14 @@ export class LaneWorker<Raw> {
 
   private retry({ code }: RealtimeError, what: string): void {
     const { lane } = this;
-    const { journal, log, settings, site } = this.deps;
+    const { state, journal, settings, site } = this.deps;
     const { name } = settings;
     const now = site.clock.monotonic();
     if (code === 'timeout') this.unknownSince ??= now;
-    journal.retrying(`${what} with ${code}`);
-    log.warn('retry', () => `Consumer ${name}: ${lane.name} waits, as ${what} with ${code}.`);
+    state.retrying(`${what} with ${code}`);
+    journal.warn('retry', () => `Consumer ${name}: ${lane.name} waits, as ${what} with ${code}.`);
     if (this.unknownSince === undefined || now - this.unknownSince <= site.dedupeMs) return;
-    log.warn(
+    journal.warn(
       'forgotten',
       () =>
         `Consumer ${name}: publishes of ${lane.name} had no answer for longer than limits.dedupe (${site.dedupeMs} ms), so that some ` +
@@ -154,14 +158,17 @@ export class LaneWorker<Raw> {
 
   /** @returns whether the record was dealt with; `false` when the lane ended before. */
   private async bury({ of, error }: Failure<Raw>): Promise<boolean> {
-    const { counts, journal, log, settings, site } = this.deps;
+    const { counts, state, journal, settings, site } = this.deps;
     const { deadLetter, name } = settings;
     const { signal } = this.lane;
     const code = error instanceof RealtimeError ? error.code : 'an error of `to`';
-    log.debug('why', () => `Consumer ${name}: the record at ${of.place} gives no event: ${String(error)}`);
+    journal.debug(
+      'why',
+      () => `Consumer ${name}: the record at ${of.place} gives no event: ${String(error)}`,
+    );
     if (deadLetter === 'stop') {
       counts.dead += 1;
-      journal.stopped(`the record at ${of.place} cannot be published: ${code}`);
+      state.stopped(`the record at ${of.place} cannot be published: ${code}`);
       site.logger.error(
         `Consumer ${name}: ${this.lane.name} stops, as the record at ${of.place} cannot be published: ${code}. Mend what refuses it ` +
           'and start again, or set `deadLetter`; the log says more at level debug.',
@@ -169,7 +176,7 @@ export class LaneWorker<Raw> {
       await aborted(signal);
       return false;
     }
-    log.warn('dead', () => `Consumer ${name}: the record at ${of.place} cannot be published: ${code}.`);
+    journal.warn('dead', () => `Consumer ${name}: the record at ${of.place} cannot be published: ${code}.`);
     if (deadLetter !== 'skip') {
       const dead = { record: of.raw, place: of.place, error };
       if (!(await this.handOver(async () => deadLetter(dead)))) return false;
@@ -180,18 +187,24 @@ export class LaneWorker<Raw> {
 
   /** Calls for as long as it fails. @returns `false` when the lane ended before it worked */
   private async handOver(call: () => Promise<void>): Promise<boolean> {
-    const { journal, log, settings, site } = this.deps;
+    const { state, journal, settings, site } = this.deps;
     const { signal } = this.lane;
     while (!signal.aborted) {
       try {
         await withTimeout(call(), CALL_TIMEOUT_MS, site.clock);
         this.backoff.reset();
-        journal.retrying(undefined);
+        state.retrying(undefined);
         return true;
       } catch (error) {
-        journal.retrying('`deadLetter` fails');
-        log.warn('letter', () => `Consumer ${settings.name}: \`deadLetter\` fails, and is called once more.`);
-        log.debug('letter why', () => `Consumer ${settings.name}: \`deadLetter\` fails: ${String(error)}`);
+        state.retrying('`deadLetter` fails');
+        journal.warn(
+          'letter',
+          () => `Consumer ${settings.name}: \`deadLetter\` fails, and is called once more.`,
+        );
+        journal.debug(
+          'letter why',
+          () => `Consumer ${settings.name}: \`deadLetter\` fails: ${String(error)}`,
+        );
         await this.backoff.pause(signal);
       }
     }

@@ -4,6 +4,7 @@ import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { fromKafka } from '../../dist/brokers/kafka/index.js';
+import { fromJetStream } from '../../dist/brokers/nats/index.js';
 import { fromRedisStreams, redisBroker } from '../../dist/brokers/redis/index.js';
 import { Channel, PublicChannel, RealtimeModule } from '../../dist/index.js';
 import { RealtimeRuntime } from '../../dist/nest/index.js';
@@ -18,6 +19,7 @@ const toEvent = (text) => {
 };
 const SOURCES = {
   redis: () => fromRedisStreams({ ...options, to: ({ fields }) => toEvent(fields.value) }),
+  nats: () => fromJetStream({ ...options, to: ({ data }) => toEvent(Buffer.from(data).toString()) }),
   kafka: () => fromKafka({ ...options, to: ({ value }) => toEvent(value.toString()) }),
 };
 

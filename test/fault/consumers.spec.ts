@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, expect, it } from '@jest/globals';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { Admin, Producer } from '@platformatic/kafka';
 import { Redis } from 'ioredis';
 import type { ConsumerProcessOptions } from '../support/consumers/process.js';
 import { consumeWithKills, recordOf, type ShowResult } from '../support/consumers/show.js';
 import { KafkaProcess } from '../support/kafka/process.js';
+import { NatsProcess } from '../support/nats/process.js';
 import { patience } from '../support/patience.js';
 import { RedisProcess } from '../support/redis/process.js';
 
@@ -74,7 +77,8 @@ it(
       { records: RECORDS, keys: KEYS, moments: MOMENTS },
     );
     expectEachOnce('Redis Streams', result);
-    for (const stream of streams) expect(await admin.xpending(stream, 'realtime')).toMatchObject([0]);
+    for (const stream of streams)
+      expect(await admin.xpending(stream, 'realtime')).toEqual([0, null, null, null]);
   },
   LIMIT_MS,
 );
@@ -109,6 +113,31 @@ it(
       { records: RECORDS, keys: KEYS, moments: MOMENTS },
     );
     expectEachOnce('Kafka', result);
+  },
+  LIMIT_MS,
+);
+
+it(
+  'messages of JetStream become events once each, in the order of their key, although the process is killed three times (G34)',
+  async () => {
+    const [server, nats] = await Promise.all([redisServer(), NatsProcess.start()]);
+    disposals.push(() => nats.dispose());
+    const connection = await connect({ servers: nats.address });
+    disposals.push(() => connection.close());
+    const manager = await jetstreamManager(connection);
+    await manager.streams.add({ name: 'ORDERS', subjects: ['orders.>'], num_replicas: 1 });
+    const stream = jetstream(connection);
+    for (const chunk of chunks())
+      await Promise.all(chunk.map(({ key, value }) => stream.publish(`orders.${key}`, value)));
+    const result = await consumeWithKills(
+      {
+        source: 'nats',
+        options: { servers: nats.address, stream: 'ORDERS', durable: 'realtime', maxBatch: 50 },
+        redis: channelsOn(server),
+      },
+      { records: RECORDS, keys: KEYS, moments: MOMENTS },
+    );
+    expectEachOnce('JetStream', result);
   },
   LIMIT_MS,
 );

@@ -1,3 +1,4 @@
+import { expect, it } from '@jest/globals';
 import type { DeadRecord } from '../../../lib/consumers/index.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { ConsumerWorld, eventOf } from '../../support/consumers/consumer-world.js';
@@ -132,6 +133,21 @@ it('calls `to` once more where its error says that it may work later, and loses 
   await world.pass();
   expect(world.ledger.of('a')).toEqual(['1', '2', 'bad', '3', '4', '5', '6']);
   expect(run.status()).toMatchObject({ state: 'working', counts: { dead: 0, published: 8 } });
+});
+
+it('works again when `to` does, also where it makes no event then (G34)', async () => {
+  const world = withBad();
+  let left = 3;
+  const { run } = world.node({
+    to: (record) => {
+      if (record.value !== 'bad') return eventOf(record);
+      if (left-- > 0) throw new RealtimeError('timeout');
+      return null;
+    },
+  });
+  world.topic.batch = 1;
+  await world.pass();
+  expect(run.status()).toMatchObject({ state: 'working', counts: { ignored: 1, published: 7 } });
 });
 
 it('calls `to` once more where it does not answer (G34)', async () => {

@@ -1,3 +1,4 @@
+import { expect, it } from '@jest/globals';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { ConsumerWorld } from '../../support/consumers/consumer-world.js';
 import { NodeLife } from '../../support/consumers/node-life.js';

@@ -1,3 +1,4 @@
+import { expect, it } from '@jest/globals';
 import { Backoff, consumeSettings, idPrefix } from '../../../lib/consumers/index.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { ConsumerWorld, eventOf } from '../../support/consumers/consumer-world.js';

@@ -81,7 +81,10 @@ export function fromKafka(options: FromKafkaOptions): RealtimeConsumer {
     'fromKafka',
   );
   const settings = consumeSettings(options, 'fromKafka', `kafka ${topic} ${groupId}`.slice(0, 128));
-  return consumerOf(settings, (site, log) => new KafkaTopic(kafka, { groupId, from }, settings, site, log));
+  return consumerOf(
+    settings,
+    (site, journal) => new KafkaTopic(kafka, { groupId, from }, settings, site, journal),
+  );
 }
 
 /** Reads the partitions of a topic that the group gives this node. */
@@ -94,7 +97,7 @@ class KafkaTopic implements RecordSource<KafkaTopicRecord> {
     private readonly wanted: { readonly groupId: string; readonly from: 'first' | 'next' },
     private readonly settings: ConsumeSettings<KafkaTopicRecord>,
     private readonly site: ConsumerSite,
-    private readonly log: ThrottledLog,
+    private readonly journal: ThrottledLog,
   ) {}
 
   lag(): number | undefined {
@@ -181,7 +184,7 @@ class KafkaTopic implements RecordSource<KafkaTopicRecord> {
     membership: Membership,
     signal: AbortSignal,
   ): Promise<readonly PartitionLane[]> {
-    const { log, settings, wanted } = this;
+    const { journal, settings, wanted } = this;
     const { topic } = this.kafka;
     const topicId = cluster.topic(topic)?.topicId;
     if (topicId === undefined)
@@ -198,7 +201,7 @@ class KafkaTopic implements RecordSource<KafkaTopicRecord> {
           cluster,
           group,
           membership,
-          log,
+          journal,
           consumer,
           topic,
           topicId,

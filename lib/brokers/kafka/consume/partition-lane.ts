@@ -35,7 +35,7 @@ export interface PartitionLaneDeps {
   readonly cluster: KafkaCluster;
   readonly group: KafkaGroup;
   readonly membership: Membership;
-  readonly log: ThrottledLog;
+  readonly journal: ThrottledLog;
   /** For logs. */
   readonly consumer: string;
   readonly topic: string;
@@ -164,16 +164,20 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
 
   /** The log does not have the position. */
   private async jump(): Promise<void> {
-    const { cluster, consumer, log, topic } = this.deps;
+    const { cluster, consumer, journal, topic } = this.deps;
     const { position } = this;
     const { end, first } = await partitionBounds(cluster, topic, this.partition);
     if (position >= first && position <= end) return;
     this.position = position < first ? first : end;
-    log.error(
+    const why =
+      position < first
+        ? 'Records were deleted before they were read: keep them for longer.'
+        : 'The log was cut.';
+    journal.error(
       'jump',
       () =>
         `Consumer ${consumer}: ${this.name} has ${first} to ${end}, and ${position} was to be read next: it continues at ` +
-        `${this.position}. ${position < first ? 'Records were deleted before they were read: keep them for longer.' : 'The log was cut.'}`,
+        `${this.position}. ${why}`,
     );
   }
 

@@ -90,7 +90,7 @@ export function fromJetStream(options: FromJetStreamOptions): RealtimeConsumer {
   const settings = consumeSettings(options, 'fromJetStream', `jetstream ${stream} ${durable}`.slice(0, 128));
   const list = typeof subjects === 'string' ? [subjects] : subjects;
   const wanted = { stream, subjects: list, durable, from, positions };
-  return consumerOf(settings, (site, log) => new JetStream(nats, wanted, settings, site, log));
+  return consumerOf(settings, (site, journal) => new JetStream(nats, wanted, settings, site, journal));
 }
 
 interface Wanted {
@@ -112,7 +112,7 @@ class JetStream implements RecordSource<JetStreamRecord> {
     private readonly wanted: Wanted,
     private readonly settings: ConsumeSettings<JetStreamRecord>,
     private readonly site: ConsumerSite,
-    private readonly log: ThrottledLog,
+    private readonly journal: ThrottledLog,
   ) {}
 
   lag(): number | undefined {
@@ -120,10 +120,10 @@ class JetStream implements RecordSource<JetStreamRecord> {
   }
 
   async run(work: LaneWork<JetStreamRecord>, signal: AbortSignal): Promise<void> {
-    const { log, nats, settings, site, wanted } = this;
+    const { journal, nats, settings, site, wanted } = this;
     const { clock, entropy } = site;
     const onWarning = (message: string): void =>
-      log.warn('nats', () => `Consumer ${settings.name}: ${message}`);
+      journal.warn('nats', () => `Consumer ${settings.name}: ${message}`);
     const driver = await loadNats(undefined, 'fromJetStream');
     const link = await NatsLink.open(driver, nats, { clock, entropy, onWarning });
     try {
@@ -201,7 +201,7 @@ class JetStream implements RecordSource<JetStreamRecord> {
   }
 
   private report(next: number, first: number): void {
-    this.log.error(
+    this.journal.error(
       'jump',
       () =>
         `Consumer ${this.settings.name}: the stream ${this.wanted.stream} begins at ${first}, and ${next} was to be read next: records were ` +

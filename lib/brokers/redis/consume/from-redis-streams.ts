@@ -90,7 +90,7 @@ export function fromRedisStreams(options: FromRedisStreamsOptions): RealtimeCons
   const { redis, target } = targetOf(where);
   return consumerOf(
     settings,
-    (site, log) => new RedisStreams(target, redis, { names, group, from }, settings, site, log),
+    (site, journal) => new RedisStreams(target, redis, { names, group, from }, settings, site, journal),
   );
 }
 
@@ -112,7 +112,7 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
     private readonly wanted: Wanted,
     private readonly settings: ConsumeSettings<RedisStreamRecord>,
     private readonly site: ConsumerSite,
-    private readonly log: ThrottledLog,
+    private readonly journal: ThrottledLog,
   ) {}
 
   lag(): number | undefined {
@@ -160,7 +160,7 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
     work: LaneWork<RedisStreamRecord>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { log, settings, site, wanted } = this;
+    const { journal, settings, site, wanted } = this;
     const { maxBatch, maxBatchBytes, name: consumer } = settings;
     const ids = idPrefix('redis', stream, wanted.group);
     while (!signal.aborted) {
@@ -170,7 +170,7 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
           ...{
             client,
             clock: site.clock,
-            log,
+            journal,
             consumer,
             group: wanted.group,
             owner,

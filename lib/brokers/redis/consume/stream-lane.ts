@@ -26,7 +26,7 @@ export interface RedisStreamRecord {
 export interface StreamLaneDeps {
   readonly client: StreamClient;
   readonly clock: Clock;
-  readonly log: ThrottledLog;
+  readonly journal: ThrottledLog;
   /** For logs. */
   readonly consumer: string;
   readonly group: string;
@@ -119,8 +119,8 @@ export class StreamLane implements Lane<RedisStreamRecord> {
 
   /** Entries that were trimmed after they had been delivered. */
   private async report(count: number, left: number, last: string): Promise<void> {
-    const { consumer, log } = this.deps;
-    log.warn(
+    const { consumer, journal } = this.deps;
+    journal.warn(
       'trimmed',
       () =>
         `Consumer ${consumer}: ${count} entries of ${this.name} were trimmed before they were published. Keep more of the stream ` +

@@ -18,7 +18,6 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   [
     'consumers/consumer.ts',
     'a name of the options, the words of a source: its first line, shortened',
-    'this.settings.name',
     'messageOf(error)',
   ],
   [

@@ -106,6 +106,8 @@ class JetStream implements RecordSource<JetStreamRecord> {
   private lane: JetStreamLane | undefined;
   /** Whether this node knows that another one reads. */
   private isOther = false;
+  /** In whose name the stream is read: the next session of this node continues that of the one before. */
+  private readonly owner: string;
 
   constructor(
     private readonly nats: NatsLogSettings,
@@ -113,7 +115,9 @@ class JetStream implements RecordSource<JetStreamRecord> {
     private readonly settings: ConsumeSettings<JetStreamRecord>,
     private readonly site: ConsumerSite,
     private readonly journal: ThrottledLog,
-  ) {}
+  ) {
+    this.owner = site.entropy.token();
+  }
 
   lag(): number | undefined {
     return this.isOther ? 0 : this.lane?.lag;
@@ -133,7 +137,7 @@ class JetStream implements RecordSource<JetStreamRecord> {
         stream: wanted.positions,
         subject: `${wanted.positions}.${wanted.stream}.${wanted.durable}`,
       };
-      const position = new StreamPosition(link, where, entropy.token(), clock);
+      const position = new StreamPosition(link, where, this.owner, clock);
       while (!signal.aborted) {
         const isFree = await position.look();
         work.onReady();

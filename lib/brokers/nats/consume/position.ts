@@ -52,7 +52,7 @@ export class StreamPosition {
     if (seq !== this.revision) this.sameSince = now;
     this.revision = seq;
     this.stored = stored;
-    return stored === undefined || stored.owner === '' || now - this.sameSince > LEASE_MS;
+    return stored === undefined || ['', this.owner].includes(stored.owner) || now - this.sameSince > LEASE_MS;
   }
 
   /** Stores that this node reads, and how far it is. @returns `false` when another one reads */

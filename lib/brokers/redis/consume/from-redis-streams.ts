@@ -105,6 +105,8 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
   private readonly lags = new Map<string, number | undefined>();
   /** Whether the groups were there: one that is missing later on went with its stream. */
   private wereMade = false;
+  /** In whose name leases are held: the next session of this node has those of the one before. */
+  private readonly owner: string;
 
   constructor(
     private readonly target: RedisTarget,
@@ -113,7 +115,9 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
     private readonly settings: ConsumeSettings<RedisStreamRecord>,
     private readonly site: ConsumerSite,
     private readonly journal: ThrottledLog,
-  ) {}
+  ) {
+    this.owner = site.entropy.token();
+  }
 
   lag(): number | undefined {
     const lags = [...this.lags.values()];
@@ -137,8 +141,7 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
       for (const name of wanted.names) await client.makeGroup(name, wanted.group, start);
       this.wereMade = true;
       work.onReady();
-      const owner = site.entropy.token();
-      const all = wanted.names.map((name) => this.keep(name, owner, client, work, session.signal));
+      const all = wanted.names.map((name) => this.keep(name, client, work, session.signal));
       try {
         await Promise.all(all);
       } finally {
@@ -155,12 +158,11 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
   /** Looks for the lease of a stream, and reads it while it has it. */
   private async keep(
     stream: string,
-    owner: string,
     client: StreamClient,
     work: LaneWork<RedisStreamRecord>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { journal, settings, site, wanted } = this;
+    const { journal, owner, settings, site, wanted } = this;
     const { maxBatch, maxBatchBytes, name: consumer } = settings;
     const ids = idPrefix('redis', stream, wanted.group);
     while (!signal.aborted) {

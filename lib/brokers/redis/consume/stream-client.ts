@@ -11,6 +11,7 @@ const BLOCK_MS = 1_000;
 export class StreamClient {
   private readonly clients: RedisClient[] = [];
   private main: RedisClient | undefined;
+  private isClosed = false;
 
   constructor(
     private readonly target: RedisTarget,
@@ -59,6 +60,7 @@ export class StreamClient {
 
   /** Ends all connections; what is under way fails. */
   close(): void {
+    this.isClosed = true;
     for (const client of this.clients) client.disconnect();
   }
 
@@ -68,6 +70,7 @@ export class StreamClient {
   }
 
   private async open(name: string): Promise<RedisClient> {
+    if (this.isClosed) throw new Error('The session has ended');
     const client = this.target.create(name);
     this.clients.push(client);
     await this.within(client.connect());

@@ -33,7 +33,7 @@ describe('a consumer of Redis Streams', () => {
   });
   afterEach(async () => {
     server.resume();
-    await Promise.all(nodes.splice(0).map((node) => node.close(0)));
+    await Promise.all(nodes.splice(0).map((node) => node.close()));
     await admin.flushall();
   });
   afterAll(async () => {

@@ -36,7 +36,7 @@ type NatsConnectionOptions = Pick<
 export interface FromJetStreamOptions extends NatsConnectionOptions, ConsumeOptions<JetStreamRecord> {
   /** Name of the stream, whose retention is by limits. It must exist. One node at a time reads it, so that its order is kept. */
   readonly stream: string;
-  /** Subjects of it that are read, with wildcards. Default: all. */
+  /** Subjects of it that are read, with wildcards; several need NATS 2.10. Default: all. */
   readonly subjects?: string | readonly string[] | undefined;
   /** Name of the position, of this application alone: letters, digits, `_` and `-`. All of its nodes share it. */
   readonly durable: string;
@@ -176,19 +176,17 @@ class JetStream implements RecordSource<JetStreamRecord> {
       signal,
     );
     this.lane = lane;
+    let all: readonly Promise<void>[] = [];
     try {
       await lane.open();
       const following = work.follow(lane);
-      const keeping = lane.keepLease();
-      try {
-        await Promise.race([following, keeping]);
-        await following;
-      } finally {
-        await lane.release();
-        await Promise.allSettled([following, keeping]);
-      }
+      all = [following, lane.keepLease()];
+      await Promise.race(all);
+      await following;
     } finally {
       this.lane = undefined;
+      await lane.release();
+      await Promise.allSettled(all);
     }
   }
 

@@ -92,7 +92,10 @@ export class JetStreamLane implements Lane<JetStreamRecord> {
         mem_storage: true,
         num_replicas: 1,
         inactive_threshold: CONSUMER_MS * NANOS_PER_MS,
-        ...(subjects !== undefined && { filter_subjects: [...subjects] }),
+        // Servers before 2.10 know one.
+        ...(subjects?.length === 1
+          ? { filter_subject: subjects[0] ?? '' }
+          : subjects !== undefined && { filter_subjects: [...subjects] }),
       }),
     );
     this.consumer = name;

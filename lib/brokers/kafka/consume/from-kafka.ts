@@ -91,6 +91,8 @@ export function fromKafka(options: FromKafkaOptions): RealtimeConsumer {
 class KafkaTopic implements RecordSource<KafkaTopicRecord> {
   private lanes: readonly PartitionLane[] = [];
   private hasPlace = false;
+  /** The name that a session left behind in the group. */
+  private memberId = '';
 
   constructor(
     private readonly kafka: KafkaLogSettings,
@@ -112,7 +114,7 @@ class KafkaTopic implements RecordSource<KafkaTopicRecord> {
     const cluster = await KafkaCluster.open(await loadKafka(undefined, 'fromKafka'), kafka, site, [
       kafka.topic,
     ]);
-    const group = new KafkaGroup(cluster, wanted.groupId, kafka.topic);
+    const group = new KafkaGroup(cluster, wanted.groupId, kafka.topic, this.memberId);
     try {
       while (!signal.aborted) {
         const membership = await group.join();
@@ -120,6 +122,7 @@ class KafkaTopic implements RecordSource<KafkaTopicRecord> {
       }
     } finally {
       await group.leave();
+      this.memberId = group.name;
       this.hasPlace = false;
       this.lanes = [];
       group.close();

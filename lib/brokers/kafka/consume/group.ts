@@ -39,7 +39,6 @@ export class OutdatedMembershipError extends Error {}
  * other one: what comes late is refused, and never sets the offset of the next owner back.
  */
 export class KafkaGroup {
-  private memberId = '';
   private joining: KafkaConnection | undefined;
   private steady: KafkaConnection | undefined;
 
@@ -47,7 +46,14 @@ export class KafkaGroup {
     private readonly cluster: KafkaCluster,
     private readonly groupId: string,
     private readonly topic: string,
+    /** Its name in the group, as the coordinator knows it; empty: it has none. */
+    private memberId: string,
   ) {}
+
+  /** With which name the next session of this node takes its place again, without waiting for the one before to end. */
+  get name(): string {
+    return this.memberId;
+  }
 
   /** Takes a place; waits for the other members. @throws Error when the coordinator refuses or cannot be reached */
   async join(): Promise<Membership> {
@@ -156,11 +162,13 @@ export class KafkaGroup {
   /** Gives its place back, so that others need not wait for it. Never rejects. */
   async leave(): Promise<void> {
     const { memberId } = this;
-    this.memberId = '';
     if (memberId === '' || this.steady?.isOpen !== true) return;
-    await this.steady
-      .call(this.cluster.driver.leaveGroupV4.api, this.groupId, [{ memberId }])
-      .catch(() => undefined);
+    try {
+      await this.steady.call(this.cluster.driver.leaveGroupV4.api, this.groupId, [{ memberId }]);
+      this.memberId = '';
+    } catch {
+      // Its place ends by itself, unless it comes back before.
+    }
   }
 
   close(): void {

@@ -661,6 +661,11 @@ export const FIXED_GROUPS = [
     folders: ['lib/brokers/replicated', 'lib/brokers/kafka', 'lib/brokers/nats'],
   },
   {
+    title: 'Consumers themselves',
+    says: 'Of all sources, beside the options of each; what one source alone has is with its broker.',
+    folders: ['lib/consumers'],
+  },
+  {
     title: 'The module itself',
     says: 'What it does with the application’s errors, its log and its end.',
     folders: ['lib/nest', 'lib/health', 'lib/admin', 'lib/audit', 'lib/hooks', 'lib/tracing', 'lib/metrics'],

@@ -23,6 +23,8 @@ export class MemoryTopic {
   batch = 4;
   /** What a session of a source fails with, once each. */
   readonly failures: Error[] = [];
+  /** What commits of a partition fail with, once each. */
+  readonly commitFailures = new Map<number, Error>();
   private readonly records: MemoryRecord[][];
   private readonly generations: number[];
   private readonly waiting = new Set<() => void>();
@@ -61,6 +63,9 @@ export class MemoryTopic {
   }
 
   commit(partition: number, generation: number, next: number): void {
+    const failure = this.commitFailures.get(partition);
+    this.commitFailures.delete(partition);
+    if (failure !== undefined) throw failure;
     if (this.generations[partition] !== generation) throw new Error('the partition is another owner’s');
     this.committed[partition] = next;
   }

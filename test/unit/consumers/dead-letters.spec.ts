@@ -168,3 +168,34 @@ it('commits records without an event, and counts them once (G34)', async () => {
   expect(world.topic.committed).toEqual([7, 1]);
   expect(run.status().counts).toEqual({ published: 7, duplicate: 0, ignored: 1, dead: 0 });
 });
+
+it('commits a record that is skipped at the end, and counts what is ignored behind a refused one once (G34)', async () => {
+  const world = new ConsumerWorld();
+  for (const value of ['1', 'bad', 'none', 'bad']) world.topic.add(0, 'a', value);
+  world.ledger.fault = ({ payload }) =>
+    payload === 'bad' ? { when: 'before', error: new RealtimeError('message_too_large') } : undefined;
+  const { run } = world.node({
+    deadLetter: 'skip',
+    to: (record) => (record.value === 'none' ? null : eventOf(record)),
+  });
+  await world.pass();
+  expect(world.topic.committed).toEqual([4]);
+  expect(run.status().counts).toEqual({ published: 1, duplicate: 0, ignored: 1, dead: 2 });
+});
+
+it('shows a stop before a retry, and neither when the partition is another’s (G34)', async () => {
+  const world = new ConsumerWorld(2);
+  world.topic.add(0, 'a', '1');
+  world.topic.add(1, 'b', 'bad');
+  let isMended = false;
+  world.ledger.fault = () =>
+    isMended ? undefined : { when: 'before', error: new RealtimeError('unavailable') };
+  const { run, source } = world.node({ to: (record) => (isMended ? eventOf(record) : refusing(record)) });
+  await world.pass(1_000);
+  expect(run.status()).toMatchObject({ state: 'stopped', reason: expect.stringContaining('m/1@0') });
+  isMended = true;
+  for (const lane of source.lanes) lane.end.end();
+  await world.pass();
+  expect(run.status()).toMatchObject({ state: 'working' });
+  expect([world.ledger.of('a'), world.ledger.of('b')]).toEqual([['1'], ['bad']]);
+});

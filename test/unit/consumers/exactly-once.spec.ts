@@ -37,6 +37,7 @@ it('publishes each record once, in the order of its key, and commits it (G34)', 
     lag: 0,
     counts: { published: 20, duplicate: 0, dead: 0 },
   });
+  expect(world.ledger.attempts).toHaveLength(20);
 });
 
 it('publishes each record once wherever its node is killed: before or after an append, before or after a commit (G34)', async () => {
@@ -170,4 +171,30 @@ it('counts a record as published whose event differs when it is read once more, 
   expect(world.ledger.of('a')).toEqual(['1']);
   expect(run.status()).toMatchObject({ state: 'working', counts: { duplicate: 1, dead: 0 } });
   expect(world.lines.filter((line) => line.includes('another event than before'))).toHaveLength(1);
+});
+
+it('a publish without an answer long ago is no reason to warn of a later one (G34)', async () => {
+  const world = new ConsumerWorld();
+  world.dedupeMs = 10_000;
+  const unanswered = new Set(['1']);
+  world.ledger.fault = ({ payload }) =>
+    unanswered.delete(String(payload)) ? { when: 'after', error: new RealtimeError('timeout') } : undefined;
+  world.topic.add(0, 'a', '1');
+  const { run } = world.node();
+  await world.pass(20_000);
+  unanswered.add('2');
+  world.topic.add(0, 'a', '2');
+  await world.pass();
+  expect(run.status().counts).toMatchObject({ duplicate: 2 });
+  expect(world.lines.filter((line) => line.includes('twice'))).toEqual([]);
+});
+
+it('a commit that fails in one partition begins the session again, and nothing is lost or doubled (G34)', async () => {
+  const world = filled();
+  world.topic.commitFailures.set(0, new Error('the source is away'));
+  const { run, source } = world.node();
+  await world.pass();
+  expectEachOnce(world);
+  expect(source.sessions).toBe(2);
+  expect(run.status()).toMatchObject({ state: 'working', counts: { published: 20 } });
 });

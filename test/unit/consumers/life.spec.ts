@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
-import { Backoff, consumeSettings, idPrefix } from '../../../lib/consumers/index.js';
+import { getEventListeners } from 'node:events';
+import { Backoff, consumeSettings, delay, idPrefix, LaneEnd } from '../../../lib/consumers/index.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { ConsumerWorld, eventOf } from '../../support/consumers/consumer-world.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
@@ -151,4 +152,52 @@ it('spreads pauses, from half to one and a half, so that nodes do not come toget
     await waits;
   }
   expect(pauses).toEqual([50, 100, 150]);
+});
+
+it('pauses are short again once something went well', async () => {
+  const world = new ConsumerWorld();
+  for (let index = 0; index < 20; index++) world.topic.add(0, 'a', String(index));
+  world.topic.batch = 20;
+  // Of each attempt at all that waits, the first goes well.
+  let wasSent = false;
+  world.ledger.fault = ({ id }) => {
+    const isFirst = id === `m:0:${world.ledger.of('a').length}` && !wasSent;
+    wasSent = isFirst;
+    return isFirst ? undefined : { when: 'before', error: new RealtimeError('unavailable') };
+  };
+  world.node();
+  await world.pass(20 * 150);
+  expect(world.ledger.of('a')).toHaveLength(20);
+
+  const other = new ConsumerWorld();
+  for (let index = 0; index < 8; index++) other.topic.failures.push(new Error('away'));
+  const { source } = other.node();
+  await other.pass(60_000);
+  expect(source.sessions).toBe(9);
+  other.topic.commitFailures.set(0, new Error('away'));
+  other.topic.add(0, 'a', '1');
+  await other.pass(150);
+  expect(source.sessions).toBe(10);
+});
+
+it('leaves nothing behind at a signal that outlives it', async () => {
+  const clock = new ManualClock();
+  const { signal } = new AbortController();
+  const waits = delay(clock, 10, signal);
+  const lane = new LaneEnd(signal);
+  expect(getEventListeners(signal, 'abort')).toHaveLength(2);
+  await clock.advanceAsync(10);
+  await waits;
+  lane.end();
+  lane.end();
+  expect(lane.signal.aborted).toBe(true);
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+});
+
+it('ends with its session, also one that had ended before', () => {
+  const session = new AbortController();
+  const lane = new LaneEnd(session.signal);
+  expect(lane.signal.aborted).toBe(false);
+  session.abort();
+  expect([lane.signal.aborted, new LaneEnd(session.signal).signal.aborted]).toEqual([true, true]);
 });

@@ -47,6 +47,8 @@ it('records of a transaction that was taken back are left out, and no others', (
   const batches = [
     batch(0, [0, 1], of(7)),
     batch(2, [0], of(8)),
+    // Not of a transaction, whoever wrote it.
+    batch(2, [1], { producer: 7 }),
     batch(3, [0], { attributes: TRANSACTIONAL | CONTROL, producer: 7, mark: 0 }),
     batch(4, [0], of(7)),
     batch(5, [0], { attributes: TRANSACTIONAL | CONTROL, producer: 7, mark: 1 }),
@@ -59,8 +61,8 @@ it('records of a transaction that was taken back are left out, and no others', (
     { producerId: 7n, firstOffset: 7n },
     { producerId: 7n, firstOffset: 0n },
   ];
-  expect(offsets(batches, aborted, 0)).toEqual([2, 4, 6, 9]);
-  expect(offsets(batches, [], 0)).toEqual([0, 1, 2, 4, 6, 7, 9]);
+  expect(offsets(batches, aborted, 0)).toEqual([2, 3, 4, 6, 9]);
+  expect(offsets(batches, [], 0)).toEqual([0, 1, 2, 3, 4, 6, 7, 9]);
 });
 
 it('assignments are those of Kafka’s own format, and of other topics nothing is taken', () => {

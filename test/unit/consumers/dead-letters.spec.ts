@@ -186,12 +186,13 @@ it('commits a record that is skipped at the end, and counts what is ignored behi
 it('shows a stop before a retry, and neither when the partition is another’s (G34)', async () => {
   const world = new ConsumerWorld(2);
   world.topic.add(0, 'a', '1');
-  world.topic.add(1, 'b', 'bad');
   let isMended = false;
   world.ledger.fault = () =>
     isMended ? undefined : { when: 'before', error: new RealtimeError('unavailable') };
   const { run, source } = world.node({ to: (record) => (isMended ? eventOf(record) : refusing(record)) });
-  await world.pass(1_000);
+  await world.pass(500);
+  world.topic.add(1, 'b', 'bad');
+  await world.pass(500);
   expect(run.status()).toMatchObject({ state: 'stopped', reason: expect.stringContaining('m/1@0') });
   isMended = true;
   for (const lane of source.lanes) lane.end.end();

@@ -117,8 +117,7 @@ class KafkaTopic implements RecordSource<KafkaTopicRecord> {
     const group = new KafkaGroup(cluster, wanted.groupId, kafka.topic, this.memberId);
     try {
       while (!signal.aborted) {
-        const membership = await group.join();
-        await this.serve(cluster, group, membership, work, signal);
+        await this.serve(cluster, group, await this.join(group, signal), work, signal);
       }
     } finally {
       await group.leave();
@@ -127,6 +126,17 @@ class KafkaTopic implements RecordSource<KafkaTopicRecord> {
       this.lanes = [];
       group.close();
       cluster.close();
+    }
+  }
+
+  /** Takes a place. Others may keep it waiting, but not beyond the end of this node. */
+  private async join(group: KafkaGroup, signal: AbortSignal): Promise<Membership> {
+    const end = (): void => group.endJoin();
+    signal.addEventListener('abort', end, { once: true });
+    try {
+      return await group.join();
+    } finally {
+      signal.removeEventListener('abort', end);
     }
   }
 

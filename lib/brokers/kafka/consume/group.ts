@@ -102,6 +102,11 @@ export class KafkaGroup {
     }
   }
 
+  /** A join under way fails. */
+  endJoin(): void {
+    this.joining?.destroy();
+  }
+
   /** Keeps the place. @returns whether it still is one @throws Error when that is not known */
   async heartbeat({ generation, memberId }: Membership): Promise<boolean> {
     const { steady } = await this.connections();

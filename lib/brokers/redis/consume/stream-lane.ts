@@ -72,7 +72,7 @@ export class StreamLane implements Lane<RedisStreamRecord> {
   /** Asks for the lease. @returns whether this node has it */
   async acquire(): Promise<boolean> {
     if ((await this.ask(TAKE, [NEW, 0, 0])) === null) return false;
-    this.renewLater();
+    void this.renew();
     return true;
   }
 

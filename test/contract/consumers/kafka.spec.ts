@@ -2,6 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Admin, Producer } from '@platformatic/kafka';
 import { fromKafka, type FromKafkaOptions, type KafkaTopicRecord } from '../../../lib/brokers/kafka/index.js';
+import { KafkaCluster } from '../../../lib/brokers/kafka/cluster.js';
+import { KafkaGroup, OutdatedMembershipError } from '../../../lib/brokers/kafka/consume/group.js';
+import { loadKafka } from '../../../lib/brokers/kafka/driver.js';
+import { kafkaSettings } from '../../../lib/brokers/kafka/options.js';
+import { systemClock } from '../../../lib/core/ports/clock.js';
+import { systemEntropy } from '../../../lib/core/ports/entropy.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { Ledger } from '../../support/consumers/ledger.js';
 import { LiveNode } from '../../support/consumers/live-node.js';
@@ -196,6 +202,47 @@ describe('a consumer of Kafka', () => {
       await hasAll(8);
       expectEachOnce(8);
       expect(reader.lines.length).toBeGreaterThan(0);
+    },
+    SLOW_MS,
+  );
+
+  it(
+    'a commit under a place that is no more is refused, and sets nothing back (G34)',
+    async () => {
+      const settings = kafkaSettings({ brokers: server.address, topic });
+      const deps = { clock: systemClock, entropy: systemEntropy };
+      const cluster = await KafkaCluster.open(await loadKafka(), settings, deps, [topic]);
+      const [one, two] = [
+        new KafkaGroup(cluster, topic, topic, ''),
+        new KafkaGroup(cluster, topic, topic, ''),
+      ];
+      try {
+        const before = await one.join();
+        expect(before.partitions).toEqual([0, 1, 2, 3]);
+        await one.commit(before, 0, 7);
+        const joined = two.join();
+        await until('the partitions to be divided', async () => !(await one.heartbeat(before)), WAIT_MS);
+        const [mine, theirs] = await Promise.all([one.join(), joined]);
+        expect([...mine.partitions, ...theirs.partitions].sort()).toEqual([0, 1, 2, 3]);
+        expect(mine.partitions).toHaveLength(2);
+        await expect(one.commit(before, 0, 3)).rejects.toBeInstanceOf(OutdatedMembershipError);
+        expect(await two.committed([0, 1])).toEqual(new Map([[0, 7]]));
+        await two.commit(theirs, 0, 8);
+        expect(await one.committed([0])).toEqual(new Map([[0, 8]]));
+
+        // A place that was given back is no place; the next session may have that of the one before.
+        await one.leave();
+        expect([one.name, await one.heartbeat(mine)]).toEqual(['', false]);
+        const again = new KafkaGroup(cluster, topic, topic, two.name);
+        two.close();
+        expect((await again.join()).memberId).toBe(two.name);
+        await again.leave();
+        again.close();
+      } finally {
+        one.close();
+        two.close();
+        cluster.close();
+      }
     },
     SLOW_MS,
   );

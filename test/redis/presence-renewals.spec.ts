@@ -18,8 +18,8 @@ const LEASE_MS = stretched(600);
 const LONG_MS = 600_000;
 /** Nothing of its own ends a lease. */
 const QUIET = { heartbeatMs: 600_000, controlMaxAgeMs: 900_000, sweepMs: 600_000 };
-const ROOMS = Number(process.env.PRESENCE_ROOMS ?? 20_000);
-const SECONDS = Number(process.env.PRESENCE_SECONDS ?? 20);
+const ROOMS = Number(process.env.PRESENCE_ROOMS ?? 5_000);
+const SECONDS = Number(process.env.PRESENCE_SECONDS ?? 12);
 const AT_SCALE_LEASE_MS = Number(process.env.PRESENCE_LEASE_MS ?? stretched(4_000));
 
 function entry(channel: string, change: Partial<PresenceEntry> = {}): PresenceEntry {

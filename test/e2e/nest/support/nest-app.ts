@@ -94,7 +94,13 @@ export interface TestApp {
 export async function makeApp(platform: Platform, options: AppOptions) {
   const logger = new RecordingNestLogger();
   const realtime =
-    options.module ?? RealtimeModule.forRoot({ auth: { authenticator: byName }, ...options.realtime });
+    options.module ??
+    RealtimeModule.forRoot({
+      auth: { authenticator: byName },
+      // The process and its heap are shared with what other specs left behind: what they cause must not turn clients away here.
+      shedding: false,
+      ...options.realtime,
+    });
   let builder = Test.createTestingModule({
     imports: [realtime, ...(options.imports ?? [])],
     controllers: options.controllers ?? [],

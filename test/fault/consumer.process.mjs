@@ -24,7 +24,7 @@ const SOURCES = {
 };
 
 class Keys {}
-PublicChannel('subscribe')(Keys);
+PublicChannel()(Keys);
 Channel('keys.:key', { history: { size: 100_000, maxBytes: 64 * 1024 * 1024 } })(Keys);
 
 class Root {}

@@ -31,7 +31,7 @@ export function openConsumers(
     );
   const prepare: ConsumerSite['prepare'] = ({ channel, event, payload, ...options }) => {
     checkConsumed({ channel, event, ...options });
-    return application().prepare(channel, event, payload, options as { id: string });
+    return application().prepare(channel, event, payload, options);
   };
   return consumers.map((consumer) => consumer.open({ ...site, prepare }));
 }

@@ -14,7 +14,7 @@ import { NodeLife } from '../../support/consumers/node-life.js';
 import { until } from '../../support/until.js';
 import { byName, makeApp, PLATFORMS, startApp, type TestApp } from './support/nest-app.js';
 
-@PublicChannel('subscribe')
+@PublicChannel()
 @Channel('orders.:order')
 class Orders {}
 

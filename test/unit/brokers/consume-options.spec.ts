@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { fromKafka, type FromKafkaOptions } from '../../../lib/brokers/kafka/index.js';
-import { fromJetStream, type FromJetStreamOptions } from '../../../lib/brokers/nats/index.js';
-import { fromRedisStreams, type FromRedisStreamsOptions } from '../../../lib/brokers/redis/index.js';
+import { fromKafka } from '../../../lib/brokers/kafka/index.js';
+import { fromJetStream } from '../../../lib/brokers/nats/index.js';
+import { fromRedisStreams } from '../../../lib/brokers/redis/index.js';
 
 const to = (): null => null;
 const KAFKA = { brokers: 'kafka', topic: 'orders', groupId: 'realtime', to };
@@ -17,12 +17,9 @@ function refused(make: () => unknown): string {
     return (error as Error).message;
   }
 }
-const kafka = (options: object): string =>
-  refused(() => fromKafka({ ...KAFKA, ...options } as unknown as FromKafkaOptions));
-const nats = (options: object): string =>
-  refused(() => fromJetStream({ ...NATS, ...options } as unknown as FromJetStreamOptions));
-const redis = (options: object): string =>
-  refused(() => fromRedisStreams({ ...REDIS, ...options } as unknown as FromRedisStreamsOptions));
+const kafka = (options: object): string => refused(() => fromKafka({ ...KAFKA, ...options }));
+const nats = (options: object): string => refused(() => fromJetStream({ ...NATS, ...options }));
+const redis = (options: object): string => refused(() => fromRedisStreams({ ...REDIS, ...options }));
 
 describe('options of consumers', () => {
   it('name the consumer by its source and group, and take a name', () => {

@@ -31,6 +31,14 @@ export class Backoff {
   }
 }
 
+/** Longest time between two looks whether what another node reads is free, in milliseconds; spread up to twice as long. */
+const LOOK_MS = 1_000;
+
+/** @param takeOverMs after which a node that is silent may be replaced. @returns how long to wait until the next look */
+export function lookMs(takeOverMs: number, entropy: Pick<Entropy, 'random'>): number {
+  return Math.min(LOOK_MS, takeOverMs / 4) * (1 + entropy.random());
+}
+
 /** Waits, or until the signal. */
 export function delay(clock: Pick<Clock, 'schedule'>, ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

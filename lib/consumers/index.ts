@@ -1,4 +1,4 @@
-export { Backoff, delay } from './backoff.js';
+export { Backoff, delay, lookMs } from './backoff.js';
 export { consumerOf } from './consumer.js';
 export { LaneEnd } from './lane-end.js';
 export { consumeSettings, type ConsumeOptions, type ConsumeSettings, type DeadRecord } from './options.js';

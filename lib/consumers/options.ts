@@ -28,6 +28,12 @@ export interface ConsumeOptions<Raw> {
   readonly maxBatch?: number | undefined;
   /** Most bytes of records of a partition that are read together, at least 1 KiB; a larger record comes alone. Default 1 MiB. */
   readonly maxBatchBytes?: number | undefined;
+  /**
+   * How long a node may be silent before others read what it read, in milliseconds, 1 000 to 300 000: so long a partition waits after its
+   * node was killed. Of Kafka it has to be within `group.min.session.timeout.ms` and `group.max.session.timeout.ms` of the brokers, 6 s
+   * and 30 min. Default 10 000.
+   */
+  readonly takeOverMs?: number | undefined;
   /** Name of the consumer in logs, metrics and health. Default: of the source, and what it reads. */
   readonly name?: string | undefined;
 }
@@ -39,8 +45,12 @@ export interface ConsumeSettings<Raw> {
   readonly deadLetter: NonNullable<ConsumeOptions<Raw>['deadLetter']>;
   readonly maxBatch: number;
   readonly maxBatchBytes: number;
+  readonly takeOverMs: number;
 }
 
+const MIN_TAKE_OVER_MS = 1_000;
+const MAX_TAKE_OVER_MS = 300_000;
+const DEFAULT_TAKE_OVER_MS = 10_000;
 const MAX_BATCH = 10_000;
 const DEFAULT_BATCH = 500;
 const MIN_BATCH_BYTES = 1_024;
@@ -58,7 +68,8 @@ export function consumeSettings<Raw>(
   name: string,
 ): ConsumeSettings<Raw> {
   const { to, deadLetter = 'stop', maxBatch = DEFAULT_BATCH, maxBatchBytes = DEFAULT_BATCH_BYTES } = options;
-  const settings = { name: options.name ?? name, to, deadLetter, maxBatch, maxBatchBytes };
+  const { takeOverMs = DEFAULT_TAKE_OVER_MS } = options;
+  const settings = { name: options.name ?? name, to, deadLetter, maxBatch, maxBatchBytes, takeOverMs };
   const refuse = (option: string, remedy: string): never => {
     throw new RangeError(`${caller}: \`${option}\` ${remedy}.`);
   };
@@ -70,6 +81,8 @@ export function consumeSettings<Raw>(
     refuse('maxBatch', `must be a whole number of 1 to ${MAX_BATCH}`);
   if (!(Number.isSafeInteger(maxBatchBytes) && maxBatchBytes >= MIN_BATCH_BYTES))
     refuse('maxBatchBytes', `must be a whole number of at least ${MIN_BATCH_BYTES}`);
+  if (!(Number.isSafeInteger(takeOverMs) && takeOverMs >= MIN_TAKE_OVER_MS && takeOverMs <= MAX_TAKE_OVER_MS))
+    refuse('takeOverMs', `must be a whole number of ${MIN_TAKE_OVER_MS} to ${MAX_TAKE_OVER_MS}`);
   if (
     typeof settings.name !== 'string' ||
     !/^[^\p{C}]+$/u.test(settings.name) ||

@@ -2264,6 +2264,12 @@ export const FIXED = {
     'the consumer',
     'the next read continues when these are committed',
   ),
+  'lib/consumers/options.ts#MAX_TAKE_OVER_MS': time('`takeOverMs` of a consumer', 'the option', 'boot error'),
+  'lib/consumers/options.ts#DEFAULT_TAKE_OVER_MS': time(
+    'a node that reads for a consumer, without a word, by default',
+    'the node',
+    'others read what it read',
+  ),
   'lib/consumers/options.ts#MAX_NAME': count(
     'characters of the name of a consumer',
     'the option',
@@ -2285,11 +2291,6 @@ export const FIXED = {
     'the consumer',
     'the shutdown continues, and another node reads it once more',
   ),
-  'lib/brokers/kafka/consume/group.ts#SESSION_MS': time(
-    'a member of a consumer group of Kafka without a heartbeat',
-    'the node',
-    'its partitions are given to others',
-  ),
   'lib/brokers/kafka/consume/group.ts#REBALANCE_MS': time(
     'the return of the members when partitions are divided anew',
     'the node',
@@ -2305,11 +2306,6 @@ export const FIXED = {
     'the broker',
     'answers with none, and is asked again',
   ),
-  'lib/brokers/nats/consume/position.ts#LEASE_MS': time(
-    'who reads a stream of JetStream, without a word',
-    'the node',
-    'another node reads in its place',
-  ),
   'lib/brokers/nats/consume/jetstream-lane.ts#PULL_MS': time(
     'a request of a consumer for messages that waits at the server of NATS',
     'the server',
@@ -2324,11 +2320,6 @@ export const FIXED = {
     'a consumer at the server of NATS that nobody uses',
     'the server',
     'forgets it',
-  ),
-  'lib/brokers/redis/consume/stream-lane.ts#LEASE_MS': time(
-    'the lease of who reads a stream of Redis, without a word',
-    'the node',
-    'another node takes it',
   ),
   'lib/brokers/redis/consume/stream-client.ts#BLOCK_MS': time(
     'a question for entries that waits at Redis',
@@ -3096,6 +3087,7 @@ export const OTHER_NUMBERS = {
     'lib/brokers/nats/reading.ts#NANOS_PER_MS',
     'lib/brokers/nats/consume/jetstream-lane.ts#NANOS_PER_MS',
     'lib/consumers/options.ts#MIN_BATCH_BYTES',
+    'lib/consumers/options.ts#MIN_TAKE_OVER_MS',
     'lib/brokers/replicated/settings.ts#DAY_MS',
     'lib/brokers/kafka/options.ts#DAY_MS',
     'lib/brokers/nats/options.ts#DAY_MS',
@@ -3131,15 +3123,9 @@ export const OTHER_NUMBERS = {
   ],
   'the pace of regular work': [
     'lib/consumers/backoff.ts#FIRST_MS',
-    'lib/brokers/kafka/consume/group.ts#HEARTBEAT_MS',
+    'lib/consumers/backoff.ts#LOOK_MS',
     'lib/brokers/kafka/consume/partition-lane.ts#RETRY_MS',
-    'lib/brokers/nats/consume/from-jetstream.ts#LOOK_MS',
-    'lib/brokers/nats/consume/from-jetstream.ts#LOOK_SPREAD_MS',
     'lib/brokers/nats/consume/jetstream-lane.ts#HEARTBEAT_MS',
-    'lib/brokers/nats/consume/jetstream-lane.ts#RENEW_MS',
-    'lib/brokers/redis/consume/from-redis-streams.ts#LOOK_MS',
-    'lib/brokers/redis/consume/from-redis-streams.ts#LOOK_SPREAD_MS',
-    'lib/brokers/redis/consume/stream-lane.ts#RENEW_MS',
     'lib/brokers/kafka/topics.ts#LOOK_MS',
     'lib/brokers/kafka/signals.ts#RETRY_MS',
     'lib/brokers/kafka/cluster.ts#RETRY_MS',

@@ -8,7 +8,7 @@ import type { ConsumerProcessOptions } from '../support/consumers/process.js';
 import { consumeWithKills, recordOf, type ShowResult } from '../support/consumers/show.js';
 import { KafkaProcess } from '../support/kafka/process.js';
 import { NatsProcess } from '../support/nats/process.js';
-import { patience } from '../support/patience.js';
+import { patience, stretched } from '../support/patience.js';
 import { RedisProcess } from '../support/redis/process.js';
 
 /** `RECORDS=100000` is the whole of it. */
@@ -19,6 +19,8 @@ const PARTITIONS = 4;
 const CHUNK = 1_000;
 /** A process is killed after so many parts of the records. */
 const MOMENTS = [0.2, 0.45, 0.7].map((part) => Math.floor(RECORDS * part));
+/** Short, so that a kill does not cost ten seconds. */
+const TAKE_OVER_MS = stretched(1_000);
 const LIMIT_MS = patience(RECORDS > 10_000 ? 400_000 : 120_000);
 
 const disposals: (() => unknown)[] = [];
@@ -71,7 +73,7 @@ it(
     const result = await consumeWithKills(
       {
         source: 'redis',
-        options: { url: server.url, streams, group: 'realtime', maxBatch: 50 },
+        options: { url: server.url, streams, group: 'realtime', maxBatch: 50, takeOverMs: TAKE_OVER_MS },
         redis: channelsOn(server),
       },
       { records: RECORDS, keys: KEYS, moments: MOMENTS },
@@ -86,7 +88,10 @@ it(
 it(
   'records of Kafka become events once each, in the order of their key, although the process is killed three times (G34)',
   async () => {
-    const [server, kafka] = await Promise.all([redisServer(), KafkaProcess.start()]);
+    const [server, kafka] = await Promise.all([
+      redisServer(),
+      KafkaProcess.start({ properties: { 'group.min.session.timeout.ms': '1000' } }),
+    ]);
     disposals.push(() => kafka.dispose());
     const admin = new Admin({ clientId: 'test', bootstrapBrokers: [kafka.address] });
     const producer = new Producer({ clientId: 'test', bootstrapBrokers: [kafka.address] });
@@ -107,7 +112,13 @@ it(
     const result = await consumeWithKills(
       {
         source: 'kafka',
-        options: { brokers: [kafka.address], topic: 'orders', groupId: 'realtime', maxBatch: 50 },
+        options: {
+          brokers: [kafka.address],
+          topic: 'orders',
+          groupId: 'realtime',
+          maxBatch: 50,
+          takeOverMs: TAKE_OVER_MS,
+        },
         redis: channelsOn(server),
       },
       { records: RECORDS, keys: KEYS, moments: MOMENTS },
@@ -132,7 +143,13 @@ it(
     const result = await consumeWithKills(
       {
         source: 'nats',
-        options: { servers: nats.address, stream: 'ORDERS', durable: 'realtime', maxBatch: 50 },
+        options: {
+          servers: nats.address,
+          stream: 'ORDERS',
+          durable: 'realtime',
+          maxBatch: 50,
+          takeOverMs: TAKE_OVER_MS,
+        },
         redis: channelsOn(server),
       },
       { records: RECORDS, keys: KEYS, moments: MOMENTS },

@@ -5,7 +5,6 @@ import {
   type FromRedisStreamsOptions,
   type RedisStreamRecord,
 } from '../../lib/brokers/redis/index.js';
-import { LEASE_MS } from '../../lib/brokers/redis/consume/stream-lane.js';
 import { RealtimeError } from '../../lib/protocol/realtime-error.js';
 import { Ledger } from '../support/consumers/ledger.js';
 import { LiveNode } from '../support/consumers/live-node.js';
@@ -13,7 +12,7 @@ import { patience } from '../support/patience.js';
 import { RedisProcess } from '../support/redis/process.js';
 import { until } from '../support/until.js';
 
-const TAKE_OVER_MS = patience(LEASE_MS + 5_000);
+const TAKE_OVER_MS = patience(15_000);
 const toEvent = ({ fields, stream }: RedisStreamRecord) => ({
   channel: fields['key'] ?? stream,
   event: 'changed',

@@ -212,10 +212,8 @@ describe('a consumer of Kafka', () => {
       const settings = kafkaSettings({ brokers: server.address, topic });
       const deps = { clock: systemClock, entropy: systemEntropy };
       const cluster = await KafkaCluster.open(await loadKafka(), settings, deps, [topic]);
-      const [one, two] = [
-        new KafkaGroup(cluster, topic, topic, ''),
-        new KafkaGroup(cluster, topic, topic, ''),
-      ];
+      const member = (name: string): KafkaGroup => new KafkaGroup(cluster, topic, topic, name, 10_000);
+      const [one, two] = [member(''), member('')];
       try {
         const before = await one.join();
         expect(before.partitions).toEqual([0, 1, 2, 3]);
@@ -233,7 +231,7 @@ describe('a consumer of Kafka', () => {
         // A place that was given back is no place; the next session may have that of the one before.
         await one.leave();
         expect([one.name, await one.heartbeat(mine)]).toEqual(['', false]);
-        const again = new KafkaGroup(cluster, topic, topic, two.name);
+        const again = member(two.name);
         two.close();
         expect((await again.join()).memberId).toBe(two.name);
         await again.leave();

@@ -119,11 +119,13 @@ it('refuses options that cannot be, with the option and the remedy', () => {
   expect(refused({ maxBatchBytes: 1_023 })).toBe(
     'fromX: `maxBatchBytes` must be a whole number of at least 1024.',
   );
+  for (const takeOverMs of [999, 300_001, 1_500.5])
+    expect(refused({ takeOverMs })).toBe('fromX: `takeOverMs` must be a whole number of 1000 to 300000.');
   for (const name of ['', 'a\nb', 'x'.repeat(129)])
     expect(refused({ name })).toBe('fromX: `name` must have 1 to 128 characters that print.');
   expect(consumeSettings({ to }, 'fromX', 'x')).toEqual({
     ...{ name: 'x', to, deadLetter: 'stop' },
-    ...{ maxBatch: 500, maxBatchBytes: 1_048_576 },
+    ...{ maxBatch: 500, maxBatchBytes: 1_048_576, takeOverMs: 10_000 },
   });
 });
 

@@ -14,7 +14,7 @@ import { KafkaCluster } from '../cluster.js';
 import { loadKafka } from '../driver.js';
 import { kafkaSettings, type KafkaLogOptions, type KafkaLogSettings } from '../options.js';
 import { partitionBounds } from '../partition-bounds.js';
-import { HEARTBEAT_MS, KafkaGroup, type Membership } from './group.js';
+import { KafkaGroup, type Membership } from './group.js';
 import { PartitionLane, type KafkaTopicRecord } from './partition-lane.js';
 
 /** Where the topic is: as of `kafkaBroker()`, whose meanings and defaults these have. */
@@ -35,6 +35,8 @@ export interface FromKafkaOptions extends KafkaConnectionOptions, ConsumeOptions
 
 /** How long what is under way may take when the partitions are divided anew, in milliseconds. */
 const FINISH_MS = 5_000;
+/** Part of the time after which a silent member is replaced. */
+const HEARTBEAT_PART = 0.2;
 /** Heartbeats between two looks for partitions that were added. */
 const LOOK_EVERY = 20;
 
@@ -110,11 +112,11 @@ class KafkaTopic implements RecordSource<KafkaTopicRecord> {
   }
 
   async run(work: LaneWork<KafkaTopicRecord>, signal: AbortSignal): Promise<void> {
-    const { kafka, site, wanted } = this;
+    const { kafka, settings, site, wanted } = this;
     const cluster = await KafkaCluster.open(await loadKafka(undefined, 'fromKafka'), kafka, site, [
       kafka.topic,
     ]);
-    const group = new KafkaGroup(cluster, wanted.groupId, kafka.topic, this.memberId);
+    const group = new KafkaGroup(cluster, wanted.groupId, kafka.topic, this.memberId, settings.takeOverMs);
     try {
       while (!signal.aborted) {
         await this.serve(cluster, group, await this.join(group, signal), work, signal);
@@ -182,7 +184,7 @@ class KafkaTopic implements RecordSource<KafkaTopicRecord> {
     const count = (): number | undefined => cluster.topic(this.kafka.topic)?.partitions.length;
     const before = count();
     for (let beats = 1; !signal.aborted; beats++) {
-      await delay(clock, HEARTBEAT_MS, signal);
+      await delay(clock, this.settings.takeOverMs * HEARTBEAT_PART, signal);
       if (signal.aborted || !(await group.heartbeat(membership))) return;
       if (beats % LOOK_EVERY !== 0) continue;
       await cluster.refresh();

@@ -3,11 +3,8 @@ import { Code } from '../codes.js';
 import { KafkaConnection } from '../connection.js';
 import { decodeAssignment, divide, encodeAssignment, encodeSubscription } from './assignment.js';
 
-/** After so long without a heartbeat the partitions of a member are given to others, in milliseconds. */
-export const SESSION_MS = 15_000;
-export const HEARTBEAT_MS = 3_000;
 /** How long the coordinator waits for members to come back when the partitions are divided anew, in milliseconds. */
-export const REBALANCE_MS = 10_000;
+const REBALANCE_MS = 10_000;
 /** Members that divide in another way are refused by the coordinator. */
 const PROTOCOL = 'nestjs-realtime';
 const PROTOCOL_TYPE = 'consumer';
@@ -48,6 +45,8 @@ export class KafkaGroup {
     private readonly topic: string,
     /** Its name in the group, as the coordinator knows it; empty: it has none. */
     private memberId: string,
+    /** After so long without a heartbeat the partitions of a member are given to others, in milliseconds. */
+    private readonly sessionMs: number,
   ) {}
 
   /** With which name the next session of this node takes its place again, without waiting for the one before to end. */
@@ -65,7 +64,7 @@ export class KafkaGroup {
       const place = await joining.call(
         driver.joinGroupV7.api,
         this.groupId,
-        SESSION_MS,
+        this.sessionMs,
         REBALANCE_MS,
         this.memberId,
         null,
@@ -206,7 +205,7 @@ export class KafkaGroup {
       driver,
       address,
       settings,
-      SESSION_MS + REBALANCE_MS + requestTimeoutMs,
+      this.sessionMs + REBALANCE_MS + requestTimeoutMs,
     );
     this.steady ??= await KafkaConnection.open(driver, address, settings, requestTimeoutMs);
     return { joining: this.joining, steady: this.steady };

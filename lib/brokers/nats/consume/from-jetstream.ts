@@ -4,6 +4,7 @@ import {
   consumerOf,
   delay,
   idPrefix,
+  lookMs,
   type ConsumeOptions,
   type ConsumeSettings,
   type LaneWork,
@@ -45,10 +46,6 @@ export interface FromJetStreamOptions extends NatsConnectionOptions, ConsumeOpti
   /** Name of the stream that keeps positions: letters, digits, `_` and `-`. It is made where there is none. Default `realtime-consumers`. */
   readonly positions?: string | undefined;
 }
-
-/** Time between two looks whether the stream is free, in milliseconds, and by how much it is spread. */
-const LOOK_MS = 1_000;
-const LOOK_SPREAD_MS = 1_000;
 
 /**
  * Makes events of the messages of a JetStream stream, each once and in the order of the stream, for the option `consumers` of the module.
@@ -137,13 +134,13 @@ class JetStream implements RecordSource<JetStreamRecord> {
         stream: wanted.positions,
         subject: `${wanted.positions}.${wanted.stream}.${wanted.durable}`,
       };
-      const position = new StreamPosition(link, where, this.owner, clock);
+      const position = new StreamPosition(link, where, this.owner, clock, settings.takeOverMs);
       while (!signal.aborted) {
         const isFree = await position.look();
         work.onReady();
         this.isOther = !isFree;
         if (isFree) return await this.read(link, position, created, work, signal);
-        await delay(clock, LOOK_MS + entropy.random() * LOOK_SPREAD_MS, signal);
+        await delay(clock, lookMs(settings.takeOverMs, entropy), signal);
       }
     } finally {
       this.isOther = false;
@@ -171,6 +168,7 @@ class JetStream implements RecordSource<JetStreamRecord> {
         ...{ link, position, created, stream: wanted.stream, subjects: wanted.subjects },
         ...{ clock: site.clock, entropy: site.entropy },
         ...{ maxBatch: settings.maxBatch, maxBatchBytes: settings.maxBatchBytes },
+        leaseMs: settings.takeOverMs,
         ids: idPrefix('jetstream', wanted.stream, created, wanted.durable),
       },
       signal,

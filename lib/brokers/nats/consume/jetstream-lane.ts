@@ -26,7 +26,8 @@ const HEARTBEAT_MS = 500;
 const SILENCE_MS = 2_000;
 /** The server forgets a consumer that nobody used for so long. */
 const CONSUMER_MS = 60_000;
-const RENEW_MS = 3_000;
+/** Part of a lease after which it is renewed. */
+const RENEW_PART = 0.3;
 
 export interface JetStreamLaneDeps {
   readonly link: NatsLink;
@@ -41,6 +42,8 @@ export interface JetStreamLaneDeps {
   readonly maxBatchBytes: number;
   /** The beginning of the ids of its events. */
   readonly ids: string;
+  /** How long this node may be silent before another one reads, in milliseconds. */
+  readonly leaseMs: number;
 }
 
 /** A stream while this node reads it: by a consumer without acknowledgements, as the position says what was dealt with. */
@@ -128,9 +131,9 @@ export class JetStreamLane implements Lane<JetStreamRecord> {
 
   /** Says that it still reads, until it ends. @throws Error of the connection */
   async keepLease(): Promise<void> {
-    const { clock, created, position } = this.deps;
+    const { clock, created, leaseMs, position } = this.deps;
     while (!this.signal.aborted) {
-      await delay(clock, RENEW_MS, this.signal);
+      await delay(clock, leaseMs * RENEW_PART, this.signal);
       if (this.signal.aborted) return;
       if (!(await position.write(this.seq, created))) this.end.end();
     }

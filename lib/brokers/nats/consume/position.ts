@@ -2,8 +2,6 @@ import type { Clock } from '../../../core/ports/clock.js';
 import { apiCode, NO_MESSAGE } from '../errors.js';
 import type { NatsLink } from '../link.js';
 
-/** How long who reads may be silent before another node reads in its place, in milliseconds: so long a stream waits after its node was killed. */
-export const LEASE_MS = 10_000;
 /** Answer of the server to a write that expects another one before it. */
 const WRONG_LAST_SEQUENCE = [10_071, 10_164];
 
@@ -35,6 +33,8 @@ export class StreamPosition {
     private readonly where: { readonly stream: string; readonly subject: string },
     private readonly owner: string,
     private readonly clock: Pick<Clock, 'monotonic'>,
+    /** How long who reads may be silent before another node reads in its place, in milliseconds. */
+    private readonly leaseMs: number,
   ) {
     this.sameSince = clock.monotonic();
   }
@@ -52,7 +52,9 @@ export class StreamPosition {
     if (seq !== this.revision) this.sameSince = now;
     this.revision = seq;
     this.stored = stored;
-    return stored === undefined || ['', this.owner].includes(stored.owner) || now - this.sameSince > LEASE_MS;
+    return (
+      stored === undefined || ['', this.owner].includes(stored.owner) || now - this.sameSince > this.leaseMs
+    );
   }
 
   /** Stores that this node reads, and how far it is. @returns `false` when another one reads */

@@ -3,6 +3,7 @@ import {
   consumerOf,
   delay,
   idPrefix,
+  lookMs,
   type ConsumeOptions,
   type ConsumeSettings,
   type LaneWork,
@@ -42,10 +43,6 @@ export interface FromRedisStreamsOptions extends RedisConnectionOptions, Consume
   readonly from?: 'first' | 'next' | undefined;
 }
 
-/** Time between two looks whether a stream is free, in milliseconds, and by how much it is spread. */
-const LOOK_MS = 1_000;
-const LOOK_SPREAD_MS = 1_000;
-
 /**
  * Makes events of the entries of Redis Streams, each once and in the order of its stream, for the option `consumers` of the module. An
  * entry is acknowledged (`XACK`) when its event is. Needs the package `ioredis`, and Redis 6.2 or newer.
@@ -83,6 +80,7 @@ export function fromRedisStreams(options: FromRedisStreamsOptions): RealtimeCons
     deadLetter: _letter,
     maxBatch: _batch,
     maxBatchBytes: _bytes,
+    takeOverMs: _takeOver,
     name: _name,
     ...connection
   } = options;
@@ -163,7 +161,7 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
     signal: AbortSignal,
   ): Promise<void> {
     const { journal, owner, settings, site, wanted } = this;
-    const { maxBatch, maxBatchBytes, name: consumer } = settings;
+    const { maxBatch, maxBatchBytes, name: consumer, takeOverMs: leaseMs } = settings;
     const ids = idPrefix('redis', stream, wanted.group);
     while (!signal.aborted) {
       const lane = new StreamLane(
@@ -176,6 +174,7 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
             consumer,
             group: wanted.group,
             owner,
+            leaseMs,
             maxBatch,
             maxBatchBytes,
             ids,
@@ -189,7 +188,7 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
       } finally {
         await lane.release();
       }
-      await delay(site.clock, LOOK_MS + site.entropy.random() * LOOK_SPREAD_MS, signal);
+      await delay(site.clock, lookMs(settings.takeOverMs, site.entropy), signal);
     }
   }
 }

@@ -4,9 +4,8 @@ import type { Clock, Scheduled } from '../../../core/ports/clock.js';
 import { ACKNOWLEDGE, RELEASE, RENEW, TAKE } from './scripts.js';
 import type { StreamClient, StreamWait } from './stream-client.js';
 
-/** How long a lease lasts without a word from who has it, in milliseconds: so long a stream waits after its node was killed. */
-export const LEASE_MS = 10_000;
-const RENEW_MS = 3_000;
+/** Part of a lease after which it is renewed. */
+const RENEW_PART = 0.3;
 /** Part of a lease after which who could not renew it stops: others may have it soon. */
 const SURE_PART = 0.8;
 /** What is new, and not what was delivered. */
@@ -32,6 +31,8 @@ export interface StreamLaneDeps {
   readonly group: string;
   /** Names this session. */
   readonly owner: string;
+  /** How long a lease lasts without a word from who has it, in milliseconds. */
+  readonly leaseMs: number;
   readonly maxBatch: number;
   readonly maxBatchBytes: number;
   /** The beginning of the ids of its events. */
@@ -150,7 +151,7 @@ export class StreamLane implements Lane<RedisStreamRecord> {
   }
 
   private renewLater(): void {
-    this.timer = this.deps.clock.schedule(RENEW_MS, () => void this.renew());
+    this.timer = this.deps.clock.schedule(this.deps.leaseMs * RENEW_PART, () => void this.renew());
   }
 
   private async renew(): Promise<void> {
@@ -160,15 +161,15 @@ export class StreamLane implements Lane<RedisStreamRecord> {
       if (answer === null) return this.end.end();
       this.deps.onLag(Number(answer) < 0 ? undefined : Number(answer));
     } catch {
-      if (this.deps.clock.monotonic() - this.heldAt > LEASE_MS * SURE_PART) return this.end.end();
+      if (this.deps.clock.monotonic() - this.heldAt > this.deps.leaseMs * SURE_PART) return this.end.end();
     }
     if (!this.signal.aborted) this.renewLater();
   }
 
   private async ask(script: typeof TAKE, args: readonly (string | number)[]): Promise<unknown> {
-    const { client, clock, group, owner } = this.deps;
+    const { client, clock, group, leaseMs, owner } = this.deps;
     const asked = clock.monotonic();
-    const answer = await client.run(script, this.keys, [group, owner, LEASE_MS, ...args]);
+    const answer = await client.run(script, this.keys, [group, owner, leaseMs, ...args]);
     this.heldAt = asked;
     return answer;
   }

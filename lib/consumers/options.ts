@@ -2,6 +2,7 @@ import type { ConsumedEvent } from '../core/ports/consumers.js';
 
 /** A record that cannot be published: as it is, it never can be. */
 export interface DeadRecord<Raw> {
+  /** As `to` was given it. */
   readonly record: Raw;
   /** Where it stands: source, partition and offset. */
   readonly place: string;

@@ -9,8 +9,11 @@ import { OutdatedMembershipError, type KafkaGroup, type Membership } from './gro
 
 /** A record of a topic of Kafka. */
 export interface KafkaTopicRecord {
+  /** Name of its topic. */
   readonly topic: string;
+  /** Number of its partition. */
   readonly partition: number;
+  /** Its number in the partition. */
   readonly offset: number;
   /** When it was written, in milliseconds since the Unix epoch. */
   readonly timestampMs: number;

@@ -100,15 +100,17 @@ it(
       () => producer.close(),
     );
     await admin.createTopics({ topics: ['orders'], partitions: PARTITIONS, replicas: 1 });
-    for (const chunk of chunks())
-      await producer.send({
-        messages: chunk.map(({ key, value }) => ({
-          topic: 'orders',
-          partition: Number(key.slice(1)) % PARTITIONS,
-          key: Buffer.from(key),
-          value: Buffer.from(value),
-        })),
-      });
+    for (const chunk of chunks()) {
+      const messages = chunk.map(({ key, value }) => ({
+        topic: 'orders',
+        partition: Number(key.slice(1)) % PARTITIONS,
+        key: Buffer.from(key),
+        value: Buffer.from(value),
+      }));
+      // Each partition alone: what one without a leader refuses is sent again by the producer, and with it all that went along.
+      for (let partition = 0; partition < PARTITIONS; partition++)
+        await producer.send({ messages: messages.filter((message) => message.partition === partition) });
+    }
     const result = await consumeWithKills(
       {
         source: 'kafka',

@@ -19,6 +19,8 @@ const PARTITIONS = 4;
 const CHUNK = 1_000;
 /** A process is killed after so many parts of the records. */
 const MOMENTS = [0.2, 0.45, 0.7].map((part) => Math.floor(RECORDS * part));
+/** The default for the whole; few records for the sample, so that a kill meets one that is under way. */
+const BATCH = RECORDS > 10_000 ? 500 : 50;
 /** Short, so that a kill does not cost ten seconds. */
 const TAKE_OVER_MS = stretched(1_000);
 const LIMIT_MS = patience(RECORDS > 10_000 ? 400_000 : 120_000);
@@ -73,7 +75,7 @@ it(
     const result = await consumeWithKills(
       {
         source: 'redis',
-        options: { url: server.url, streams, group: 'realtime', maxBatch: 50, takeOverMs: TAKE_OVER_MS },
+        options: { url: server.url, streams, group: 'realtime', maxBatch: BATCH, takeOverMs: TAKE_OVER_MS },
         redis: channelsOn(server),
       },
       { records: RECORDS, keys: KEYS, moments: MOMENTS },
@@ -118,7 +120,7 @@ it(
           brokers: [kafka.address],
           topic: 'orders',
           groupId: 'realtime',
-          maxBatch: 50,
+          maxBatch: BATCH,
           takeOverMs: TAKE_OVER_MS,
         },
         redis: channelsOn(server),
@@ -149,7 +151,7 @@ it(
           servers: nats.address,
           stream: 'ORDERS',
           durable: 'realtime',
-          maxBatch: 50,
+          maxBatch: BATCH,
           takeOverMs: TAKE_OVER_MS,
         },
         redis: channelsOn(server),

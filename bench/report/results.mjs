@@ -19,6 +19,7 @@ const QUESTIONS = {
   jitter: 'What reaches clients whose connections break?',
   'half-open': 'What reaches clients whose connections go silent?',
   cluster: 'What does it cost on several nodes?',
+  brokers: 'What does each broker cost?',
   rolling: 'What does a rolling restart do to clients?',
   client: 'What do an event and the client itself cost in a page?',
   floods: 'What can attackers do to a node?',

@@ -1,10 +1,7 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { Redis } from 'ioredis';
+import { freePort, newFolder } from './own-server.mjs';
 import { canPin } from './pinning.mjs';
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
@@ -18,7 +15,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
  */
 export async function startRedis({ core, args = [] } = {}) {
   const port = await freePort();
-  const folder = mkdtempSync(join(tmpdir(), 'rt-bench-'));
+  const folder = newFolder('redis');
   const settings = ['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...args];
   // A subscriber that is slower than its round must show as time, not as a connection that was cut.
   const command = ['redis-server', ...settings.map(String), '--client-output-buffer-limit', 'pubsub 0 0 0'];
@@ -47,6 +44,7 @@ export async function startRedis({ core, args = [] } = {}) {
   };
   return {
     port,
+    folder,
     url: `redis://127.0.0.1:${port}`,
     /** For what the bench itself asks; what is measured has connections of its own. */
     admin,
@@ -64,14 +62,4 @@ export async function startRedis({ core, args = [] } = {}) {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort() {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -46,8 +46,8 @@ export async function serve(listen, commands) {
     cpu: () => ({ cpuMicros: used(), atMicros: Number(process.hrtime.bigint() / 1_000n) }),
     memory() {
       for (let round = 0; round < 4; round++) globalThis.gc?.();
-      const { rss, heapUsed } = process.memoryUsage();
-      return { rss, heapUsed };
+      const { rss, heapUsed, external } = process.memoryUsage();
+      return { rss, heapUsed, external };
     },
     ...commands,
   };

@@ -5,6 +5,7 @@ import {
   type AuditQuery,
   type AuditSink,
 } from '../core/ports/audit.js';
+import { hearLaterErrors } from '../core/async/later-errors.js';
 import { isMissingPackage } from '../core/ports/missing-package.js';
 import { checkBounds } from './bounds.js';
 
@@ -161,7 +162,7 @@ async function connect(url: string): Promise<OwnClient> {
     connectionName: 'nestjs-realtime-audit',
   });
   // Without a listener ioredis writes errors to the console, secrets included; failed writes are reported by the audit.
-  redis.on('error', () => undefined);
+  redis.on('error', () => hearLaterErrors(redis.stream));
   try {
     await redis.connect();
   } catch (error) {

@@ -1,10 +1,9 @@
 import { Module, ValidationPipe, type DynamicModule } from '@nestjs/common';
 import { APP_PIPE } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
-import { RealtimeModule } from 'nestjs-realtime';
+import { RealtimeModule, RealtimeService } from 'nestjs-realtime';
 import { RealtimeAdminModule } from 'nestjs-realtime/admin';
-import { redisSink } from 'nestjs-realtime/audit';
-import { redisBroker } from 'nestjs-realtime/redis';
+import { brokerOptions } from './chat.broker.js';
 import { LOCAL_HOSTS, TOKEN_LIFETIME, type ChatConfig } from './chat.config.js';
 import { HealthModule } from './health/health.module.js';
 import { LobbyGateway } from './lobby/lobby.gateway.js';
@@ -13,10 +12,10 @@ import { ModeratorPassword } from './login/moderator.password.js';
 import { isModerator } from './login/user.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { PageController } from './page/page.controller.js';
-import { MemoryRooms } from './rooms/memory-rooms.repository.js';
-import { RedisRooms } from './rooms/redis-rooms.repository.js';
+import { RoomDirectory } from './rooms/room-directory.js';
 import { RoomsGateway } from './rooms/rooms.gateway.js';
 import { RoomsModeration } from './rooms/rooms.moderation.js';
+import { roomsOf } from './rooms/rooms.factory.js';
 import { RoomsRepository } from './rooms/rooms.repository.js';
 import { RoomsService } from './rooms/rooms.service.js';
 import { authorityOf, callerOf, StaffGuard } from './staff/staff.guard.js';
@@ -28,18 +27,19 @@ import { authorityOf, callerOf, StaffGuard } from './staff/staff.guard.js';
     RoomsService,
     RoomsModeration,
     RoomsGateway,
+    RoomDirectory,
     LobbyGateway,
     // One pipe validates the DTOs of HTTP and of channels.
     { provide: APP_PIPE, useValue: new ValidationPipe({ whitelist: true, transform: true }) },
   ],
 })
 export class ChatModule {
-  /** With a `redisUrl`, the library's logs, restrictions and audit and the application's rooms are in Redis. Nothing else changes. */
+  /** The broker has the library's logs and restrictions, and the application's rooms. Nothing else depends on which it is. */
   static register({
     jwtSecret,
     ticketSecret,
     moderatorPassword,
-    redisUrl,
+    broker,
     allowedHosts = LOCAL_HOSTS,
   }: ChatConfig): DynamicModule {
     const tokens = JwtModule.register({ secret: jwtSecret, signOptions: { expiresIn: TOKEN_LIFETIME } });
@@ -50,11 +50,10 @@ export class ChatModule {
         tokens,
         RealtimeModule.forRoot({
           auth: { jwt: { secret: jwtSecret } },
-          ...(redisUrl === undefined ? {} : { broker: () => redisBroker({ url: redisUrl }) }),
+          ...brokerOptions(broker),
           ...(ticketSecret === undefined ? {} : { ticketSecret }),
-          // Slow mode does not hold up the moderator. Who did what to whom is kept where all processes see it.
+          // Slow mode does not hold up the moderator.
           moderation: { isExempt: isModerator },
-          ...(redisUrl === undefined ? {} : { audit: { sinks: [redisSink({ url: redisUrl })] } }),
           allowedOrigins: 'same-origin',
           // Without it a page whose name leads to this address for a moment would be of the same origin (DNS rebinding).
           allowedHosts,
@@ -75,7 +74,8 @@ export class ChatModule {
         { provide: ModeratorPassword, useValue: new ModeratorPassword(moderatorPassword) },
         {
           provide: RoomsRepository,
-          useFactory: () => (redisUrl === undefined ? new MemoryRooms() : RedisRooms.connect(redisUrl)),
+          inject: [RealtimeService],
+          useFactory: (realtime: RealtimeService) => roomsOf(broker, realtime),
         },
       ],
     };

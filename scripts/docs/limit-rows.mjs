@@ -1129,13 +1129,13 @@ export const FIXED = {
     'tells the application, and does not come back by itself',
   ),
   'lib/core/ports/moderation.ts#MAX_RESTRICTIONS': count(
-    'restrictions that are in force, on a node and in the broker',
+    'restrictions that are in force, bans among them, on a node and in the broker',
     'the node, and the cluster',
     'drops those that end first; logged',
     '`lib/core/ports/moderation.ts#MAX_RESTRICTION_BYTES`',
   ),
   'lib/core/ports/moderation.ts#MAX_RESTRICTION_BYTES': bytes(
-    'restrictions that are in force, on a node and in the broker',
+    'restrictions that are in force, bans among them, on a node and in the broker',
     'the node, and the cluster',
     'drops those that end first; logged',
   ),
@@ -2326,11 +2326,11 @@ export const FIXED = {
     'the server',
     'answers with none, and is asked again',
   ),
-  'lib/brokers/kafka/options.ts#MAX_PARTITIONS': count(
-    'partitions of a log in Kafka',
+  'lib/brokers/replicated/log-options.ts#MAX_PARTITIONS': count(
+    'partitions of a log in Kafka or NATS',
     'the node',
-    'refused at boot: each has a connection',
-    'none: what is in them is bounded by the retention of the topic',
+    'refused at boot: each has a connection, or is a stream',
+    'none: what is in them is bounded by the retention of the topic, or by `maxPartitionBytes`',
   ),
   'lib/brokers/kafka/signals.ts#MAX_WAITING': count(
     'signals that wait for Kafka',
@@ -2365,12 +2365,6 @@ export const FIXED = {
     'the connection',
     'further ones wait in the client',
     'none: one append for each partition is in flight, and few questions',
-  ),
-  'lib/brokers/nats/options.ts#MAX_PARTITIONS': count(
-    'partitions of a log in NATS',
-    'the node',
-    'refused at boot: each is a stream',
-    'none: what is in them is bounded by `maxPartitionBytes`',
   ),
   'lib/brokers/nats/read-history.ts#KEPT': count(
     'records of which a reader of JetStream remembers time and size; at most twice as many',
@@ -3089,11 +3083,9 @@ export const OTHER_NUMBERS = {
     'lib/consumers/options.ts#MIN_BATCH_BYTES',
     'lib/consumers/options.ts#MIN_TAKE_OVER_MS',
     'lib/brokers/replicated/settings.ts#DAY_MS',
-    'lib/brokers/kafka/options.ts#DAY_MS',
-    'lib/brokers/nats/options.ts#DAY_MS',
+    'lib/brokers/replicated/log-options.ts#DAY_MS',
     'lib/brokers/replicated/checkpoint-records.ts#MIN_CHUNK_BYTES',
-    'lib/brokers/kafka/options.ts#MIN_RECORD_BYTES',
-    'lib/brokers/nats/options.ts#MIN_RECORD_BYTES',
+    'lib/brokers/replicated/log-options.ts#MIN_RECORD_BYTES',
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',
     'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
     'lib/client/http/climb.ts#MAX_DOUBLINGS',

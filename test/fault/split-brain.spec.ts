@@ -3,9 +3,12 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { redisBroker, type RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
+import { CONTROL_CHANNEL, RedisKeys } from '../../lib/brokers/redis/keys.js';
 import type { ControlReceipt } from '../../lib/core/ports/control.js';
 import { SeededEntropy } from '../support/engine/seeded-entropy.js';
 import { elapse, patience, stretched } from '../support/patience.js';
+import { redisCluster } from '../support/redis/cluster.js';
+import { cutCluster } from '../support/redis/cut-cluster.js';
 import { CutRelay } from '../support/redis/cut-relay.js';
 import { redisSentinels, type SentinelDeployment } from '../support/redis/sentinels.js';
 import { until } from '../support/until.js';
@@ -109,10 +112,10 @@ const say = (server: WireServer, channel: string, id: string) =>
   server.engine.application.publish(channel, 'said', id, { id }).catch(() => undefined);
 
 /** Revokes until it is accepted, as an administrator does. */
-async function revoked(server: WireServer, user: string): Promise<ControlReceipt> {
+async function revoked(server: WireServer, user: string, channel = ROOM): Promise<ControlReceipt> {
   let receipt: ControlReceipt | undefined;
   await until(`the revoke of ${user}`, async () => {
-    receipt = await server.engine.revoke(user, ROOM).catch(() => undefined);
+    receipt = await server.engine.revoke(user, channel).catch(() => undefined);
     return receipt !== undefined;
   });
   return receipt as ControlReceipt;
@@ -196,5 +199,80 @@ describe('a node that is cut off together with the old master', () => {
       await until('both to confirm', async () => (await revoked(right, 'zoe')).confirmed.length === 2);
     },
     patience(60_000),
+  );
+});
+
+describe('a node that is cut off together with a master of a Cluster', () => {
+  it(
+    'delivers nothing of private channels once that master misses the others, and is silent before a revoke can be accepted (G11)',
+    async () => {
+      const timeoutMs = stretched(1_000);
+      const cluster = await redisCluster(timeoutMs);
+      toClose.push(() => cluster.dispose());
+      const keys = new RedisKeys('rt', 4);
+      const { server: master } = await cluster.masterOf(keys.meta);
+      const ways = await cutCluster(cluster, master);
+      toClose.push(() => ways.close());
+      // On the master of the control records.
+      const wanted = keys.partitionOf(CONTROL_CHANNEL);
+      const room = Array.from({ length: 100 }, (_, index) => `rooms.${index}`).find(
+        (name) => keys.partitionOf(name) === wanted,
+      ) as string;
+      const left = await node('left', 1, { client: ways.near() });
+      const others = cluster.servers.filter((server) => server !== master);
+      const right = await node('right', 2, {
+        cluster: { nodes: others.map(({ port }) => ({ host: '127.0.0.1', port })) },
+      });
+      const eve = await left.connect('eve');
+      await eve.subscribe(room);
+      await say(right, room, 'before');
+      await until('the first', () => idsOf(eve, room).includes('before'));
+      await until('proofs', () => !left.engine.status.withholding && !right.engine.status.withholding);
+
+      ways.cut();
+      const cutAt = performance.now();
+      const since = () => performance.now() - cutAt;
+      let said = 0;
+      let lastAt = 0;
+      let stopped = false;
+      const saying = (async () => {
+        while (!stopped) {
+          const id = `cut-${(said += 1)}`;
+          await say(left, room, id);
+          await elapse(10);
+          if (idsOf(eve, room).includes(id)) lastAt = since();
+        }
+      })();
+      denied.add('eve');
+      const first = await revoked(right, 'eve', room);
+      const revokedAt = since();
+      // It ran a moment ago, and nobody on this side can know what it does.
+      expect(first).toEqual({ confirmed: ['right'], missing: ['left'] });
+      await until('the node to withhold', () => left.engine.status.withholding);
+      const withheldAt = since();
+      await until(
+        'the life of its last heartbeat to end on both sides',
+        () => since() > timeoutMs + NODE_TTL_MS,
+      );
+      stopped = true;
+      await saying;
+      expect(said).toBeGreaterThan(10);
+      expect(lastAt).toBeGreaterThan(0);
+      // The master refuses everything once it has missed the others for its time.
+      expect(lastAt).toBeLessThan(2 * timeoutMs + stretched(500));
+      expect(lastAt).toBeLessThan(revokedAt);
+      expect(withheldAt).toBeLessThan(2 * timeoutMs + BOUND + stretched(500));
+      // It is master to itself, and knows that it is alone.
+      const of = async (...command: readonly string[]) => cluster.cli('-p', String(master.port), ...command);
+      expect(await of('INFO', 'replication')).toContain('role:master');
+      expect(await of('CLUSTER', 'INFO')).toContain('cluster_state:fail');
+
+      ways.heal();
+      await eve.take({ type: 'unsubscribed', channel: room });
+      await until('the way back', () => !left.engine.status.withholding);
+      await until('both to confirm', async () => (await revoked(right, 'zoe', room)).confirmed.length === 2);
+      expect(idsOf(eve, room)).not.toContain(`cut-${said}`);
+    },
+    patience(90_000),
   );
 });

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { RecordingListener } from '../../lib/brokers/contract/recording-listener.js';
 import type { RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
+import { patience } from '../support/patience.js';
 import { RedisKit } from './kit.js';
 
 describe('two applications under one prefix', () => {
@@ -30,8 +31,14 @@ describe('two applications under one prefix', () => {
     );
     // Neither did it take the name, nor is it among the nodes.
     expect(await start({ application: 'shop' })).toEqual([]);
-    expect(await start({})).toEqual([]);
     expect(await start({ application: 'forum', keyPrefix: `${kit.prefix}2` })).toEqual([]);
+  });
+
+  it('of several that start at once, those of one name start', async () => {
+    const names = ['shop', 'forum', 'shop', 'forum', 'shop', 'forum'];
+    const starts = await Promise.allSettled(names.map((application) => start({ application })));
+    const started = new Set(names.filter((_, index) => starts[index]?.status === 'fulfilled'));
+    expect([...started]).toEqual([await kit.admin.hget(kit.keys.meta, 'application')]);
   });
 
   it('the refused one is not among the nodes that are waited for', async () => {
@@ -52,8 +59,35 @@ describe('two applications under one prefix', () => {
 
   it('a name is stored by the first that has one, also where the deployment had none', async () => {
     await start({}, 'one');
+    expect(await start({ application: 'shop' }, 'one')).toEqual([
+      `redisBroker: no name of an application was stored under \`keyPrefix\` "${kit.prefix}", and nodes run there (1): the name of ` +
+        'this one, "shop", keeps none of them away. If they belong to another application: both share channels, members and bans. ' +
+        'Give each application a `keyPrefix` of its own. If the option is being added node by node: this ends with it.',
+    ]);
     expect(await start({ application: 'shop' }, 'one')).toEqual([]);
     await expect(start({ application: 'forum' }, 'one')).rejects.toThrow('"shop"');
+  });
+
+  it('the first of an application, or one that is alone, says nothing of others', async () => {
+    await start({}, 'one');
+    await kit.closeAll();
+    expect(await start({ application: 'shop' }, 'one')).toEqual([]);
+  });
+
+  it('one without a name beside one with it says so at each start, and so does the look of the doctor', async () => {
+    await start({ application: 'shop' });
+    const problem =
+      `The data under \`keyPrefix\` "${kit.prefix}" are those of the application "shop", and this node has no \`application\`: ` +
+      'if it belongs to another one, both share channels, members and bans.';
+    const remedy = 'Give it its name as `application`. Give each application a `keyPrefix` of its own.';
+    for (let time = 0; time < 2; time++)
+      expect(await start({})).toEqual([`redisBroker: ${problem} ${remedy}`]);
+    const look = (options: RedisBrokerOptions) => kit.make(options).inspect(patience(2_000));
+    expect(await look({})).toContainEqual({ problem, remedy });
+    expect(await look({ application: 'shop' })).not.toContainEqual(expect.objectContaining({ remedy }));
+    expect(await look({ keyPrefix: `${kit.prefix}2` })).not.toContainEqual(
+      expect.objectContaining({ remedy }),
+    );
   });
 
   it('a server that is full lets nodes of the application start, and no others', async () => {
@@ -70,9 +104,11 @@ describe('two applications under one prefix', () => {
   it('what a full server did not store is stored by the next start', async () => {
     await start({});
     await kit.admin.config('SET', 'maxmemory', '1');
-    expect(await start({ application: 'shop' }, 'one')).toEqual([]);
+    const others = (count: number) => [expect.stringContaining(`nodes run there (${count})`)];
+    expect(await start({ application: 'shop' }, 'one')).toEqual(others(1));
     expect(await kit.admin.hget(kit.keys.meta, 'application')).toBeNull();
     await kit.admin.config('SET', 'maxmemory', '0');
+    expect(await start({ application: 'shop' }, 'one')).toEqual(others(2));
     expect(await start({ application: 'shop' }, 'one')).toEqual([]);
     await expect(start({ application: 'forum' })).rejects.toThrow('"shop"');
   });

@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
+import { assertLogSettings, LOG_DEFAULTS, logOptionError } from '../replicated/log-options.js';
 
 /** How a client proves to Kafka who it is. Nothing of it is logged. */
 export interface KafkaSasl {
@@ -60,12 +61,10 @@ export interface KafkaLogSettings extends Required<Omit<KafkaLogOptions, 'broker
   readonly sasl: KafkaSasl | undefined;
 }
 
-const DAY_MS = 86_400_000;
 const DEFAULT_PORT = 9_092;
-const MAX_PARTITIONS = 256;
-const MIN_RECORD_BYTES = 16_384;
 /** Kafka's limit for names of topics, less what is appended to this one. */
 const MAX_TOPIC = 249 - '.checkpoints'.length;
+const optionError = logOptionError('kafkaBroker');
 
 /**
  * @param caller the function that the application called, for errors.
@@ -75,7 +74,7 @@ export function kafkaSettings(options: KafkaLogOptions, caller = 'kafkaBroker'):
   try {
     return settingsOf(options);
   } catch (error) {
-    if (error instanceof RangeError) error.message = `${caller}: ${error.message}`;
+    if (error instanceof RangeError) error.message = error.message.replace('kafkaBroker', caller);
     throw error;
   }
 }
@@ -84,16 +83,12 @@ function settingsOf(options: KafkaLogOptions): KafkaLogSettings {
   const { brokers, tls, sasl, ...rest } = options;
   const replicas = rest.replicas ?? 3;
   const settings: KafkaLogSettings = {
+    ...LOG_DEFAULTS,
     topic: 'realtime',
-    partitions: 8,
     replicas,
     minInsyncReplicas: replicas >= 3 ? 2 : 1,
-    retentionMs: DAY_MS,
-    maxRecordBytes: 524_288,
     createTopics: true,
     clientId: 'nestjs-realtime',
-    connectTimeoutMs: 5_000,
-    requestTimeoutMs: 5_000,
     ...omitUndefined(rest),
     brokers: (typeof brokers === 'string' ? [brokers] : brokers).map(readAddress),
     tls,
@@ -115,34 +110,13 @@ function assertSettings(settings: KafkaLogSettings): void {
   if (settings.brokers.length === 0) throw optionError('brokers', 'names no broker');
   if (!/^[\w.-]+$/.test(settings.topic) || settings.topic.length > MAX_TOPIC)
     throw optionError('topic', `must have 1 to ${MAX_TOPIC} letters, digits, ".", "_" and "-"`);
-  for (const name of COUNTS) {
-    if (!(Number.isSafeInteger(settings[name]) && settings[name] > 0))
-      throw optionError(name, 'must be a whole number above 0');
-  }
-  if (settings.partitions > MAX_PARTITIONS)
-    throw optionError('partitions', `must be at most ${MAX_PARTITIONS}`);
+  assertLogSettings(settings, ['replicas', 'minInsyncReplicas'], optionError);
   if (settings.minInsyncReplicas > settings.replicas)
     throw optionError('minInsyncReplicas', 'must be at most `replicas`');
-  if (settings.maxRecordBytes < MIN_RECORD_BYTES)
-    throw optionError('maxRecordBytes', `must be at least ${MIN_RECORD_BYTES}`);
   const { sasl } = settings;
   if (sasl === undefined) return;
   if (sasl.mechanism === 'OAUTHBEARER') {
     if (sasl.token === undefined) throw optionError('sasl.token', 'is missing: OAUTHBEARER needs it');
   } else if (sasl.username === undefined || sasl.password === undefined)
     throw optionError('sasl', `needs \`username\` and \`password\` for ${sasl.mechanism}`);
-}
-
-const COUNTS = [
-  'partitions',
-  'replicas',
-  'minInsyncReplicas',
-  'retentionMs',
-  'maxRecordBytes',
-  'connectTimeoutMs',
-  'requestTimeoutMs',
-] as const;
-
-function optionError(path: string, problem: string): RangeError {
-  return new RangeError(`\`${path}\` ${problem}.`);
 }

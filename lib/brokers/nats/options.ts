@@ -1,4 +1,5 @@
 import { omitUndefined } from '../../protocol/omit-undefined.js';
+import { assertLogSettings, LOG_DEFAULTS, logOptionError } from '../replicated/log-options.js';
 
 /** TLS towards NATS. Texts are PEM. */
 export interface NatsTls {
@@ -67,10 +68,8 @@ export interface NatsLogSettings extends Required<
   readonly domain: string | undefined;
 }
 
-const DAY_MS = 86_400_000;
 const GIB = 1_073_741_824;
-const MAX_PARTITIONS = 256;
-const MIN_RECORD_BYTES = 16_384;
+const optionError = logOptionError('natsBroker');
 
 /**
  * @param caller the function that the application called, for errors.
@@ -80,7 +79,7 @@ export function natsSettings(options: NatsLogOptions, caller = 'natsBroker'): Na
   try {
     return settingsOf(options);
   } catch (error) {
-    if (error instanceof RangeError) error.message = `${caller}: ${error.message}`;
+    if (error instanceof RangeError) error.message = error.message.replace('natsBroker', caller);
     throw error;
   }
 }
@@ -88,16 +87,12 @@ export function natsSettings(options: NatsLogOptions, caller = 'natsBroker'): Na
 function settingsOf(options: NatsLogOptions): NatsLogSettings {
   const { user, password, token, credentials, tls, domain, servers, ...rest } = options;
   const settings: NatsLogSettings = {
+    ...LOG_DEFAULTS,
     name: 'realtime',
-    partitions: 8,
     replicas: 3,
-    retentionMs: DAY_MS,
     maxPartitionBytes: GIB,
     maxCheckpointBytes: 2 * GIB,
-    maxRecordBytes: 524_288,
     createStreams: true,
-    connectTimeoutMs: 5_000,
-    requestTimeoutMs: 5_000,
     ...omitUndefined(rest),
     servers: typeof servers === 'string' ? [servers] : [...servers],
     auth: omitUndefined({ user, password, token, credentials }),
@@ -113,26 +108,5 @@ function assertSettings(settings: NatsLogSettings): void {
   if (!/^[\w-]{1,64}$/.test(settings.name))
     throw optionError('name', 'must have 1 to 64 letters, digits, "_" and "-"');
   if (![1, 3, 5].includes(settings.replicas)) throw optionError('replicas', 'must be 1, 3 or 5');
-  if (settings.partitions > MAX_PARTITIONS)
-    throw optionError('partitions', `must be at most ${MAX_PARTITIONS}`);
-  if (settings.maxRecordBytes < MIN_RECORD_BYTES)
-    throw optionError('maxRecordBytes', `must be at least ${MIN_RECORD_BYTES}`);
-  for (const name of COUNTS) {
-    if (!(Number.isSafeInteger(settings[name]) && settings[name] > 0))
-      throw optionError(name, 'must be a whole number above 0');
-  }
-}
-
-const COUNTS = [
-  'partitions',
-  'retentionMs',
-  'maxPartitionBytes',
-  'maxCheckpointBytes',
-  'maxRecordBytes',
-  'connectTimeoutMs',
-  'requestTimeoutMs',
-] as const;
-
-function optionError(path: string, problem: string): RangeError {
-  return new RangeError(`\`${path}\` ${problem}.`);
+  assertLogSettings(settings, ['maxPartitionBytes', 'maxCheckpointBytes'], optionError);
 }

@@ -14,7 +14,7 @@ import { Probes } from '../common/probes.js';
 import { RedisErasures } from './erasures.js';
 import { RedisAppends } from './append/appends.js';
 import { RedisBus } from './bus.js';
-import { checkApplication } from './application-check.js';
+import { checkApplication, namelessBeside } from './application-check.js';
 import { ChannelSubscriptions } from './connection/channel-subscriptions.js';
 import { RedisCommands } from './connection/commands.js';
 import { SentinelWatch } from './connection/sentinel-watch.js';
@@ -202,8 +202,8 @@ export class RedisBroker implements Broker {
   }
 
   /**
-   * Looks at the server, over a connection of its own that ends with it: whether it drops keys, writes to its disk, and has the
-   * replicas that are waited for. For the doctor. Rejects as `start` does.
+   * Looks at the server, over a connection of its own that ends with it: whether it drops keys, writes to its disk, has the
+   * replicas that are waited for, and the data of an application that this node does not name. For the doctor. Rejects as `start` does.
    */
   async inspect(timeoutMs: number): Promise<readonly StorageWeakness[]> {
     const { target } = this;
@@ -215,7 +215,8 @@ export class RedisBroker implements Broker {
     const commands = new RedisCommands(target, settings, this.keys, 'doctor', () => undefined);
     try {
       await commands.connect();
-      return await weaknessesOf(commands, settings);
+      const found = await weaknessesOf(commands, settings);
+      return [...found, ...(await namelessBeside(commands, this.keys, settings))];
     } catch (error) {
       throw startError(error);
     } finally {
@@ -253,7 +254,13 @@ export class RedisBroker implements Broker {
     await this.heartbeat.start(nodeId);
     await this.serverWatch.start();
     if (commands.db !== 0 && keys.topicsName === '') settings.onWarning(sharedTopics(commands.db));
-    await checkApplication(commands, keys, settings, listener.application);
+    await checkApplication(
+      commands,
+      keys,
+      settings,
+      listener.application,
+      async () => (await this.heartbeat.nodes()).length - 1,
+    );
     await this.events.start();
     const { clock, entropy } = settings;
     const why = (): string | undefined => commands.trouble ?? this.appends.failure;

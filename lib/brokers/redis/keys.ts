@@ -146,15 +146,21 @@ export class RedisKeys {
     return this.key(CONTROL_CHANNEL, 'restrictions', '');
   }
 
+  /** Hash: bans of users everywhere that hold, as JSON, by user. */
+  get bans(): string {
+    return this.key(CONTROL_CHANNEL, 'bans', '');
+  }
+
+  /** What is kept of restrictions and bans: when those of an owner end and what they take in bytes, the same of the other owner, and both tables. */
+  keptOf(owner: RestrictionOwner): readonly string[] {
+    const other = owner === 'people' ? 'spam' : 'people';
+    return [...this.restrictionsOf(owner), ...this.restrictionsOf(other), this.restrictions, this.bans];
+  }
+
   /** Sorted set: when those of an owner end, by the server's time. Number: what those take, in bytes. */
   restrictionsOf(owner: RestrictionOwner): readonly [ends: string, bytes: string] {
     const of = owner === 'people' ? '' : owner;
     return [this.key(CONTROL_CHANNEL, 'ends', of), this.key(CONTROL_CHANNEL, 'weight', of)];
-  }
-
-  /** Hash: bans that hold, as JSON, by user. */
-  get bans(): string {
-    return this.key(CONTROL_CHANNEL, 'bans', '');
   }
 
   /** Hash: what the nodes of a deployment must agree on. */

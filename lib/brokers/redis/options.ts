@@ -63,7 +63,8 @@ export interface RedisBrokerOptions {
   readonly keyPrefix?: string | undefined;
   /**
    * Name of the application. Stored when a prefix is first used with one; a node with another name under that prefix does not
-   * start. 1–64 characters. Default: none; a node of a module with another `ticketSecret` then starts with a warning.
+   * start, and one without a name starts with a warning. 1–64 characters. Default: none; a node of a module with another `ticketSecret`
+   * then starts with a warning.
    */
   readonly application?: string | undefined;
   /**

@@ -2,7 +2,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { Clock } from '../ports/clock.js';
 
 /** How long the work of clients may take in one turn of the event loop before the rest of it waits, in milliseconds. */
-const TURN_MS = 8;
+const TURN_MS = 4;
 /**
  * How long what waited may take in one turn, in milliseconds. Short, because a server accepts one new connection in each turn:
  * the more turns, the sooner somebody comes in.

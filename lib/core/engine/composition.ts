@@ -121,7 +121,8 @@ export function composeEngine(options: EngineOptions) {
   const restrictions = new Restrictions((count) =>
     journal.warn(
       'restrictions',
-      () => `There are too many restrictions: the ${count} that end first are dropped`,
+      () =>
+        `There are too many restrictions: the ${count} that end first are dropped. Lift what is no longer needed, and give others an end`,
     ),
   );
   const recent = new RecentReauthorizations();

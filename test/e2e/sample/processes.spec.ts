@@ -298,6 +298,49 @@ describe('the configuration of the sample chat', () => {
     }
   });
 
+  it.each([
+    [{ REDIS_URL: url }, { kind: 'redis', url }],
+    [{ BROKER: 'memory', REDIS_URL: url }, { kind: 'memory' }],
+    [
+      { BROKER: 'redis', REDIS_URL: url, NATS_SERVERS: 'n:1' },
+      { kind: 'redis', url },
+    ],
+    [
+      { BROKER: 'kafka', KAFKA_BROKERS: 'k1:1, k2:2,' },
+      { kind: 'kafka', brokers: ['k1:1', 'k2:2'], replicas: 1 },
+    ],
+    [
+      { BROKER: 'nats', NATS_SERVERS: 'n:1', REPLICAS: '3' },
+      { kind: 'nats', servers: ['n:1'], replicas: 3 },
+    ],
+  ])('takes the broker of %j', (env, broker) => {
+    expect(chatConfig({ ...SECRETS, ...env }).broker).toEqual(broker);
+  });
+
+  it.each([
+    [{ BROKER: 'rabbit' }, 'BROKER is "rabbit". Give memory, redis, kafka or nats.'],
+    [
+      { BROKER: 'redis' },
+      'BROKER is redis, which needs REDIS_URL, e.g. REDIS_URL=redis://127.0.0.1:6379 npm start',
+    ],
+    [
+      { BROKER: 'kafka', REDIS_URL: url, KAFKA_BROKERS: ' , ' },
+      'BROKER is kafka, which needs KAFKA_BROKERS, e.g. KAFKA_BROKERS=127.0.0.1:9092 npm start',
+    ],
+    [
+      { BROKER: 'nats', REDIS_URL: url },
+      'BROKER is nats, which needs NATS_SERVERS, e.g. NATS_SERVERS=127.0.0.1:4222 npm start',
+    ],
+    [{ BROKER: 'nats', NATS_SERVERS: 'n:1', REPLICAS: '2' }, 'REPLICAS is "2". Give 1, 3 or 5.'],
+    [{ BROKER: 'kafka', KAFKA_BROKERS: 'k:1', REPLICAS: 'three' }, 'REPLICAS is "three". Give 1, 3 or 5.'],
+    [
+      { BROKER: 'kafka', KAFKA_BROKERS: 'k:1', JWT_SECRET: '' },
+      'With KAFKA_BROKERS, JWT_SECRET must be set to at least 32 characters, the same for every process: a token of one process must be valid in the others.',
+    ],
+  ])('says in one sentence what is wrong with %j', (env, message) => {
+    expect(() => chatConfig({ ...SECRETS, ...env })).toThrow(new ChatConfigError(message));
+  });
+
   it('listens on port 3000 of the local machine by default, and names settings that it cannot use', () => {
     expect(listenConfig({})).toEqual({ port: 3000, host: '127.0.0.1', platform: 'express' });
     expect(listenConfig({ PORT: '0', HOST: '0.0.0.0', PLATFORM: 'fastify' })).toEqual({
@@ -327,7 +370,7 @@ describe('the configuration of the sample chat', () => {
     const [one, two] = [chatConfig({}), chatConfig({ REDIS_URL: '' })];
     expect(one.jwtSecret).toHaveLength(64);
     expect(two.jwtSecret).not.toBe(one.jwtSecret);
-    expect(two.redisUrl).toBeUndefined();
+    expect([one.broker, two.broker]).toEqual([{ kind: 'memory' }, { kind: 'memory' }]);
     expect(chatConfig({ JWT_SECRET: 'mine' }).jwtSecret).toBe('mine');
   });
 

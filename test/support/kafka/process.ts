@@ -4,22 +4,17 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readdirSync,
-  closeSync,
-  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Connection, metadataV12 } from '@platformatic/kafka';
 import { findKafka, KAFKA_REMEDY, kafkaFolder } from '../../../scripts/kafka.mjs';
 import { patience } from '../patience.js';
 import { freePort } from '../redis/process.js';
-import { stopProcess } from '../stop-process.js';
-import { until } from '../until.js';
+import { ServerChild } from '../server-child.js';
 
 /** How a broker is started, beside its ports and folder. */
 export interface KafkaProcessOptions {
@@ -36,80 +31,21 @@ const START_MS = patience(60_000);
 const HEAP = '-Xmx400m';
 const CLUSTER_ID = 'MkU3OEVBNTcwNTJENDM2Qk';
 
-/** A Kafka broker of a test's own, which is its own controller: free loopback ports, a temporary folder, ended by its pid. */
-export class KafkaProcess {
-  private child: ChildProcess | undefined;
-
+/** A Kafka broker of a test's own, which is its own controller. */
+export class KafkaProcess extends ServerChild {
   private constructor(
-    readonly port: number,
+    port: number,
     private readonly controllerPort: number,
     /** Of a listener for the kit alone, whatever its clients must show. */
     private readonly kitPort: number,
-    readonly folder: string,
     private readonly options: KafkaProcessOptions,
-  ) {}
+  ) {
+    super('Kafka', port, START_MS);
+  }
 
   static async start(options: KafkaProcessOptions = {}): Promise<KafkaProcess> {
     const ports = [await freePort(), await freePort(), await freePort()] as const;
-    const server = new KafkaProcess(...ports, mkdtempSync(join(tmpdir(), 'rt-kafka-')), options);
-    try {
-      server.format();
-      await server.launch();
-      return server;
-    } catch (error) {
-      await server.dispose();
-      throw error;
-    }
-  }
-
-  /** A port for a broker that is to be found by others than before. */
-  static anotherPort(): Promise<number> {
-    return freePort();
-  }
-
-  get address(): string {
-    return `127.0.0.1:${this.port}`;
-  }
-
-  /** Where its records are. To be changed only while it is stopped. */
-  get data(): string {
-    return join(this.folder, 'data');
-  }
-
-  /** Starts the process that was ended; what it had on disk is there again. @param port where; default: where it was at first */
-  async launch(port = this.port): Promise<void> {
-    const log = openSync(this.log, 'a');
-    const child = java(['kafka.Kafka', this.writeProperties(port)], log);
-    closeSync(log);
-    this.child = child;
-    await until(
-      `Kafka to answer on port ${this.port}`,
-      () => {
-        if (child.exitCode !== null || child.signalCode !== null)
-          throw new Error(`Kafka ended with ${child.exitCode ?? child.signalCode}: ${this.lastLines()}`);
-        return this.isServing();
-      },
-      START_MS,
-    );
-  }
-
-  /** Ends the process at once, as a crash does. */
-  async kill(): Promise<void> {
-    await this.end('SIGKILL');
-  }
-
-  /** Ends the process in order: it writes everything first. */
-  async stop(): Promise<void> {
-    await this.end('SIGTERM');
-  }
-
-  /** Stops the world for this broker: connections stay, nothing is answered. */
-  async pause(): Promise<void> {
-    if (this.child?.pid !== undefined) await stopProcess(this.child.pid);
-  }
-
-  resume(): void {
-    this.child?.kill('SIGCONT');
+    return ServerChild.started(new KafkaProcess(...ports, options));
   }
 
   /**
@@ -128,23 +64,13 @@ export class KafkaProcess {
     };
   }
 
-  async dispose(): Promise<void> {
-    await this.kill();
-    rmSync(this.folder, { recursive: true, force: true });
+  protected override spawn(port: number, log: number): ChildProcess {
+    const settings = [HEAP, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto'];
+    const args = [...settings, '-cp', classPath(), 'kafka.Kafka', this.writeProperties(port)];
+    return spawn('java', args, { stdio: ['ignore', log, log] });
   }
 
-  private async end(signal: NodeJS.Signals): Promise<void> {
-    const { child } = this;
-    this.child = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    // One that is paused would not see any other signal.
-    child.kill('SIGCONT');
-    child.kill(signal);
-    await ended;
-  }
-
-  private format(): void {
+  protected override prepare(): void {
     // Eleven seconds of Java, once for all brokers of all tests: the same cluster id is no harm, they never meet.
     const formatted = join(kafkaFolder(), 'formatted');
     if (findKafka() === undefined) throw new Error(KAFKA_REMEDY);
@@ -206,16 +132,8 @@ export class KafkaProcess {
     return file;
   }
 
-  private get log(): string {
-    return join(this.folder, 'out.log');
-  }
-
-  private lastLines(): string {
-    return readFileSync(this.log, 'utf8').split('\n').slice(-15).join('\n');
-  }
-
   /** Listening is too early: the broker serves when its controller counts it among those that do. */
-  private async isServing(): Promise<boolean> {
+  protected override async isServing(): Promise<boolean> {
     const timeout = patience(2_000);
     const connection = new Connection('kit', { connectTimeout: timeout, requestTimeout: timeout });
     connection.on('error', () => undefined);
@@ -229,11 +147,6 @@ export class KafkaProcess {
       await connection.close();
     }
   }
-}
-
-function java(args: readonly string[], log: number): ChildProcess {
-  const settings = [HEAP, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto'];
-  return spawn('java', [...settings, '-cp', classPath(), ...args], { stdio: ['ignore', log, log] });
 }
 
 function classPath(): string {

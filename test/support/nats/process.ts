@@ -1,12 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, cpSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findNats, NATS_REMEDY } from '../../../scripts/nats.mjs';
 import { patience } from '../patience.js';
 import { freePort } from '../redis/process.js';
-import { stopProcess } from '../stop-process.js';
-import { until } from '../until.js';
+import { ServerChild } from '../server-child.js';
 
 /** How a server is started, beside its ports and folder. */
 export interface NatsProcessOptions {
@@ -23,86 +21,22 @@ export interface NatsProcessOptions {
 /** A cluster elects leaders before it answers. */
 const START_MS = patience(20_000);
 
-/** A NATS server with JetStream of a test's own: free loopback ports, a temporary folder, ended by its pid. */
-export class NatsProcess {
-  private child: ChildProcess | undefined;
-
+/** A NATS server with JetStream of a test's own. */
+export class NatsProcess extends ServerChild {
   private constructor(
-    readonly port: number,
+    port: number,
     private readonly monitorPort: number,
-    readonly folder: string,
     private readonly options: NatsProcessOptions,
-  ) {}
-
-  static async start(options: NatsProcessOptions = {}): Promise<NatsProcess> {
-    const [port, monitorPort] = [await freePort(), await freePort()];
-    const server = new NatsProcess(port, monitorPort, mkdtempSync(join(tmpdir(), 'rt-nats-')), options);
-    try {
-      await server.launch();
-      return server;
-    } catch (error) {
-      await server.dispose();
-      throw error;
-    }
+  ) {
+    super('nats-server', port, START_MS);
   }
 
-  /** A port for a server that is to be found by others than before. */
-  static anotherPort(): Promise<number> {
-    return freePort();
+  static async start(options: NatsProcessOptions = {}): Promise<NatsProcess> {
+    return ServerChild.started(new NatsProcess(await freePort(), await freePort(), options));
   }
 
   get name(): string {
     return this.options.name ?? 'test';
-  }
-
-  get address(): string {
-    return `127.0.0.1:${this.port}`;
-  }
-
-  /** Where its streams are. To be changed only while it is stopped. */
-  get data(): string {
-    return join(this.folder, 'data');
-  }
-
-  /** Starts the process that was ended; what it had on disk is there again. @param port where; default: where it was at first */
-  async launch(port = this.port): Promise<void> {
-    const program = findNats();
-    if (program === undefined) throw new Error(NATS_REMEDY);
-    const log = openSync(join(this.folder, 'out.log'), 'a');
-    const child = spawn(program, ['-c', this.writeConfig(port)], { stdio: ['ignore', log, log] });
-    closeSync(log);
-    this.child = child;
-    let failed: Error | undefined;
-    child.once('error', (error) => (failed = error));
-    await until(
-      `nats-server to serve JetStream on port ${this.port}`,
-      () => {
-        if (failed !== undefined) throw failed;
-        if (child.exitCode !== null)
-          throw new Error(`nats-server ended with ${child.exitCode}: ${this.lastLines()}`);
-        return this.isHealthy();
-      },
-      START_MS,
-    );
-  }
-
-  /** Ends the process at once, as a crash does. */
-  async kill(): Promise<void> {
-    await this.end('SIGKILL');
-  }
-
-  /** Ends the process in order: it writes everything first. */
-  async stop(): Promise<void> {
-    await this.end('SIGTERM');
-  }
-
-  /** Stops the world for this server: connections stay, nothing is answered. */
-  async pause(): Promise<void> {
-    if (this.child?.pid !== undefined) await stopProcess(this.child.pid);
-  }
-
-  resume(): void {
-    this.child?.kill('SIGCONT');
   }
 
   /** Keeps a copy of what it has on disk. It must not run. @returns puts the copy back, while it does not run */
@@ -115,13 +49,14 @@ export class NatsProcess {
     };
   }
 
-  async dispose(): Promise<void> {
-    await this.kill();
-    rmSync(this.folder, { recursive: true, force: true });
+  protected override spawn(port: number, log: number): ChildProcess {
+    const program = findNats();
+    if (program === undefined) throw new Error(NATS_REMEDY);
+    return spawn(program, ['-c', this.writeConfig(port)], { stdio: ['ignore', log, log] });
   }
 
   /** Whether JetStream answers, and in a cluster has a leader and what the others have. */
-  private async isHealthy(): Promise<boolean> {
+  protected override async isServing(): Promise<boolean> {
     try {
       const answer = await fetch(`http://127.0.0.1:${this.monitorPort}/healthz`, {
         signal: AbortSignal.timeout(patience(500)),
@@ -130,17 +65,6 @@ export class NatsProcess {
     } catch {
       return false;
     }
-  }
-
-  private async end(signal: NodeJS.Signals): Promise<void> {
-    const { child } = this;
-    this.child = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    // One that is paused would not see any other signal.
-    child.kill('SIGCONT');
-    child.kill(signal);
-    await ended;
   }
 
   private writeConfig(port: number): string {
@@ -159,10 +83,6 @@ export class NatsProcess {
     ];
     writeFileSync(file, `${lines.join('\n')}\n`);
     return file;
-  }
-
-  private lastLines(): string {
-    return readFileSync(join(this.folder, 'out.log'), 'utf8').split('\n').slice(-15).join('\n');
   }
 }
 

@@ -91,9 +91,8 @@ export class NewerNode {
     const body = encodeBody({ id: this.token(), event: 'newer', payload });
     const [, nodes] = (await this.client.eval(
       changed(CONTROL.text, TOLD_OF_CONTROL, telling),
-      5,
-      ...[keys.head(CONTROL_CHANNEL), keys.stream(CONTROL_CHANNEL), keys.topic(CONTROL_CHANNEL)],
-      ...[keys.bans, keys.nodes],
+      4,
+      ...[keys.head(CONTROL_CHANNEL), keys.stream(CONTROL_CHANNEL), keys.topic(CONTROL_CHANNEL), keys.nodes],
       ...[this.token(), 90_000, encodeRecord([body]), 10_000, RETAIN_MS, '', ''],
     )) as [string, string[]];
     return nodes;

@@ -1,4 +1,5 @@
 import type { Cluster, ClusterOptions, Command, Redis, RedisOptions } from 'ioredis';
+import { hearLaterErrors } from '../../../core/async/later-errors.js';
 import { notRunning, optionError } from '../errors.js';
 import type { RedisBrokerOptions } from '../options.js';
 import type { RedisSettings } from '../settings.js';
@@ -197,7 +198,10 @@ export function endSlotsTimer(cluster: Cluster): void {
 
 /** Without a listener ioredis writes errors to the console, secrets included; the broker looks at states instead. */
 function silenced<T extends RedisClient>(client: T): T {
-  client.on('error', () => undefined);
+  if (isCluster(client)) {
+    client.on('error', () => undefined);
+    client.on('+node', (node: Redis) => silenced(node));
+  } else client.on('error', () => hearLaterErrors(client.stream));
   return client;
 }
 

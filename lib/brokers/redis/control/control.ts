@@ -23,7 +23,7 @@ import type { RedisCommands } from '../connection/commands.js';
 import { unavailable } from '../errors.js';
 import { CONTROL_CHANNEL, type RedisKeys } from '../keys.js';
 import type { RedisLog } from '../log.js';
-import { ANSWERS, CONFIRM, CONTROL, TIME } from '../scripts/control.js';
+import { ANSWERS, CONFIRM, CONTROL, FORGET, TIME } from '../scripts/control.js';
 import type { RedisSettings } from '../settings.js';
 import { encodeBody, encodeRecord } from '../wire.js';
 import { ControlLog } from './control-log.js';
@@ -58,27 +58,29 @@ function lifeOf(message: ControlMessage): number | undefined {
     : undefined;
 }
 
-/** What a record does to the tables that a node loads when it starts. */
-interface TableChange {
-  readonly table: 'bans' | 'restrictions';
-  readonly field: string;
+/** What a record does to what is kept for nodes that start later. */
+interface KeptChange {
+  /** As {@link restrictionKey}. */
+  readonly name: string;
   /** As JSON; `''` to remove it. */
   readonly value: string;
 }
 
-function changeOf(message: ControlMessage): TableChange | undefined {
+function changeOf(message: ControlMessage): KeptChange | undefined {
   switch (message.kind) {
     case 'ban':
-      return { table: 'bans', field: message.user, value: JSON.stringify(message) };
-    case 'unban':
-      return { table: 'bans', field: message.user, value: '' };
     case 'restrict':
-      return { table: 'restrictions', field: restrictionKey(message), value: JSON.stringify(message) };
+      return { name: nameOf(message), value: JSON.stringify(message) };
+    case 'unban':
     case 'lift':
-      return { table: 'restrictions', field: restrictionKey(message), value: '' };
+      return { name: nameOf(message), value: '' };
     default:
       return undefined;
   }
+}
+
+function nameOf(record: Parameters<typeof restrictionOf>[0]): string {
+  return restrictionKey(restrictionOf(record));
 }
 
 /** Carries control records to every node, in one order, and collects their confirmations (G11). */
@@ -156,11 +158,8 @@ export class RedisControl {
     try {
       const { head, stream, topic } = keys.of(CONTROL_CHANNEL);
       const payload: ControlPayload = { r: id, s: this.node, m: message };
-      const { table = 'bans', field = '', value = '' } = changeOf(message) ?? {};
+      const { name = '', value = '' } = changeOf(message) ?? {};
       const owner = ownerOf(message as Pick<Restriction, 'by'>);
-      const other = owner === 'people' ? 'spam' : 'people';
-      const more =
-        table === 'restrictions' ? [...keys.restrictionsOf(owner), ...keys.restrictionsOf(other)] : [];
       const room = RESTRICTION_ROOM[owner];
       const forMs = lifeOf(message);
       // The life of the record is that of the ban: so its reader knows what is left of it.
@@ -169,14 +168,14 @@ export class RedisControl {
         this.commands.run(
           CONTROL,
           this.partition,
-          [head, stream, topic, keys[table], keys.nodes, ...more],
+          [head, stream, topic, keys.nodes, ...keys.keptOf(owner)],
           [
             epochs.next(),
             headMs,
             record,
             KEPT_RECORDS,
             DAY_MS,
-            field,
+            name,
             value,
             forMs ?? '',
             room.count,
@@ -293,10 +292,8 @@ export class RedisControl {
 
   private async applyTables(): Promise<readonly (BanRecord | RestrictRecord)[]> {
     if (this.closed) throw unavailable('The broker was closed');
-    const records = [
-      ...(await this.loadBans()),
-      ...(await this.load<RestrictRecord>(this.keys.restrictions)).inForce,
-    ];
+    const { bans, restrictions } = this.keys;
+    const records = [...(await this.load(bans)), ...(await this.load(restrictions))];
     // One that a newer version wrote, and this one does not understand, must not keep the node from starting.
     await Promise.all(records.map((record) => this.hand(record)));
     return records;
@@ -327,21 +324,10 @@ export class RedisControl {
     await Promise.all([...found.values()].map(async (ban) => this.listener?.onControl(ban)));
   }
 
-  /** Bans that hold by the server's time; those that have ended are removed. */
-  private async loadBans(): Promise<readonly BanRecord[]> {
+  /** The records of a table that hold by the server's time. Of those that have ended some are removed. */
+  private async load(table: string): Promise<readonly (BanRecord | RestrictRecord)[]> {
     const { commands, keys, partition } = this;
-    const { inForce, ended } = await this.load<BanRecord>(keys.bans);
-    if (ended.length > 0)
-      await commands.command(partition, 'hdel', [keys.bans, ...ended.slice(0, BANS_PAGE)]);
-    return inForce;
-  }
-
-  /** The records of a table: those in force by the server's time, and the fields of those that have ended. */
-  private async load<R extends BanRecord | RestrictRecord>(
-    table: string,
-  ): Promise<{ inForce: R[]; ended: string[] }> {
-    const { commands, partition } = this;
-    const records = new Map<string, R>();
+    const records = new Map<string, BanRecord | RestrictRecord>();
     const ended: string[] = [];
     const [now] = (await commands.run(TIME, partition, [table], [])) as [number];
     let cursor = '0';
@@ -351,15 +337,20 @@ export class RedisControl {
       for (let at = 0; at < found.length; at += 2) {
         const field = found[at] ?? '';
         const [, end, text = 'null'] = /^(\d*) (.*)$/s.exec(found[at + 1] ?? '') ?? [];
-        const record = JSON.parse(text) as R;
+        const record = JSON.parse(text) as BanRecord | RestrictRecord;
         const forMs = end === '' ? undefined : Number(end) - now;
         if (forMs === undefined) records.set(field, record);
         else if (forMs > 0) records.set(field, { ...record, forMs });
-        else ended.push(field);
+        else ended.push(table === keys.bans ? nameOf({ kind: 'unban', user: field }) : field);
       }
       cursor = next;
     } while (cursor !== '0');
-    return { inForce: [...records.values()], ended };
+    // Of an older version there are some that nothing else removes. A server that refuses it keeps no node from what holds.
+    if (ended.length > 0)
+      await commands
+        .run(FORGET, partition, keys.keptOf('people'), ended.slice(0, BANS_PAGE))
+        .catch(() => undefined);
+    return [...records.values()];
   }
 }
 

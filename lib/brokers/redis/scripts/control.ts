@@ -2,23 +2,59 @@ import { PRELUDE } from './prelude.js';
 import { NOW, RedisScript } from './script.js';
 
 /**
- * Appends a control record (G11), updates the stored bans, and returns the nodes that are to confirm: all in one step, so that
- * the records of two administrators have the same order in the log and in the bans that a later node loads.
+ * What is kept of restrictions, for nodes that start later (G30): a table of those that hold, and for each owner when they end and what
+ * they take in bytes. A ban of a user everywhere is in a table of its own, by user, as nodes of every version read it. What is stored of
+ * one is its end by the server's time or nothing, a blank, and the JSON.
  *
- * KEYS: head, stream, topic, table (bans or restrictions), nodes, and of restrictions the set of their ends, and what they take in
- * bytes, of those of the same owner and of the other. ARGV: token, head (ms), events, kept records, age (ms), field of the table or '',
- * its value as JSON or '' to remove it, how long it lasts (ms) or '', most restrictions of the owner, most bytes of them, the owner,
- * how long beyond its heartbeats a node is waited for (ms). What
- * is stored is its end by the server's time or nothing, a blank, and the JSON. Restrictions of the owner that have ended are removed,
- * some with each new one; above a bound those that end first are. What people put and lasts longer is not replaced by what is put
- * against spam. Answers the epoch of the records and the live nodes.
+ * KEYS from `first` on: ends and bytes of one owner, of the other one, restrictions, bans.
+ */
+const KEPT = (first: number) => `
+local RESTRICTIONS, BANS = KEYS[${first + 4}], KEYS[${first + 5}]
+-- The table of one, and its field there.
+local function placeOf(name)
+  local user = string.match(name, '^ban user  (.*)$')
+  if user then return BANS, user end
+  return RESTRICTIONS, name
+end
+local function stored(name)
+  local place, field = placeOf(name)
+  return redis.call('HGET', place, field)
+end
+local function weight(name)
+  local length = #(stored(name) or '')
+  return length == 0 and 0 or length + 2 * #name + 200
+end
+local function total(bytes) return tonumber(redis.call('GET', bytes) or '0') end
+local function add(bytes, more) redis.call('SET', bytes, int(math.max(total(bytes) + more, 0))) end
+-- Takes it out of those that count; one of an older version may be none of them.
+local function discount(name)
+  for key = ${first}, ${first + 2}, 2 do
+    if redis.call('ZREM', KEYS[key], name) == 1 then add(KEYS[key + 1], -weight(name)) end
+  end
+end
+local function drop(name)
+  discount(name)
+  local place, field = placeOf(name)
+  redis.call('HDEL', place, field)
+end
+`;
+
+/**
+ * Appends a control record (G11), updates what is kept of restrictions, and returns the nodes that are to confirm: all in one step, so
+ * that the records of two administrators have the same order in the log and in what a later node loads.
+ *
+ * KEYS: head, stream, topic, nodes, and those of what is kept, the owner's first. ARGV: token, head (ms), events, kept records, age (ms),
+ * name of the restriction or '', its value as JSON or '' to remove it, how long it lasts (ms) or '', most restrictions of the owner,
+ * most bytes of them, the owner, how long beyond its heartbeats a node is waited for (ms). Restrictions of the owner that have ended are
+ * removed, some with each new one; above a bound those that end first are. What people put and lasts longer is not replaced by what is
+ * put against spam. Answers the epoch of the records and the live nodes.
  *
  * A server that is full takes it too: what is kept of records and restrictions is bounded, and a revoke must not wait for memory.
  */
 export const CONTROL = new RedisScript(
-  `${PRELUDE}
+  `${PRELUDE}${KEPT(5)}
 -- A server lets a script that has written do all the rest, however full it is.
-redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', int(now - tonumber(ARGV[12] or '0')))
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', int(now - tonumber(ARGV[12] or '0')))
 local log = open(KEYS[1], nil, ARGV[1])
 log.stream = KEYS[2]
 if log.new then
@@ -32,49 +68,45 @@ redis.call('XADD', log.stream, 'MINID', '~', int(math.max(seq - tonumber(ARGV[4]
 redis.call('PEXPIRE', log.stream, ARGV[2])
 redis.call('HSET', log.head, 's', int(seq), 't', ARGV[5], 'k', '1', 'z', ARGV[4])
 redis.call('PEXPIRE', log.head, ARGV[2])
-local ends = (ARGV[8] or '') == '' and '' or int(now + tonumber(ARGV[8]))
+local name, ends = ARGV[6], (ARGV[8] or '') == '' and '' or int(now + tonumber(ARGV[8]))
 local function outlasted()
-  if ARGV[11] ~= 'spam' or ends == '' or (KEYS[8] and not redis.call('ZSCORE', KEYS[8], ARGV[6])) then return false end
-  local its = string.match(redis.call('HGET', KEYS[4], ARGV[6]) or '0 ', '^(%d*) ')
+  if ARGV[11] ~= 'spam' or ends == '' or redis.call('ZSCORE', KEYS[5], name) then return false end
+  local its = string.match(stored(name) or '0 ', '^(%d*) ')
   return its == '' or tonumber(its or 0) >= tonumber(ends)
 end
-if ARGV[6] ~= '' and not outlasted() then
-  local function weight(field)
-    local length = #(redis.call('HGET', KEYS[4], field) or '')
-    return length == 0 and 0 or length + 2 * #field + 200
+if name ~= '' and not outlasted() then
+  if ARGV[7] == '' then drop(name)
+  else
+    discount(name)
+    local place, field = placeOf(name)
+    redis.call('HSET', place, field, ends .. ' ' .. ARGV[7])
+    redis.call('ZADD', KEYS[5], ends == '' and '+inf' or ends, name)
+    add(KEYS[6], weight(name))
   end
-  local bytes = 0
-  if KEYS[6] then
-    bytes = tonumber(redis.call('GET', KEYS[7]) or '0')
-    if redis.call('ZREM', KEYS[8], ARGV[6]) == 0 then bytes = bytes - weight(ARGV[6])
-    else redis.call('SET', KEYS[9], int(math.max(tonumber(redis.call('GET', KEYS[9]) or '0') - weight(ARGV[6]), 0))) end
+  for _, one in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', int(now), 'LIMIT', 0, 100)) do drop(one) end
+  local count = redis.call('ZCARD', KEYS[5])
+  while count > 0 and (count > tonumber(ARGV[9]) or total(KEYS[6]) > tonumber(ARGV[10])) do
+    drop(redis.call('ZRANGE', KEYS[5], 0, 0)[1])
+    count = count - 1
   end
-  if ARGV[7] == '' then redis.call('HDEL', KEYS[4], ARGV[6]) else redis.call('HSET', KEYS[4], ARGV[6], ends .. ' ' .. ARGV[7]) end
-  if KEYS[6] then
-    if ARGV[7] == '' then redis.call('ZREM', KEYS[6], ARGV[6])
-    else redis.call('ZADD', KEYS[6], ends == '' and '+inf' or ends, ARGV[6]) end
-    bytes = bytes + weight(ARGV[6])
-    local function drop(fields)
-      for _, field in ipairs(fields) do
-        bytes = bytes - weight(field)
-        redis.call('ZREM', KEYS[6], field)
-        redis.call('HDEL', KEYS[4], field)
-      end
-    end
-    drop(redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', int(now), 'LIMIT', 0, 100))
-    local count = redis.call('ZCARD', KEYS[6])
-    while count > 0 and (count > tonumber(ARGV[9]) or bytes > tonumber(ARGV[10])) do
-      drop(redis.call('ZRANGE', KEYS[6], 0, 0))
-      count = count - 1
-    end
-    -- Those of an older version were not counted.
-    redis.call('SET', KEYS[7], int(count == 0 and 0 or math.max(bytes, 0)))
-  end
+  if count == 0 then redis.call('SET', KEYS[6], 0) end
 end
 redis.call('SPUBLISH', KEYS[3], '1e' .. log.e .. ' ' .. int(seq) .. ' ' .. int(now) .. '\\n' .. ARGV[3])
-return { log.e, redis.call('ZRANGE', KEYS[5], 0, -1) }
+return { log.e, redis.call('ZRANGE', KEYS[4], 0, -1) }
 `,
 );
+
+/**
+ * Removes restrictions that have ended: none that was put again since they were read. KEYS: those of what is kept, the owners in any
+ * order. ARGV: their names.
+ */
+export const FORGET = new RedisScript(`${NOW}${KEPT(1)}
+for _, name in ipairs(ARGV) do
+  local ends = string.match(stored(name) or '', '^(%d+) ')
+  if ends and tonumber(ends) <= now then drop(name) end
+end
+return 0
+`);
 
 /**
  * A node's answer to a control record. It is stored too, as the message may be lost on its way to the sender; on a server that is

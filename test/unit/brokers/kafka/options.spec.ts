@@ -53,6 +53,7 @@ describe('the options of a log in Kafka', () => {
     ['partitions', { partitions: 1.5 }],
     ['replicas', { replicas: 0 }],
     ['minInsyncReplicas', { replicas: 2, minInsyncReplicas: 3 }],
+    ['minInsyncReplicas', { minInsyncReplicas: 0 }],
     ['retentionMs', { retentionMs: -1 }],
     ['maxRecordBytes', { maxRecordBytes: 16_383 }],
     ['requestTimeoutMs', { requestTimeoutMs: Number.NaN }],
@@ -60,7 +61,7 @@ describe('the options of a log in Kafka', () => {
     ['sasl', { sasl: { mechanism: 'PLAIN', username: 'a' } }],
     ['sasl.token', { sasl: { mechanism: 'OAUTHBEARER', username: 'a', password: 'b' } }],
   ])('are refused by name: %s %#', (path, options) => {
-    expect(() => kafkaSettings({ brokers: 'kafka:9092', ...options })).toThrow(`\`${path}\``);
+    expect(() => kafkaSettings({ brokers: 'kafka:9092', ...options })).toThrow(`kafkaBroker: \`${path}\` `);
   });
 
   it('may be at their bounds', () => {

@@ -40,7 +40,7 @@ describe('the options of a log in NATS', () => {
     ['connectTimeoutMs', { connectTimeoutMs: Number.NaN }],
     ['requestTimeoutMs', { requestTimeoutMs: 0 }],
   ])('are refused by name: %s %#', (path, options) => {
-    expect(() => natsSettings({ servers: 'nats:4222', ...options })).toThrow(`\`${path}\``);
+    expect(() => natsSettings({ servers: 'nats:4222', ...options })).toThrow(`natsBroker: \`${path}\` `);
   });
 
   it('may be at their bounds', () => {

@@ -38,21 +38,21 @@ beforeEach(() => {
 describe('work that is spread over turns of the event loop (G16)', () => {
   it('does not wait while little of it comes', () => {
     for (let index = 0; index < 1_000; index++) expect(turns.isOver(false)).toBe(false);
-    now += 7.9;
+    now += 3.9;
     expect(turns.isOver(false)).toBe(false);
     expect(turns.turn(owner('a'), false)).toBeUndefined();
   });
 
   it('goes by the time that was read for the work, where it is given', () => {
     expect(turns.isOver(false, 990)).toBe(false);
-    expect(turns.isOver(false, 997.9)).toBe(false);
-    expect(turns.isOver(false, 998)).toBe(true);
+    expect(turns.isOver(false, 993.9)).toBe(false);
+    expect(turns.isOver(false, 994)).toBe(true);
     expect(turns.isOver(false)).toBe(true);
   });
 
   it('waits once the turn was long enough, in its order, as much in each turn as there is time for', async () => {
     expect(turns.isOver(false)).toBe(false);
-    now += 8;
+    now += 4;
     expect(turns.isOver(false)).toBe(true);
     for (const name of ['1', '2', '3', '4']) add('a', name, 1);
     expect(done).toEqual([]);

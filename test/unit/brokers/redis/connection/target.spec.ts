@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
-import { Redis, type SentinelConnectionOptions } from 'ioredis';
-import { RedisTarget } from '../../../../../lib/brokers/redis/connection/target.js';
+import { Cluster, Redis, type SentinelConnectionOptions } from 'ioredis';
+import { endSlotsTimer, RedisTarget } from '../../../../../lib/brokers/redis/connection/target.js';
 import type { RedisBrokerOptions } from '../../../../../lib/brokers/redis/options.js';
 import { redisSettings } from '../../../../../lib/brokers/redis/settings.js';
+import { freePort } from '../../../../support/redis/process.js';
 
 describe('where Redis is', () => {
   it('an undefined url, as of an unset variable, names the server that is used; no url at all is the default', () => {
@@ -45,4 +47,39 @@ describe('where Redis is', () => {
       ]);
     },
   );
+
+  it('a connection has several errors where it ends in a handshake of TLS: none of them ends the process (G18)', async () => {
+    const port = await freePort();
+    const nodes = [{ host: '127.0.0.1', port }];
+    const made = async (options: RedisBrokerOptions): Promise<Redis | Cluster> => {
+      const target = new RedisTarget(options, redisSettings(options));
+      await target.load();
+      return target.create('commands');
+    };
+    const failed = async (node: Redis): Promise<void> => {
+      const error = once(node, 'error');
+      node.connect().catch(() => undefined);
+      await error;
+    };
+    const single = (await made({ url: `redis://127.0.0.1:${port}` })) as Redis;
+    const cluster = (await made({ cluster: { nodes } })) as Cluster;
+    const known = once(cluster, '+node') as Promise<[Redis]>;
+    cluster.connect().catch(() => undefined);
+    const [node] = await known;
+    for (const one of [single, node]) {
+      await failed(one);
+      // Of a connection that nobody listens to, this throws.
+      expect(one.stream.emit('error', new Error('tlsv1 alert decode error'))).toBe(true);
+      // However often the client is away.
+      one.emit('error', new Error('again'));
+      expect(one.stream.listenerCount('error')).toBe(1);
+    }
+    // Where no Sentinel answers there is no connection, and the client says so again and again.
+    const sentinels = (await made({ sentinel: { name: 'main', sentinels: nodes } })) as Redis;
+    await failed(sentinels);
+    expect(sentinels.stream).toBeFalsy();
+    cluster.disconnect();
+    endSlotsTimer(cluster);
+    for (const one of [single, node, sentinels]) one.disconnect();
+  });
 });

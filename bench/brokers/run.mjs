@@ -79,6 +79,6 @@ report.table({
     figure(readMs, tenth),
     figure(emptyMs, thousands),
   ]),
-  note: 'With the start of the process, some 300 ms. The memory of Kafka is a heap that grows up to 1 GiB by itself and says little of an event. With Redis a node keeps no events.',
+  note: 'The start of the process, a tenth of a second, is in the times. The memory of Kafka is a heap that grows up to 1 GiB by itself and says little of an event. With Redis a node keeps no events.',
 });
 report.end();

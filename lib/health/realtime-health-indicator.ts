@@ -73,7 +73,7 @@ export class RealtimeHealthIndicator {
    * does not. `down` while draining, and when the probe does not return although the broker is up, unless it returns to none
    * of the other nodes either: what they answer tells a fault of this node from one of the broker (G20). A node that is alone,
    * or that no other one answers, is `down`: nothing reaches it; unless the broker refuses the probe. `degraded` when the broker is
-   * unreachable or refuses what is written, when events return to no node, when events of channels that are not public are withheld (G11), and while it sheds load (G33). Never rejects.
+   * unreachable or refuses what is written, when events return to no node, when events of channels that are not public are withheld (G11), when a consumer has stopped at a record that cannot be published (G34), and while it sheds load (G33). Never rejects.
    */
   async ready<const Key extends string>(
     key: Key,
@@ -93,8 +93,19 @@ export class RealtimeHealthIndicator {
     const detail = { roundTripMs: Math.round(report.roundTripMs), sessions: this.sessions };
     if (shedding !== undefined) return overloaded(indicator, shedding, detail, options);
     const refusal = brokerRefusal === undefined ? undefined : `${REFUSES}: ${brokerRefusal}`;
-    const why = withholding ? [WITHHELD, refusal].filter(Boolean).join('; ') : refusal;
-    return why === undefined ? indicator.up(detail) : degraded(indicator, { reason: why, ...detail });
+    const findings = [withholding ? WITHHELD : undefined, refusal, ...this.stoppedConsumers()].filter(
+      Boolean,
+    );
+    if (findings.length === 0) return indicator.up(detail);
+    return degraded(indicator, { reason: findings.join('; '), ...detail });
+  }
+
+  /** Those that wait for the application to be mended. Those that try again are not among them: the broker or their source is away. */
+  private stoppedConsumers(): readonly string[] {
+    return this.runtime.consumers
+      .map((consumer) => consumer.status())
+      .filter(({ state }) => state === 'stopped')
+      .map(({ name, reason }) => `the consumer ${name} has stopped: ${reason}`);
   }
 
   private notReady<const Key extends string>(

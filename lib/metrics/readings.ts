@@ -1,4 +1,5 @@
 import type { SinkStatus } from '../core/engine/audit/sink-queue.js';
+import type { ConsumerStatus } from '../core/ports/consumers.js';
 import { SHEDDING_STEPS } from '../core/ports/overload.js';
 import { VERSION } from '../core/ports/version.js';
 import type { EngineStats } from '../core/engine/engine-stats.js';
@@ -14,10 +15,20 @@ export interface NodeStats extends EngineStats {
   /** None without hooks, and while they do not run. */
   readonly targets: readonly TargetStatus[];
   readonly sinks: readonly SinkStatus[];
+  /** None where the application has none. */
+  readonly consumers: readonly ConsumerStatus[];
 }
 
 /** How bad the state of a target is. */
 const STATES: readonly TargetStatus['state'][] = ['working', 'failing', 'ended'];
+
+/** How bad the state of a consumer is. One that is closed leaves its work to others. */
+const CONSUMER_STATES: Readonly<Record<ConsumerStatus['state'], number>> = {
+  working: 0,
+  closed: 0,
+  retrying: 1,
+  stopped: 2,
+};
 
 type OfTraffic = 'open' | 'opened' | 'framesIn' | 'bytesIn' | 'framesOut' | 'bytesOut';
 
@@ -60,6 +71,14 @@ export const READINGS = {
   audit_waiting: ({ sinks }) => byName(sinks, ({ waiting }) => waiting, sum),
   audit_failed_total: ({ sinks }) => byName(sinks, ({ failed }) => failed, sum),
   audit_lost_total: ({ sinks }) => byName(sinks, ({ lost }) => lost, sum),
+  consumer_lag: ({ consumers }) =>
+    consumers.flatMap(({ lag, name }): Reading[] => (lag === undefined ? [] : [[lag, name]])),
+  consumer_records_total: ({ consumers }) =>
+    consumers.flatMap(({ counts, name }) =>
+      Object.entries(counts).map(([result, count]): Reading => [count, name, result]),
+    ),
+  consumer_state: ({ consumers }) =>
+    consumers.map(({ name, state }): Reading => [CONSUMER_STATES[state], name]),
 } satisfies Partial<Record<MetricName, (stats: NodeStats) => readonly Reading[]>>;
 
 function traffic(field: OfTraffic): (stats: EngineStats) => readonly Reading[] {

@@ -27,7 +27,12 @@ class MetricsRuntime implements OnModuleInit, OnApplicationShutdown {
       stats: () => {
         const stats = runtime.engineIfAny?.stats();
         if (stats === undefined) return undefined;
-        return { ...stats, targets: runtime.hooks?.status() ?? [], sinks: runtime.audit.status };
+        return {
+          ...stats,
+          targets: runtime.hooks?.status() ?? [],
+          sinks: runtime.audit.status,
+          consumers: runtime.consumers.map((consumer) => consumer.status()),
+        };
       },
       probe: (timeoutMs: number) => runtime.engine.probe(timeoutMs),
     };

@@ -1,6 +1,7 @@
 import type { Type } from '@nestjs/common';
 import type { AuditSink } from '../core/ports/audit.js';
 import type { Broker } from '../core/ports/broker.js';
+import type { RealtimeConsumer } from '../core/ports/consumers.js';
 import type { MaybePromise } from '../core/ports/maybe-promise.js';
 import type { RealtimeConnection } from '../core/ports/realtime-connection.js';
 import type { Authenticator, RealtimeIdentity } from '../core/ports/identity.js';
@@ -661,6 +662,12 @@ export interface RealtimeModuleOptions {
    * when a notice finds its user offline: `realtimeHooks()` of `nestjs-realtime/hooks`. Default: none, which costs nothing.
    */
   readonly hooks?: RealtimeHooks;
+  /**
+   * Records of the application's own topics that become events of channels, each once: `fromKafka()` of `nestjs-realtime/kafka`,
+   * `fromJetStream()` of `nestjs-realtime/nats`, `fromRedisStreams()` of `nestjs-realtime/redis`. They begin to read when the
+   * application has started, and end before its clients are disconnected. Default: none.
+   */
+  readonly consumers?: readonly RealtimeConsumer[];
   /**
    * Objects that are notified of what happens, for metrics and tracing; the type `Observer` is in `nestjs-realtime/audit`. Their
    * methods are called on the hot path, synchronously. Default: none, which costs nothing.

@@ -661,6 +661,11 @@ export const FIXED_GROUPS = [
     folders: ['lib/brokers/replicated', 'lib/brokers/kafka', 'lib/brokers/nats'],
   },
   {
+    title: 'Consumers themselves',
+    says: 'Of all sources, beside the options of each; what one source alone has is with its broker.',
+    folders: ['lib/consumers'],
+  },
+  {
     title: 'The module itself',
     says: 'What it does with the application’s errors, its log and its end.',
     folders: ['lib/nest', 'lib/health', 'lib/admin', 'lib/audit', 'lib/hooks', 'lib/tracing', 'lib/metrics'],
@@ -2258,6 +2263,85 @@ export const FIXED = {
     'the node',
     'is refused',
   ),
+  'lib/consumers/options.ts#MAX_BATCH': count(
+    '`maxBatch` of a consumer: records that are published together',
+    'the option',
+    'boot error',
+    '`maxBatchBytes` of the consumer',
+  ),
+  'lib/consumers/options.ts#DEFAULT_BATCH': count(
+    'records of a partition that a consumer publishes together, by default',
+    'the consumer',
+    'the next batch comes when these are committed',
+    '`lib/consumers/options.ts#DEFAULT_BATCH_BYTES`',
+  ),
+  'lib/consumers/options.ts#DEFAULT_BATCH_BYTES': bytes(
+    'records of a partition that a consumer reads together, by default; a larger one comes alone',
+    'the consumer',
+    'the next read continues when these are committed',
+  ),
+  'lib/consumers/options.ts#MAX_TAKE_OVER_MS': time('`takeOverMs` of a consumer', 'the option', 'boot error'),
+  'lib/consumers/options.ts#DEFAULT_TAKE_OVER_MS': time(
+    'a node that reads for a consumer, without a word, by default',
+    'the node',
+    'others read what it read',
+  ),
+  'lib/consumers/options.ts#MAX_NAME': count(
+    'characters of the name of a consumer',
+    'the option',
+    'boot error',
+    'none: one name',
+  ),
+  'lib/consumers/backoff.ts#LONGEST_MS': time(
+    'the pause of a consumer between two attempts, spread to one and a half; a refusal may ask for more',
+    'the consumer',
+    'tries again, for as long as it takes',
+  ),
+  'lib/consumers/lane-worker.ts#CALL_TIMEOUT_MS': time(
+    'the answer of `to` and of `deadLetter` for one record',
+    'the consumer',
+    'called again, after a pause',
+  ),
+  'lib/nest/lifecycle/shutdown.ts#CONSUMERS_MS': time(
+    'what consumers have under way when the application closes; at most `drain.deadline`, at least 1 s',
+    'the consumer',
+    'the shutdown continues, and another node reads it once more',
+  ),
+  'lib/brokers/kafka/consume/group.ts#REBALANCE_MS': time(
+    'the return of the members when partitions are divided anew',
+    'the node',
+    'the coordinator divides them without it',
+  ),
+  'lib/brokers/kafka/consume/from-kafka.ts#FINISH_MS': time(
+    'what is under way when partitions are divided anew',
+    'the consumer',
+    'the member joins without waiting for it; its commit is refused',
+  ),
+  'lib/brokers/kafka/consume/partition-lane.ts#WAIT_MS': time(
+    'a request of a consumer for records that waits at a broker of Kafka',
+    'the broker',
+    'answers with none, and is asked again',
+  ),
+  'lib/brokers/nats/consume/jetstream-lane.ts#PULL_MS': time(
+    'a request of a consumer for messages that waits at the server of NATS',
+    'the server',
+    'ends it, and is asked again',
+  ),
+  'lib/brokers/nats/consume/jetstream-lane.ts#SILENCE_MS': time(
+    'a server of NATS that was asked for messages, without a sign of life',
+    'the consumer',
+    'begins its session again',
+  ),
+  'lib/brokers/nats/consume/jetstream-lane.ts#CONSUMER_MS': time(
+    'a consumer at the server of NATS that nobody uses',
+    'the server',
+    'forgets it',
+  ),
+  'lib/brokers/redis/consume/stream-client.ts#BLOCK_MS': time(
+    'a question for entries that waits at Redis',
+    'the server',
+    'answers with none, and is asked again',
+  ),
   'lib/brokers/replicated/log-options.ts#MAX_PARTITIONS': count(
     'partitions of a log in Kafka or NATS',
     'the node',
@@ -3011,6 +3095,9 @@ export const OTHER_NUMBERS = {
     'lib/brokers/nats/log.ts#HEAD_BYTES',
     'lib/brokers/nats/streams.ts#NANOS_PER_MS',
     'lib/brokers/nats/reading.ts#NANOS_PER_MS',
+    'lib/brokers/nats/consume/jetstream-lane.ts#NANOS_PER_MS',
+    'lib/consumers/options.ts#MIN_BATCH_BYTES',
+    'lib/consumers/options.ts#MIN_TAKE_OVER_MS',
     'lib/brokers/replicated/settings.ts#DAY_MS',
     'lib/brokers/replicated/log-options.ts#DAY_MS',
     'lib/brokers/replicated/checkpoint-records.ts#MIN_CHUNK_BYTES',
@@ -3043,6 +3130,10 @@ export const OTHER_NUMBERS = {
     'websocket:compression.concurrency',
   ],
   'the pace of regular work': [
+    'lib/consumers/backoff.ts#FIRST_MS',
+    'lib/consumers/backoff.ts#LOOK_MS',
+    'lib/brokers/kafka/consume/partition-lane.ts#RETRY_MS',
+    'lib/brokers/nats/consume/jetstream-lane.ts#HEARTBEAT_MS',
     'lib/brokers/kafka/topics.ts#LOOK_MS',
     'lib/brokers/kafka/signals.ts#RETRY_MS',
     'lib/brokers/kafka/cluster.ts#RETRY_MS',

@@ -21,7 +21,9 @@ export const ROOMS = {
   client: { ours: ['protocol'], ...WEB },
   core: { ours: ['protocol'], forbid: [...NO_NEST, 'ws', ...DRIVERS] },
   transports: { ours: ['core/ports', 'core/async', 'protocol'], forbid: [...NO_NEST, ...DRIVERS] },
-  brokers: { ours: ['core/ports', 'core/async', 'protocol'], forbid: [...NO_NEST, 'ws'] },
+  // What consumers of any source have in common; the sources are beside their brokers.
+  consumers: { ours: ['core/ports', 'core/async', 'protocol'], forbid: [...NO_NEST, 'ws', ...DRIVERS] },
+  brokers: { ours: ['core/ports', 'core/async', 'protocol', 'consumers'], forbid: [...NO_NEST, 'ws'] },
   nest: { ours: NEST_ROOMS, forbid: [...DRIVERS, '@nestjs/swagger', '@nestjs/terminus', 'prom-client'] },
   tracing: EDGE,
   health: EDGE,

@@ -32,6 +32,7 @@ const documents = [
   'docs/moderation.md',
   'docs/tracing.md',
   'docs/hooks.md',
+  'docs/consumers.md',
 ];
 const texts = new Map(documents.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
 const entryPoints = new Map();

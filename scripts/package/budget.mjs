@@ -27,7 +27,7 @@ export const budget = {
   },
   /** Files and bytes of a tarball, packed and unpacked. */
   tarballs: {
-    'nestjs-realtime': { files: 1_080, packed: 1_270_000, unpacked: 4_360_000 },
+    'nestjs-realtime': { files: 1_150, packed: 1_330_000, unpacked: 4_560_000 },
     'nestjs-realtime-client': { files: 125, packed: 118_000, unpacked: 410_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */

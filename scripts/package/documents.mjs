@@ -24,6 +24,7 @@ export const DOCUMENTS = {
     'docs/moderation.md': 'docs/moderation.md',
     'docs/audit.md': 'docs/audit.md',
     'docs/hooks.md': 'docs/hooks.md',
+    'docs/consumers.md': 'docs/consumers.md',
     'docs/security.md': 'docs/security.md',
     'docs/admin-api.md': 'docs/admin-api.md',
     'docs/options.md': 'docs/options.md',

@@ -92,8 +92,13 @@ describe('bans and restrictions in Redis (G30)', () => {
     await put(ban('over'), { forMs: 1 });
     await put(ban('holds'), { forMs: HOUR_MS });
     await pastEnd();
-    await put(ban('new'), { forMs: 2 * HOUR_MS, most: 2 });
+    // Also where there is room.
+    await put(ban('new'), { forMs: 2 * HOUR_MS, most: 3 });
     expect(await banned()).toEqual(['holds', 'new']);
+    await put(ban('over'), { forMs: 1 });
+    await pastEnd();
+    await put(ban('last'), { forMs: 2 * HOUR_MS, most: 3 });
+    expect(await banned()).toEqual(['holds', 'last', 'new']);
   });
 
   it('those against spam take no room of those that people put, and one that changes its owner counts for the new one', async () => {
@@ -106,6 +111,12 @@ describe('bans and restrictions in Redis (G30)', () => {
     expect(await banned()).toEqual(['a', 's4']);
     await put(ban('a'), { forMs: HOUR_MS });
     expect([(await counted())[0], (await counted('spam'))[0]]).toEqual([1, 1]);
+    // Of two against spam the later holds, the shorter one too.
+    const endOf = async (user: string) =>
+      Number(((await kit.admin.hget(kit.keys.bans, user)) ?? '').split(' ')[0]);
+    const longer = await endOf('s4');
+    await put(ban('s4'), { forMs: HOUR_MS / 2, owner: 'spam' });
+    expect(await endOf('s4')).toBeLessThan(longer);
     // What people put, and lasts as long, stays theirs.
     await put(ban('a'), { forMs: 1_000, owner: 'spam' });
     expect([(await counted())[0], (await counted('spam'))[0]]).toEqual([1, 1]);

@@ -9,10 +9,17 @@ export type KafkaDriver = Pick<
   | 'createTopicsV7'
   | 'describeConfigsV4'
   | 'fetchV13'
+  | 'findCoordinatorV4'
+  | 'heartbeatV4'
+  | 'joinGroupV7'
+  | 'leaveGroupV4'
   | 'listOffsetsV7'
   | 'metadataV12'
+  | 'offsetCommitV8'
+  | 'offsetFetchV8'
   | 'offsetForLeaderEpochV4'
   | 'produceV9'
+  | 'syncGroupV5'
 >;
 
 const PACKAGE = '@platformatic/kafka';
@@ -24,10 +31,11 @@ const PACKAGE = '@platformatic/kafka';
  */
 export async function loadKafka(
   load: () => Promise<KafkaDriver> = () => import('@platformatic/kafka'),
+  caller = 'kafkaBroker',
 ): Promise<KafkaDriver> {
   return load().catch((cause: unknown) => {
     throw isMissingPackage(cause, PACKAGE)
-      ? new LogSetupError(`kafkaBroker: needs the package ${PACKAGE}. Install it: npm i ${PACKAGE}@1`)
-      : new LogSetupError(`kafkaBroker: the package ${PACKAGE} cannot be loaded: ${String(cause)}`);
+      ? new LogSetupError(`${caller}: needs the package ${PACKAGE}. Install it: npm i ${PACKAGE}@1`)
+      : new LogSetupError(`${caller}: the package ${PACKAGE} cannot be loaded: ${String(cause)}`);
   });
 }

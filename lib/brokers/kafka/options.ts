@@ -66,8 +66,20 @@ const DEFAULT_PORT = 9_092;
 const MAX_TOPIC = 249 - '.checkpoints'.length;
 const optionError = logOptionError('kafkaBroker');
 
-/** @throws RangeError that names the option */
-export function kafkaSettings(options: KafkaLogOptions): KafkaLogSettings {
+/**
+ * @param caller the function that the application called, for errors.
+ * @throws RangeError that names the option
+ */
+export function kafkaSettings(options: KafkaLogOptions, caller = 'kafkaBroker'): KafkaLogSettings {
+  try {
+    return settingsOf(options);
+  } catch (error) {
+    if (error instanceof RangeError) error.message = error.message.replace('kafkaBroker', caller);
+    throw error;
+  }
+}
+
+function settingsOf(options: KafkaLogOptions): KafkaLogSettings {
   const { brokers, tls, sasl, ...rest } = options;
   const replicas = rest.replicas ?? 3;
   const settings: KafkaLogSettings = {

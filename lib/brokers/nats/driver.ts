@@ -21,14 +21,15 @@ const PACKAGES = ['@nats-io/transport-node', '@nats-io/jetstream'] as const;
 export async function loadNats(
   load: () => Promise<readonly [object, object]> = () =>
     Promise.all([import('@nats-io/transport-node'), import('@nats-io/jetstream')]),
+  caller = 'natsBroker',
 ): Promise<NatsDriver> {
   const [transport, stream] = await load().catch((cause: unknown) => {
     throw PACKAGES.some((name) => isMissingPackage(cause, name))
       ? new LogSetupError(
-          `natsBroker: needs the packages ${PACKAGES.join(' and ')}. Install them: npm i ${PACKAGES.join(' ')}`,
+          `${caller}: needs the packages ${PACKAGES.join(' and ')}. Install them: npm i ${PACKAGES.join(' ')}`,
         )
       : new LogSetupError(
-          `natsBroker: the packages ${PACKAGES.join(' and ')} cannot be loaded: ${String(cause)}`,
+          `${caller}: the packages ${PACKAGES.join(' and ')} cannot be loaded: ${String(cause)}`,
         );
   });
   return { ...transport, ...stream } as NatsDriver;

@@ -71,8 +71,20 @@ export interface NatsLogSettings extends Required<
 const GIB = 1_073_741_824;
 const optionError = logOptionError('natsBroker');
 
-/** @throws RangeError that names the option */
-export function natsSettings(options: NatsLogOptions): NatsLogSettings {
+/**
+ * @param caller the function that the application called, for errors.
+ * @throws RangeError that names the option
+ */
+export function natsSettings(options: NatsLogOptions, caller = 'natsBroker'): NatsLogSettings {
+  try {
+    return settingsOf(options);
+  } catch (error) {
+    if (error instanceof RangeError) error.message = error.message.replace('natsBroker', caller);
+    throw error;
+  }
+}
+
+function settingsOf(options: NatsLogOptions): NatsLogSettings {
   const { user, password, token, credentials, tls, domain, servers, ...rest } = options;
   const settings: NatsLogSettings = {
     ...LOG_DEFAULTS,

@@ -9,10 +9,11 @@ import { readMembers } from '../hub/member-pages.js';
 import type { AppendQueue } from '../log/append-queue.js';
 import type { Erasures } from '../log/erasures.js';
 import { contentOf, fingerprintOf, metaOf, sizeOf } from '../log/event-content.js';
-import type { Broker, LogPolicy } from '../ports/broker.js';
+import type { AppendRequest, Broker, LogPolicy } from '../ports/broker.js';
 import type { EventDraft } from '../ports/channel-event.js';
 import type { ChannelDefinition } from '../ports/channel-definition.js';
 import type { Clock } from '../ports/clock.js';
+import type { PreparedPublish } from '../ports/consumers.js';
 import type { Entropy } from '../ports/entropy.js';
 import { rejected } from '../ports/maybe-promise.js';
 import { RESERVED_EVENTS } from '../ports/erasure.js';
@@ -77,6 +78,30 @@ export class ApplicationLog {
     }
   }
 
+  /**
+   * Checks an event, and fixes its content: what it cannot be is known before anything is sent. For what must be appended once however
+   * often it is sent, in the order of its channel.
+   *
+   * @throws RealtimeError as {@link publish} rejects with, but those of the broker
+   */
+  prepare(
+    channel: string,
+    event: string,
+    payload: unknown,
+    options: ApplicationPublishOptions & { readonly id: string },
+  ): PreparedPublish {
+    const definition = this.definitionOf(channel);
+    const request = this.requestOf(definition, channel, event, payload, options, options.trace);
+    const { appends } = this.deps;
+    return {
+      channel,
+      id: options.id,
+      bytes: request.bytes,
+      send: (after) =>
+        appends.append(after === undefined ? request : { ...request, after }, definition.pattern),
+    };
+  }
+
   /** Sends a message that is never stored to the subscribers of this moment. */
   async signal(channel: string, event: string, payload: unknown, user?: string): Promise<void> {
     const { channels, broker, settings } = this.deps;
@@ -128,14 +153,26 @@ export class ApplicationLog {
   }
 
   private append(
-    { policy, pattern }: ChannelDefinition,
+    definition: ChannelDefinition,
     channel: string,
     event: string,
     payload: unknown,
     options: ApplicationPublishOptions,
     trace: string | undefined,
   ): Promise<PublishResult> {
-    const { entropy, appends, settings } = this.deps;
+    const request = this.requestOf(definition, channel, event, payload, options, trace);
+    return this.deps.appends.append(request, definition.pattern);
+  }
+
+  private requestOf(
+    { policy }: ChannelDefinition,
+    channel: string,
+    event: string,
+    payload: unknown,
+    options: ApplicationPublishOptions,
+    trace: string | undefined,
+  ): AppendRequest {
+    const { entropy, settings } = this.deps;
     const { log } = policy;
     const id = options.id ?? entropy.id();
     if (id.length < 1 || id.length > MAX_ID_LENGTH) {
@@ -158,18 +195,15 @@ export class ApplicationLog {
       meta: meta.value as EventDraft['meta'],
     };
     const sent = meta.json === '' ? content.json : `[${content.json || 'null'},${meta.json}]`;
-    return appends.append(
-      {
-        channel,
-        producer: this.producer,
-        // An id that was made here is never sent again, so nothing is gained by remembering it.
-        fingerprint: options.id === undefined ? '' : fingerprintOf(event, sent),
-        policy: options.id === undefined ? this.forgetful(log) : log,
-        event: draft,
-        bytes: sizeOf(draft, content.json, meta.json, settings.limits.maxEventBytes),
-      },
-      pattern,
-    );
+    return {
+      channel,
+      producer: this.producer,
+      // An id that was made here is never sent again, so nothing is gained by remembering it.
+      fingerprint: options.id === undefined ? '' : fingerprintOf(event, sent),
+      policy: options.id === undefined ? this.forgetful(log) : log,
+      event: draft,
+      bytes: sizeOf(draft, content.json, meta.json, settings.limits.maxEventBytes),
+    };
   }
 
   private forgetful(log: LogPolicy): LogPolicy {

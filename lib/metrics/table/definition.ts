@@ -1,7 +1,7 @@
 /** One metric, as docs/metrics.md shows it. */
 export interface MetricDefinition {
   readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly unit: 'seconds' | 'bytes' | 'connections' | 'events' | 'operations' | 'state';
+  readonly unit: 'seconds' | 'bytes' | 'connections' | 'events' | 'operations' | 'records' | 'state';
   /** What its series differ in. None has a name or an id that a client, a user or a channel chose. */
   readonly labels: readonly string[];
   /** Upper bounds of a histogram. */

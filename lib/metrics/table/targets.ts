@@ -1,6 +1,9 @@
 import { NORMAL, type MetricDefinition } from './definition.js';
 
-/** What leaves the node for targets of hooks and sinks of the audit. Their labels are names of classes, origins of URLs, names of sinks. */
+/**
+ * What leaves the node for targets of hooks and sinks of the audit, and what consumers bring in. Their labels are names of classes,
+ * origins of URLs, names of sinks and of consumers.
+ */
 export const TARGET_METRICS = {
   hook_waiting: {
     type: 'gauge',
@@ -55,5 +58,33 @@ export const TARGET_METRICS = {
     meaning:
       'Entries that a sink did not get, as it has no room or refuses them. An entry of the act `lost` tells how many.',
     advice: 'Above zero: the audit has a hole. Mend the sink, or raise `audit.maxQueued`.',
+  },
+  consumer_lag: {
+    type: 'gauge',
+    unit: 'records',
+    labels: ['consumer'],
+    meaning:
+      'Records behind those that were published and committed, in what this node reads of a consumer; the sum of all nodes is what waits.',
+    advice:
+      'Grows: the consumer is slower than its source, retries or has stopped; `consumer_state` and the log say which. See docs/consumers.md.',
+  },
+  consumer_records_total: {
+    type: 'counter',
+    unit: 'records',
+    labels: ['consumer', 'result'],
+    meaning:
+      'Records by what became of them: `published`, `duplicate` (their event was there already), `ignored` (`to` made none), `dead` (they cannot be published).',
+    advice:
+      '`dead` grows: the log has their places. `duplicate` grows all the time: nodes are killed, or the commits of the source fail.',
+  },
+  consumer_state: {
+    type: 'gauge',
+    unit: 'state',
+    labels: ['consumer'],
+    aggregator: 'max',
+    meaning:
+      '0 while a consumer works, 1 while it tries again, 2 while a partition waits behind a record that cannot be published.',
+    advice:
+      '1: the source or the broker is away. 2: mend what refuses the record and start again; readiness and the log name its place.',
   },
 } as const satisfies Readonly<Record<string, MetricDefinition>>;

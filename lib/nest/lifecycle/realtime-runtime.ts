@@ -23,6 +23,7 @@ import type { ConnectionRequest } from '../../core/ports/channel-definition.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
 import type { EngineOptions } from '../../core/ports/settings.js';
+import type { ConsumerRun } from '../../core/ports/consumers.js';
 import type { Observer } from '../../core/ports/observer.js';
 import type { ConnectionListener } from '../../core/ports/realtime-connection.js';
 import type { SseTransport } from '../../transports/sse/index.js';
@@ -42,8 +43,9 @@ import { isBroker, REALTIME_CONFIG, type RealtimeConfig } from '../options/resol
 import { reportBoot } from './boot-report.js';
 import { compileConnect, ConnectGate } from './connect-gate.js';
 import { NestEngineLogger } from './engine-logger.js';
+import { openConsumers } from './open-consumers.js';
 import { openHooks } from './open-hooks.js';
-import { KEPT_FOR_AUDIT_MS, LEAST_MS, stayAlive, timeOfShutdown } from './shutdown.js';
+import { CONSUMERS_MS, KEPT_FOR_AUDIT_MS, LEAST_MS, stayAlive, timeOfShutdown } from './shutdown.js';
 
 /** What the engine is made from, of the application's own: where its classes are too. */
 export interface Declared extends Pick<EngineOptions, 'authenticator' | 'broker' | 'channels' | 'onConnect'> {
@@ -53,6 +55,8 @@ export interface Declared extends Pick<EngineOptions, 'authenticator' | 'broker'
   readonly listeners: readonly ConnectionListener[];
   /** Not started. */
   readonly hooks: HooksRun | undefined;
+  /** Not started. */
+  readonly consumers: readonly ConsumerRun[];
   /** Those of the options, and of other modules. */
   readonly observers: readonly Observer[];
 }
@@ -74,10 +78,13 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationBootstrap, On
   readonly audit: Audit;
   /** @internal `undefined` without the option, and while they do not run. */
   hooks: HooksRun | undefined;
+  /** @internal Of the option; none before they are opened. */
+  consumers: readonly ConsumerRun[] = [];
   private running: RealtimeEngine | undefined;
   private declared: Declared | undefined;
   private stopped = false;
   private shutdown: TimeLeft | undefined;
+  private consumersClosed: Promise<unknown> | undefined;
   private readonly observers: Observer[] = [];
   private readonly logger = new NestEngineLogger();
   private readonly mapper = new ErrorMapper(this.logger, systemEntropy);
@@ -163,6 +170,18 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationBootstrap, On
       problems,
     );
     const hooks = this.openHooks(broker, problems);
+    const consumers = openConsumers(
+      this.config.consumers,
+      {
+        broker,
+        application: () => this.engine.application,
+        dedupeMs: this.config.settings.limits.dedupeMs,
+        clock: systemClock,
+        entropy: systemEntropy,
+        logger,
+      },
+      problems,
+    );
     problems.throwIfAny();
     return {
       broker,
@@ -172,6 +191,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationBootstrap, On
       listeners: gateways.listeners,
       authenticator,
       hooks,
+      consumers,
       observers: [...this.config.observers, ...this.observers],
       ...(onConnect === undefined ? {} : { onConnect }),
     };
@@ -179,7 +199,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationBootstrap, On
 
   async onModuleInit(): Promise<void> {
     this.declared = await this.declare();
-    const { broker, authenticator, channels, requests, listeners, onConnect, observers, hooks } =
+    const { broker, authenticator, channels, requests, listeners, onConnect, observers, hooks, consumers } =
       this.declared;
     const { settings, auth } = this.config;
     const engine = new RealtimeEngine({
@@ -214,12 +234,14 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationBootstrap, On
     this.running = engine;
     await engine.start();
     this.hooks = hooks;
+    this.consumers = consumers;
     reportBoot(this.config, broker, channels, this.attaches, this.logger);
   }
 
   /** Their providers are ready only now. */
   onApplicationBootstrap(): void {
     this.hooks?.start();
+    for (const consumer of this.consumers) consumer.start();
   }
 
   /** @internal What is left of the one time that a shutdown has. It begins with the first question. */
@@ -232,6 +254,13 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationBootstrap, On
     const { hooks } = this;
     this.hooks = undefined;
     await hooks?.close(time);
+  }
+
+  /** @internal Before the clients leave, and what `to` needs is gone. Idempotent. */
+  closeConsumers(): Promise<unknown> {
+    // Not of the time of the shutdown, which begins when the application's own hooks have ended.
+    const ms = Math.min(CONSUMERS_MS, Math.max(LEAST_MS, this.config.drainDeadlineMs));
+    return (this.consumersClosed ??= Promise.all(this.consumers.map((consumer) => consumer.close(ms))));
   }
 
   async onApplicationShutdown(): Promise<void> {

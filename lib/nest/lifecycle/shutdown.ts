@@ -13,6 +13,9 @@ export const KEPT_FOR_AUDIT_MS = 1_000;
 /** What each has where the application's own hooks took the time. */
 export const LEAST_MS = 1_000;
 
+/** What consumers may take for the records that are under way, beside the drain of the clients. */
+export const CONSUMERS_MS = 5_000;
+
 /** Any: the timer does nothing. */
 const EVERY_MS = 1_000;
 

@@ -91,6 +91,8 @@ export class TransportRuntime
 
   onModuleDestroy(): void {
     this.runtime.engineIfAny?.beginDrain();
+    // What they need of the application may end from now on.
+    void this.runtime.closeConsumers();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -101,7 +103,8 @@ export class TransportRuntime
       // Until the transports are closed, upgrades are answered with 503, so clients go to another node at once.
       if (engine !== undefined) {
         const drain = engine.drain(drainDeadlineMs);
-        await timeLeft.share({ mostMs: drainDeadlineMs + DRAIN_SLACK_MS }).wait(drain);
+        const drained = timeLeft.share({ mostMs: drainDeadlineMs + DRAIN_SLACK_MS }).wait(drain);
+        await Promise.all([drained, runtime.closeConsumers()]);
       }
       // They hear of what the drain did. A sink that failed may need the time that the clients take.
       runtime.audit.hurry();

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Type } from '@nestjs/common';
 import { memoryBroker } from '../../brokers/memory/index.js';
 import type { Broker } from '../../core/ports/broker.js';
+import type { RealtimeConsumer } from '../../core/ports/consumers.js';
 import type { Observer } from '../../core/ports/observer.js';
 import type { RealtimeTracing } from '../../core/ports/tracer.js';
 import type { LimitsForUser } from '../../core/ports/user-limits.js';
@@ -12,6 +13,7 @@ import type { RealtimeHooks } from '../hooks.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
 import { resolveAudit, resolveObservers, type AuditConfig } from './audit-options.js';
 import { resolveAuth, type AuthConfig } from './auth-options.js';
+import { resolveConsumers } from './consumer-options.js';
 import { resolveShedding, type SheddingConfig } from './shedding-options.js';
 import { resolveModeration, type ModerationConfig } from './moderation-options.js';
 import { reportTooOften } from './recheck.js';
@@ -37,6 +39,7 @@ export interface RealtimeConfig extends ModerationConfig {
   readonly observers: readonly Observer[];
   readonly tracing: RealtimeTracing | undefined;
   readonly hooks: RealtimeHooks | undefined;
+  readonly consumers: readonly RealtimeConsumer[];
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
   /** Whether the application's global guards, interceptors and pipes run on channels and at connect. */
@@ -106,6 +109,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
       'is not what realtimeHooks() makes.',
       'Give realtimeHooks({ … }) of nestjs-realtime/hooks.',
     ),
+    consumers: resolveConsumers(reader),
     ...resolveModeration(reader.object('moderation')),
     tracing: reader.checked(
       'tracing',

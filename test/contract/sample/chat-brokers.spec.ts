@@ -153,7 +153,7 @@ describe.each(PLACES)('the sample chat with BROKER=%s', (_name, start) => {
     }
   });
 
-  it('shows nobody the channel in which an application keeps its rooms', async () => {
+  it('shows a user nothing of the channel in which an application keeps its rooms', async () => {
     const wire = await connect('Ada', 0);
     expect(await wire.error({ type: 'subscribe', channel: 'directory', payload: {} })).toMatchObject({
       code: 'forbidden',

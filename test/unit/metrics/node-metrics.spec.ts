@@ -53,6 +53,20 @@ const STATS = {
     { name: 'log', waiting: 10, failed: 20, lost: 30 },
     { name: 'redis', waiting: 0, failed: 0, lost: 0 },
   ],
+  consumers: [
+    {
+      name: 'orders',
+      state: 'stopped',
+      lag: 12,
+      counts: { published: 40, duplicate: 3, ignored: 2, dead: 1 },
+    },
+    {
+      name: 'prices',
+      state: 'retrying',
+      lag: undefined,
+      counts: { published: 0, duplicate: 0, ignored: 0, dead: 0 },
+    },
+  ],
 } as unknown as NodeStats;
 
 function make(options: RealtimeMetricsOptions, stats: () => NodeStats | undefined = () => STATS) {
@@ -118,6 +132,12 @@ describe('the metrics of a node', () => {
     pairs('audit_waiting', 'sink', { log: 11, redis: 0 });
     pairs('audit_failed_total', 'sink', { log: 22, redis: 0 });
     pairs('audit_lost_total', 'sink', { log: 33, redis: 0 });
+    // Of one whose source has not been reached, nobody knows what waits.
+    pairs('consumer_lag', 'consumer', { orders: 12 });
+    pairs('consumer_state', 'consumer', { orders: 2, prices: 1 });
+    expect(linesOf('consumer_records_total')).toContain(
+      'realtime_consumer_records_total{consumer="orders",result="duplicate"} 3',
+    );
     metrics.stop();
   });
 

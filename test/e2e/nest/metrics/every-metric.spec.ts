@@ -1,5 +1,7 @@
 import { afterEach, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
+import { consumerOf, consumeSettings } from '../../../../lib/consumers/index.js';
+import type { RealtimeConsumer } from '../../../../lib/core/ports/consumers.js';
 import { METRICS } from '../../../../lib/metrics/table/index.js';
 import { DeliveryFailure, realtimeHooks, type HookTarget } from '../../../../lib/hooks/index.js';
 import { RealtimeMetricsModule } from '../../../../lib/metrics/index.js';
@@ -16,6 +18,8 @@ import { RealtimeRuntime } from '../../../../lib/nest/lifecycle/realtime-runtime
 import type { EngineParts } from '../../../../lib/core/engine/composition.js';
 import { ChannelEvent } from '../../../../lib/core/ports/channel-event.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import { MemoryTopic, type MemoryRecord } from '../../../support/consumers/memory-topic.js';
+import { NodeLife } from '../../../support/consumers/node-life.js';
 import { lossyBroker } from '../../../support/fault/lossy-broker.js';
 import { promtool } from '../../../support/prometheus/promtool.js';
 import { valueOf, type ScrapedSample } from '../../../support/prometheus/scrape.js';
@@ -68,6 +72,17 @@ const away = {
     throw new Error('The disk is full');
   },
 };
+/** Stops at a record that gives no event. */
+function stopping(): RealtimeConsumer {
+  const topic = new MemoryTopic(1);
+  topic.batch = 1;
+  for (const value of ['1', 'bad', '2']) topic.add(0, 'prices.eur', value);
+  const to = ({ key, value }: MemoryRecord) => {
+    if (value === 'bad') throw new Error('no event');
+    return { channel: key, event: 'changed', payload: value };
+  };
+  return consumerOf(consumeSettings({ to }, 'fromMemory', 'orders'), () => topic.source(new NodeLife()));
+}
 const followed = 'prices.:currency';
 const taking: HookTarget = {
   name: 'taking',
@@ -123,6 +138,7 @@ it('every documented metric has a value above zero in one run over all transport
       outbox: { maxBytes: 64 * 1024, maxMessages: 100 },
       hooks: realtimeHooks({ channels: [followed], webhooks: [taking, failing, refusing] }),
       audit: { sinks: [away], maxQueued: 16 },
+      consumers: [stopping()],
       circuits: { clientFailures: 3 },
       abuse: { throttleAfter: 1_000, closeAfter: 20 },
       moderation: {
@@ -298,6 +314,12 @@ it('every documented metric has a value above zero in one run over all transport
   for (let index = 0; index < 5; index++)
     await ada.call({ type: 'subscribe', channel: `prices.c${index}`, payload: {} });
   await sees('hook_state', { target: 'failing' });
+
+  // Consumers.
+  await sees('consumer_records_total', { consumer: 'orders', result: 'published' });
+  await sees('consumer_records_total', { consumer: 'orders', result: 'dead' });
+  await sees('consumer_state', { consumer: 'orders' });
+  expect(await look('realtime_consumer_lag', { consumer: 'orders' })).toBe(2);
 
   // The broker: probes, away, back; revokes that cannot be proved.
   await sees('broker_up');

@@ -160,6 +160,12 @@ describe('the partitions that a look looks at', () => {
     },
   );
 
+  it('are as many of the others however many are busy', () => {
+    const rounds = roundsOf(1_024);
+    for (let one = 0; one < 300; one++) rounds.note(one, true);
+    for (let look = 0; look < 3; look++) expect(rounds.next().flat()).toHaveLength(300 + 256);
+  });
+
   it('are busy all where they all are', () => {
     const rounds = roundsOf(1_024);
     for (let one = 0; one < 1_024; one++) rounds.note(one, true);

@@ -27,7 +27,8 @@ function runtimeOf(steps: string[], clock: ManualClock = new ManualClock()): Rea
     config: { drainDeadlineMs: 1_000, transport: {} },
     timeLeft: new TimeLeft(clock, 6_000),
     audit: { hurry: () => void steps.push('audit') },
-    engineIfAny: { drain: async () => void steps.push('drain') },
+    engineIfAny: { beginDrain: () => void steps.push('begin'), drain: async () => void steps.push('drain') },
+    closeConsumers: async () => void steps.push('consumers'),
     closeHooks: async (time: TimeLeft) => void steps.push(`hooks ${time.ms}`),
   } as unknown as RealtimeRuntime;
 }
@@ -95,7 +96,7 @@ describe('the shutdown of transports', () => {
     const ending = lifecycleOf(runtime, [transport]).beforeApplicationShutdown();
     expect(transport.attached).toBe(true);
     await settle();
-    expect(steps).toEqual(['drain', 'audit', 'hooks 3000', 'closed']);
+    expect(steps).toEqual(['drain', 'consumers', 'audit', 'hooks 3000', 'closed']);
     // As long as a client may take to answer its close frame: `drain.deadline`, at least a second.
     await clock.advanceAsync(999);
     expect(transport.cuts).toBe(0);
@@ -111,9 +112,26 @@ describe('the shutdown of transports', () => {
     Object.assign(runtime, { engineIfAny: { drain: () => new Promise(() => undefined) } });
     const ending = lifecycleOf(runtime, [new FakeTransport('websocket')]).beforeApplicationShutdown();
     await clock.advanceAsync(1_999);
-    expect(steps).toEqual([]);
+    expect(steps).toEqual(['consumers']);
     await clock.advanceAsync(1);
     await ending;
-    expect(steps).toEqual(['audit', 'hooks 1000']);
+    expect(steps).toEqual(['consumers', 'audit', 'hooks 1000']);
+  });
+
+  it('waits for what consumers have under way before the clients are cut, and asks them to end before anything else does (G34, G18)', async () => {
+    const steps: string[] = [];
+    let end = (): void => undefined;
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    const runtime = runtimeOf(steps);
+    const closing = { closeConsumers: () => (steps.push('consumers'), ended) };
+    const lifecycle = lifecycleOf(Object.assign(runtime, closing), []);
+    lifecycle.onModuleDestroy();
+    expect(steps).toEqual(['begin', 'consumers']);
+    const ending = lifecycle.beforeApplicationShutdown();
+    await settle();
+    expect(steps).toEqual(['begin', 'consumers', 'drain', 'consumers']);
+    end();
+    await ending;
+    expect(steps.slice(4)).toEqual(['audit', 'hooks 3000']);
   });
 });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
-import { Cluster, Redis, type SentinelConnectionOptions } from 'ioredis';
+import { Redis, type Cluster, type SentinelConnectionOptions } from 'ioredis';
 import { endSlotsTimer, RedisTarget } from '../../../../../lib/brokers/redis/connection/target.js';
 import type { RedisBrokerOptions } from '../../../../../lib/brokers/redis/options.js';
 import { redisSettings } from '../../../../../lib/brokers/redis/settings.js';

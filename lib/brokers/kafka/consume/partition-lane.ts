@@ -1,0 +1,198 @@
+import { delay, LaneEnd, type Lane, type SourceRecord } from '../../../consumers/index.js';
+import type { ThrottledLog } from '../../../core/async/throttled-log.js';
+import type { KafkaCluster } from '../cluster.js';
+import { Code } from '../codes.js';
+import { KafkaConnection } from '../connection.js';
+import { partitionBounds } from '../partition-bounds.js';
+import { committedRecords, type FoundRecord } from './committed-records.js';
+import { OutdatedMembershipError, type KafkaGroup, type Membership } from './group.js';
+
+/** A record of a topic of Kafka. */
+export interface KafkaTopicRecord {
+  /** Name of its topic. */
+  readonly topic: string;
+  /** Number of its partition. */
+  readonly partition: number;
+  /** Its number in the partition. */
+  readonly offset: number;
+  /** When it was written, in milliseconds since the Unix epoch. */
+  readonly timestampMs: number;
+  /** Bytes of its key; `null` without one. */
+  readonly key: Buffer | null;
+  /** Bytes of its value; `null` of a record that says that the key is deleted. */
+  readonly value: Buffer | null;
+  /** By their names; of a name that is given twice, the last. */
+  readonly headers: ReadonlyMap<string, Buffer>;
+}
+
+/** Only what transactions have decided. */
+const READ_COMMITTED = 1;
+const NO_SESSION_EPOCH = -1;
+const NO_EPOCH = -1;
+/** How long the broker waits for records, in milliseconds. */
+const WAIT_MS = 1_000;
+/** Pause before a partition whose leader is not known is asked once more. */
+const RETRY_MS = 200;
+
+export interface PartitionLaneDeps {
+  readonly cluster: KafkaCluster;
+  readonly group: KafkaGroup;
+  readonly membership: Membership;
+  readonly journal: ThrottledLog;
+  /** For logs. */
+  readonly consumer: string;
+  readonly topic: string;
+  readonly topicId: string;
+  readonly maxBatch: number;
+  readonly maxBatchBytes: number;
+  /** The beginning of the ids of its events. */
+  readonly ids: string;
+}
+
+/** One partition while it is this member's. Reads on a connection of its own: what waits for records holds up nothing else. */
+export class PartitionLane implements Lane<KafkaTopicRecord> {
+  readonly name: string;
+  readonly end: LaneEnd;
+  private connection: KafkaConnection | undefined;
+  /** Records that were read and not handed on. */
+  private ready: FoundRecord[] = [];
+  /** Offset that is read next. */
+  private position: number;
+  private committed: number;
+  private highest: number | undefined;
+
+  constructor(
+    private readonly partition: number,
+    from: number,
+    private readonly deps: PartitionLaneDeps,
+    session: AbortSignal,
+  ) {
+    this.name = `partition ${partition} of ${deps.topic}`;
+    this.position = from;
+    this.committed = from;
+    this.end = new LaneEnd(session);
+    // What waits for records ends too.
+    this.signal.addEventListener('abort', () => this.connection?.destroy(), { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.end.signal;
+  }
+
+  /** Records behind what was committed; `undefined` before the first answer. */
+  get lag(): number | undefined {
+    return this.highest === undefined ? undefined : Math.max(0, this.highest - this.committed);
+  }
+
+  async next(): Promise<readonly SourceRecord<KafkaTopicRecord>[]> {
+    if (this.ready.length === 0) await this.fetch();
+    const { maxBatch } = this.deps;
+    const taken = this.ready.slice(0, maxBatch);
+    this.ready = this.ready.slice(maxBatch);
+    return taken.map((found) => this.recordOf(found));
+  }
+
+  async commit({ raw }: SourceRecord<KafkaTopicRecord>): Promise<void> {
+    const { group, membership } = this.deps;
+    try {
+      await group.commit(membership, this.partition, raw.offset + 1);
+      this.committed = raw.offset + 1;
+    } catch (error) {
+      if (error instanceof OutdatedMembershipError) this.end.end();
+      throw error;
+    }
+  }
+
+  private async fetch(): Promise<void> {
+    const { cluster, maxBatchBytes, topic, topicId } = this.deps;
+    const leader = cluster.leader(topic, this.partition);
+    if (leader === undefined) return this.lookAgain();
+    if (leader.topicId !== topicId) throw new Error(`The topic ${topic} is another one than before`);
+    const wanted = {
+      partition: this.partition,
+      currentLeaderEpoch: leader.epoch,
+      fetchOffset: BigInt(this.position),
+      lastFetchedEpoch: NO_EPOCH,
+      partitionMaxBytes: maxBatchBytes,
+    };
+    let answer;
+    try {
+      if (this.connection?.isOpen !== true)
+        this.connection = await KafkaConnection.open(
+          cluster.driver,
+          leader.address,
+          cluster.settings,
+          WAIT_MS + cluster.settings.requestTimeoutMs,
+        );
+      if (this.signal.aborted) return this.connection.destroy();
+      answer = await this.connection.call(
+        cluster.driver.fetchV13.api,
+        WAIT_MS,
+        1,
+        maxBatchBytes,
+        READ_COMMITTED,
+        0,
+        NO_SESSION_EPOCH,
+        [{ topicId, partitions: [wanted] }],
+        [],
+        '',
+      );
+    } catch {
+      return this.lookAgain();
+    }
+    const found = answer.responses[0]?.partitions[0];
+    const code = answer.errorCode === Code.none ? (found?.errorCode ?? Code.none) : answer.errorCode;
+    if (code === Code.offsetOutOfRange) return this.jump();
+    if (code !== Code.none || found === undefined) return this.lookAgain();
+    const batches = found.records ?? [];
+    this.ready = committedRecords(batches, found.abortedTransactions ?? [], this.position);
+    const last = batches.at(-1);
+    if (last !== undefined)
+      this.position = Math.max(this.position, Number(last.firstOffset) + last.lastOffsetDelta + 1);
+    this.highest = Number(found.highWatermark);
+  }
+
+  /** The leader is another one, or away. */
+  private async lookAgain(): Promise<void> {
+    const { cluster } = this.deps;
+    this.connection?.destroy();
+    if (this.signal.aborted) return;
+    const pause = delay(cluster.clock, RETRY_MS, this.signal);
+    await Promise.race([
+      cluster.refresh(),
+      delay(cluster.clock, cluster.settings.requestTimeoutMs, this.signal),
+    ]);
+    await pause;
+  }
+
+  /** The log does not have the position. */
+  private async jump(): Promise<void> {
+    const { cluster, consumer, journal, topic } = this.deps;
+    const { position } = this;
+    const { end, first } = await partitionBounds(cluster, topic, this.partition);
+    if (position >= first && position <= end) return;
+    this.position = position < first ? first : end;
+    const why =
+      position < first
+        ? 'Records were deleted before they were read: keep them for longer.'
+        : 'The log was cut.';
+    journal.error(
+      'jump',
+      () =>
+        `Consumer ${consumer}: ${this.name} has ${first} to ${end}, and ${position} was to be read next: it continues at ` +
+        `${this.position}. ${why}`,
+    );
+  }
+
+  private recordOf({ offset, record, timestampMs }: FoundRecord): SourceRecord<KafkaTopicRecord> {
+    const { ids, topic } = this.deps;
+    const { partition } = this;
+    const { headers, key, value } = record;
+    const named = headers.map(([name, text]) => [name?.toString() ?? '', text ?? Buffer.alloc(0)] as const);
+    return {
+      raw: { topic, partition, offset, timestampMs, key, value, headers: new Map(named) },
+      id: `${ids}:${partition}:${offset}`,
+      place: `${topic}/${partition}@${offset}`,
+    };
+  }
+}

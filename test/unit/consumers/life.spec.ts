@@ -1,0 +1,205 @@
+import { expect, it } from '@jest/globals';
+import { getEventListeners } from 'node:events';
+import { Backoff, consumeSettings, delay, idPrefix, LaneEnd } from '../../../lib/consumers/index.js';
+import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
+import { ConsumerWorld, eventOf } from '../../support/consumers/consumer-world.js';
+import { ManualClock } from '../../support/engine/manual-clock.js';
+
+it('reads the next batch only when the one before is acknowledged and committed', async () => {
+  const world = new ConsumerWorld();
+  for (let index = 0; index < 100; index++) world.topic.add(0, 'a', String(index));
+  world.ledger.fault = () => ({ when: 'before', error: new RealtimeError('unavailable') });
+  const { life, run } = world.node();
+  await world.pass(120_000);
+  expect(life.steps.filter((step) => step === 'read')).toHaveLength(1);
+  expect(run.status()).toMatchObject({ state: 'retrying', lag: 100 });
+  // At most five seconds and a half of it apart: 4 events, at least 16 times.
+  expect(world.ledger.attempts.length).toBeGreaterThan(4 * 16);
+  expect(world.ledger.attempts.length).toBeLessThan(4 * 60);
+});
+
+it('waits as long as the refusal asks for', async () => {
+  const world = new ConsumerWorld();
+  world.topic.add(0, 'a', '1');
+  world.ledger.fault = () => ({
+    when: 'before',
+    error: new RealtimeError('rate_limited', { retryAfterMs: 20_000 }),
+  });
+  world.node();
+  await world.pass(19_999);
+  expect(world.ledger.attempts).toHaveLength(1);
+  await world.pass(2);
+  expect(world.ledger.attempts).toHaveLength(2);
+});
+
+it('begins a session again when the source fails, with pauses that grow up to a bound, and logs it once in ten seconds', async () => {
+  const world = new ConsumerWorld();
+  world.topic.add(0, 'a', '1');
+  for (let index = 0; index < 8; index++) world.topic.failures.push(new Error('kafkaBroker: away.\nmore'));
+  const { run, source } = world.node();
+  await world.pass(0);
+  expect(run.status()).toMatchObject({ state: 'retrying', reason: 'away' });
+  await world.pass(9_000);
+  expect(world.lines).toEqual(['Consumer memory: away. It is tried again.']);
+  await world.pass(60_000);
+  expect(source.sessions).toBe(9);
+  expect(run.status()).toMatchObject({ state: 'working', counts: { published: 1 } });
+});
+
+it('finishes and commits what is under way when it is closed, and reads nothing more', async () => {
+  const world = new ConsumerWorld();
+  for (let index = 0; index < 20; index++) world.topic.add(0, 'a', String(index));
+  let release = (): void => undefined;
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const { run } = world.node({
+    to: async (record) => {
+      await held;
+      return eventOf(record);
+    },
+  });
+  await world.pass(10);
+  const closed = run.close(5_000);
+  release();
+  await closed;
+  expect(world.topic.committed[0]).toBeLessThanOrEqual(4);
+  expect(world.ledger.of('a')).toHaveLength(world.topic.committed[0] ?? -1);
+  await world.pass();
+  expect(world.ledger.of('a')).toHaveLength(world.topic.committed[0] ?? -1);
+  expect(run.status()).toMatchObject({ state: 'closed' });
+});
+
+it('is closed within its time although a publish does not end, and at once while it waits to try again', async () => {
+  const world = new ConsumerWorld();
+  world.topic.add(0, 'a', '1');
+  const stuck = world.node({ to: () => new Promise(() => undefined) });
+  await world.pass(10);
+  const closed = stuck.run.close(5_000);
+  await world.pass(4_999);
+  expect(world.lines).toEqual([]);
+  await world.pass(1);
+  await closed;
+  expect(world.lines).toEqual([
+    'Consumer memory: what was under way did not end within 5000 ms; another node reads it once more.',
+  ]);
+
+  const waiting = new ConsumerWorld();
+  waiting.topic.add(0, 'a', '1');
+  waiting.ledger.fault = () => ({ when: 'before', error: new RealtimeError('unavailable') });
+  const { run } = waiting.node();
+  await waiting.pass(10_000);
+  await run.close(5_000);
+  expect(waiting.clock.pending).toBe(0);
+});
+
+it('is closed at once where it never began', async () => {
+  const world = new ConsumerWorld();
+  const { run } = world.node();
+  await run.close(0);
+  await run.close(0);
+  expect(run.status()).toMatchObject({ state: 'closed' });
+});
+
+it('refuses options that cannot be, with the option and the remedy', () => {
+  const to = (): null => null;
+  const refused = (options: object): string => {
+    try {
+      consumeSettings({ to, ...options }, 'fromX', 'x');
+      return '';
+    } catch (error) {
+      expect(error).toBeInstanceOf(RangeError);
+      return (error as Error).message;
+    }
+  };
+  expect(refused({ to: 'orders' })).toBe(
+    'fromX: `to` is no function. Give one that makes { channel, event, payload } of a record, or null.',
+  );
+  expect(refused({ deadLetter: 'topic' })).toBe('fromX: `deadLetter` must be "stop", "skip" or a function.');
+  for (const maxBatch of [0, 1.5, 10_001, '5'])
+    expect(refused({ maxBatch })).toBe('fromX: `maxBatch` must be a whole number of 1 to 10000.');
+  expect(refused({ maxBatchBytes: 1_023 })).toBe(
+    'fromX: `maxBatchBytes` must be a whole number of at least 1024.',
+  );
+  for (const takeOverMs of [999, 300_001, 1_500.5])
+    expect(refused({ takeOverMs })).toBe('fromX: `takeOverMs` must be a whole number of 1000 to 300000.');
+  for (const name of ['', 'a\nb', 'x'.repeat(129)])
+    expect(refused({ name })).toBe('fromX: `name` must have 1 to 128 characters that print.');
+  expect(consumeSettings({ to }, 'fromX', 'x')).toEqual({
+    ...{ name: 'x', to, deadLetter: 'stop' },
+    ...{ maxBatch: 500, maxBatchBytes: 1_048_576, takeOverMs: 10_000 },
+  });
+});
+
+it('gives ids of at most 64 characters that differ by source and by group', () => {
+  const prefixes = [
+    idPrefix('kafka', 'topic', 'group'),
+    idPrefix('kafka', 'topic', 'other'),
+    idPrefix('kafka', 'topicg', 'roup'),
+    idPrefix('redis', 'topic', 'group'),
+  ];
+  expect(new Set(prefixes).size).toBe(4);
+  expect(idPrefix('kafka', 'topic', 'group')).toBe(prefixes[0]);
+  for (const prefix of prefixes)
+    expect(`${prefix}:99999:${Number.MAX_SAFE_INTEGER}`.length).toBeLessThanOrEqual(64);
+});
+
+it('spreads pauses, from half to one and a half, so that nodes do not come together', async () => {
+  const clock = new ManualClock();
+  const pauses: number[] = [];
+  for (const random of [0, 0.5, 0.999]) {
+    const backoff = new Backoff(clock, { random: () => random });
+    const { signal } = new AbortController();
+    const waits = backoff.pause(signal);
+    pauses.push(Math.round(clock.untilNext ?? -1));
+    await clock.advanceAsync(10_000);
+    await waits;
+  }
+  expect(pauses).toEqual([50, 100, 150]);
+});
+
+it('pauses are short again once something went well', async () => {
+  const world = new ConsumerWorld();
+  for (let index = 0; index < 20; index++) world.topic.add(0, 'a', String(index));
+  world.topic.batch = 20;
+  // Of each attempt at all that waits, the first goes well.
+  let wasSent = false;
+  world.ledger.fault = ({ id }) => {
+    const isFirst = id === `m:0:${world.ledger.of('a').length}` && !wasSent;
+    wasSent = isFirst;
+    return isFirst ? undefined : { when: 'before', error: new RealtimeError('unavailable') };
+  };
+  world.node();
+  await world.pass(20 * 150);
+  expect(world.ledger.of('a')).toHaveLength(20);
+
+  const other = new ConsumerWorld();
+  for (let index = 0; index < 8; index++) other.topic.failures.push(new Error('away'));
+  const { source } = other.node();
+  await other.pass(60_000);
+  expect(source.sessions).toBe(9);
+  other.topic.commitFailures.set(0, new Error('away'));
+  other.topic.add(0, 'a', '1');
+  await other.pass(150);
+  expect(source.sessions).toBe(10);
+});
+
+it('leaves nothing behind at a signal that outlives it', async () => {
+  const clock = new ManualClock();
+  const { signal } = new AbortController();
+  const waits = delay(clock, 10, signal);
+  const lane = new LaneEnd(signal);
+  expect(getEventListeners(signal, 'abort')).toHaveLength(2);
+  await clock.advanceAsync(10);
+  await waits;
+  lane.end();
+  lane.end();
+  expect(lane.signal.aborted).toBe(true);
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+});
+
+it('ends with its session, also one that had ended before', () => {
+  const session = new AbortController();
+  const lane = new LaneEnd(session.signal);
+  expect(lane.signal.aborted).toBe(false);
+  session.abort();
+  expect([lane.signal.aborted, new LaneEnd(session.signal).signal.aborted]).toEqual([true, true]);
+});

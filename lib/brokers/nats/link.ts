@@ -117,7 +117,8 @@ export class NatsLink extends LogLink {
             if (left > 0) again = this.deps.clock.schedule(pauseMs, send);
             question().then(
               (answer) => settle(() => resolve(answer)),
-              (error: unknown) => settle(() => reject(error)),
+              (error: unknown) =>
+                settle(() => reject(error instanceof Error ? error : new Error(String(error)))),
             );
           };
           send();

@@ -215,6 +215,16 @@ describe('a consumer of Kafka', () => {
       const member = (name: string): KafkaGroup => new KafkaGroup(cluster, topic, topic, name, 10_000);
       const [one, two] = [member(''), member('')];
       try {
+        // The first group of a broker waits until its coordinator is there.
+        await until(
+          'a coordinator',
+          () =>
+            one.committed([0]).then(
+              () => true,
+              () => false,
+            ),
+          WAIT_MS,
+        );
         const before = await one.join();
         expect(before.partitions).toEqual([0, 1, 2, 3]);
         await one.commit(before, 0, 7);

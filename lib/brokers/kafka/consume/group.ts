@@ -80,7 +80,7 @@ export class KafkaGroup {
         continue;
       }
       if (place.errorCode === GroupCode.rebalancing) continue;
-      this.require('join the group', place.errorCode);
+      this.check('join the group', place.errorCode);
       this.memberId = place.memberId ?? '';
       const members = place.members.map(({ memberId }) => memberId);
       const assignments = place.leader === this.memberId ? await this.divided(members) : [];
@@ -95,7 +95,7 @@ export class KafkaGroup {
         assignments,
       );
       if (synced.errorCode === GroupCode.rebalancing || OUTDATED.includes(synced.errorCode)) continue;
-      this.require('take its partitions', synced.errorCode);
+      this.check('take its partitions', synced.errorCode);
       const partitions = decodeAssignment(topic, synced.assignment);
       return { memberId: this.memberId, generation: place.generationId, partitions };
     }
@@ -116,7 +116,7 @@ export class KafkaGroup {
       memberId,
     );
     if (errorCode === GroupCode.rebalancing || OUTDATED.includes(errorCode)) return false;
-    this.require('keep its place', errorCode);
+    this.check('keep its place', errorCode);
     return true;
   }
 
@@ -128,10 +128,10 @@ export class KafkaGroup {
     // Also what a transaction has not decided yet.
     const { groups } = await steady.call(this.cluster.driver.offsetFetchV8.api, question, true);
     const [group] = groups;
-    this.require('read its offsets', group?.errorCode ?? Code.none);
+    this.check('read its offsets', group?.errorCode ?? Code.none);
     const found = new Map<number, number>();
     for (const { partitionIndex, committedOffset, errorCode } of group?.topics[0]?.partitions ?? []) {
-      this.require('read its offsets', errorCode);
+      this.check('read its offsets', errorCode);
       if (committedOffset >= 0n) found.set(partitionIndex, Number(committedOffset));
     }
     return found;
@@ -160,7 +160,7 @@ export class KafkaGroup {
     const code = topics[0]?.partitions[0]?.errorCode ?? -1;
     if (code === GroupCode.rebalancing || OUTDATED.includes(code))
       throw new OutdatedMembershipError(`Kafka refuses a commit of a place that is no more (${code})`);
-    this.require('commit', code);
+    this.check('commit', code);
   }
 
   /** Gives its place back, so that others need not wait for it. Never rejects. */
@@ -198,7 +198,7 @@ export class KafkaGroup {
     const anyone = await cluster.controller();
     const { coordinators } = await anyone.call(driver.findCoordinatorV4.api, GROUP_KEY, [this.groupId]);
     const [found] = coordinators;
-    this.require('find its coordinator', found?.errorCode ?? -1);
+    this.check('find its coordinator', found?.errorCode ?? -1);
     const address = { host: found?.host ?? '', port: found?.port ?? 0 };
     const { requestTimeoutMs } = settings;
     this.joining ??= await KafkaConnection.open(
@@ -211,7 +211,7 @@ export class KafkaGroup {
     return { joining: this.joining, steady: this.steady };
   }
 
-  private require(what: string, code: number): void {
+  private check(what: string, code: number): void {
     if (code === Code.none) return;
     const name = REASONS.get(code);
     throw new Error(

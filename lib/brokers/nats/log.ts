@@ -39,7 +39,7 @@ export async function openNatsLog(options: NatsLogOptions, deps: LogDeps): Promi
   const link = await NatsLink.open(await loadNats(), settings, deps);
   try {
     const names = new NatsNames(settings.name);
-    return new NatsLog(link, deps, names, settings, await prepareStreams(link.jsm, names, settings));
+    return new NatsLog(link, deps, names, settings, await prepareStreams(link, names, settings));
   } catch (error) {
     await link.close();
     throw error;

@@ -1,6 +1,7 @@
-import type { JetStreamManager, StreamConfig, StreamInfo } from '@nats-io/jetstream';
+import type { StreamConfig, StreamInfo } from '@nats-io/jetstream';
 import { LogSetupError, type LogWeakness } from '../replicated/ordered-log.js';
 import { apiCode, messageOf, NO_STREAM, STREAM_NAME_IN_USE } from './errors.js';
+import type { NatsLink } from './link.js';
 import type { NatsLogSettings } from './options.js';
 
 const NANOS_PER_MS = 1_000_000;
@@ -66,16 +67,16 @@ type Wanted = Pick<
  * @throws LogSetupError that says for each stream what to change
  */
 export async function prepareStreams(
-  jsm: JetStreamManager,
+  link: NatsLink,
   names: NatsNames,
   settings: NatsLogSettings,
 ): Promise<readonly LogWeakness[]> {
   const problems: string[] = [];
   for (const wanted of wantedStreams(names, settings)) {
-    const { config } = await ensureStream(jsm, wanted, settings);
+    const { config } = await ensureStream(link, wanted, settings);
     problems.push(...mismatches(config, wanted));
   }
-  const more = await jsm.streams.info(names.stream(settings.partitions)).catch(() => undefined);
+  const more = await infoOf(link, names.stream(settings.partitions)).catch(() => undefined);
   if (more !== undefined)
     problems.push(
       `stream ${names.stream(settings.partitions)} exists, so there are more partitions than \`partitions\` says: set it to their number, on all nodes`,
@@ -123,13 +124,18 @@ function wantedStream(name: string, subject: string, maxBytes: number, settings:
   };
 }
 
+/** A stream that another node makes at this moment has no leader yet, and drops the question. */
+function infoOf(link: NatsLink, name: string): Promise<StreamInfo> {
+  return link.inquire(() => link.jsm.streams.info(name));
+}
+
 async function ensureStream(
-  jsm: JetStreamManager,
+  link: NatsLink,
   wanted: Wanted,
   { createStreams, replicas, requestTimeoutMs }: NatsLogSettings,
 ): Promise<StreamInfo> {
   try {
-    return await jsm.streams.info(wanted.name);
+    return await infoOf(link, wanted.name);
   } catch (error) {
     if (apiCode(error) !== NO_STREAM) throw askError(wanted.name, error);
     if (!createStreams)
@@ -138,10 +144,10 @@ async function ensureStream(
       );
   }
   try {
-    return await jsm.streams.add(wanted);
+    return await link.jsm.streams.add(wanted);
   } catch (error) {
     // Another node made it at the same time, with other options.
-    if (apiCode(error) === STREAM_NAME_IN_USE) return await jsm.streams.info(wanted.name);
+    if (apiCode(error) === STREAM_NAME_IN_USE) return await infoOf(link, wanted.name);
     throw new LogSetupError(
       `natsBroker: the stream ${wanted.name} cannot be made: ${messageOf(error)}. ${
         replicas > 1

@@ -82,7 +82,7 @@ export class ApplicationLog {
    * Checks an event, and fixes its content: what it cannot be is known before anything is sent. For what must be appended once however
    * often it is sent, in the order of its channel.
    *
-   * @throws RealtimeError as {@link publish} rejects with, but those of the broker
+   * @throws RealtimeError as {@link publish} rejects with, but those of the broker; `bad_request` where the channel remembers no ids
    */
   prepare(
     channel: string,
@@ -91,6 +91,12 @@ export class ApplicationLog {
     options: ApplicationPublishOptions & { readonly id: string },
   ): PreparedPublish {
     const definition = this.definitionOf(channel);
+    // Without it each attempt would be appended, and everything that names the one before it refused.
+    if (definition.policy.log.dedupeMs === 0)
+      throw new RealtimeError(
+        'bad_request',
+        `Consumers need dedupe of the channel: take dedupe: false out of the @Channel of "${definition.pattern}"`,
+      );
     const request = this.requestOf(definition, channel, event, payload, options, options.trace);
     const { appends } = this.deps;
     return {

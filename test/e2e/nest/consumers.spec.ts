@@ -18,6 +18,10 @@ import { byName, makeApp, PLATFORMS, startApp, type TestApp } from './support/ne
 @Channel('orders.:order')
 class Orders {}
 
+@PublicChannel()
+@Channel('forgetful.:order', { dedupe: false })
+class Forgetful {}
+
 const [, platform] = PLATFORMS[0];
 const apps: TestApp[] = [];
 afterEach(() => Promise.all(apps.splice(0).map((app) => app.close())));
@@ -32,7 +36,7 @@ function consuming(
 
 async function start(realtime: RealtimeModuleOptions): Promise<TestApp> {
   const app = await startApp(platform, {
-    providers: [Orders],
+    providers: [Orders, Forgetful],
     realtime: { auth: { authenticator: byName }, ...realtime },
   });
   apps.push(app);
@@ -100,6 +104,25 @@ it('what `to` returns is checked as a publish is, and a wrong one is a dead lett
   expect(letters).toEqual(['to: key must', 'to: ttl must', 'to: user mus', 'to: channel ', 'The name of ']);
   const { events } = await app.app.get(RealtimeService).channel('orders.7').history();
   expect(events.map(({ payload }) => payload)).toEqual(['good']);
+});
+
+it('an event of a channel without dedupe is a dead letter that says what to do, and nothing of it is published (G34)', async () => {
+  const topic = new MemoryTopic(1);
+  for (const key of ['forgetful.7', 'forgetful.7', 'orders.7']) topic.add(0, key, key);
+  const letters: unknown[] = [];
+  const app = await start({
+    consumers: [consuming(topic, { deadLetter: ({ error }) => void letters.push(error) })],
+  });
+  await until('all', () => topic.lag === 0);
+  const refused = {
+    code: 'bad_request',
+    message:
+      'Consumers need dedupe of the channel: take dedupe: false out of the @Channel of "forgetful.:order"',
+  };
+  expect(letters).toEqual([expect.objectContaining(refused), expect.objectContaining(refused)]);
+  const realtime = app.app.get(RealtimeService);
+  expect((await realtime.channel('forgetful.7').history()).events).toEqual([]);
+  expect((await realtime.channel('orders.7').history()).events).toHaveLength(1);
 });
 
 it('a consumer that has stopped makes readiness degraded, with the place of the record, and liveness stays up (G34, G20)', async () => {

@@ -204,6 +204,41 @@ describe('a consumer of JetStream', () => {
     SLOW_MS,
   );
 
+  it(
+    'who takes over a stream that was made again while it waited continues in it, and publishes nothing twice (G34)',
+    async () => {
+      const first = await node().ready();
+      const second = await node().ready();
+      await add(1, 3);
+      await has('a', 3);
+      await manager.streams.delete(stream);
+      await manager.streams.add({ name: stream, subjects: [`${stream}.>`] });
+      await add(4, 5);
+      await has('a', 5);
+      await isDone(first);
+      expect(second.published).toBe(0);
+      await first.close();
+      await add(6, 7);
+      await has('a', 7);
+      expect(ledger.of('a')).toEqual(numbers(1, 7));
+      expect([first.published, second.published]).toEqual([5, 2]);
+    },
+    SLOW_MS,
+  );
+
+  it('refuses a stream whose server deletes what consumers have dealt with, and says what to do (G34)', async () => {
+    for (const retention of ['interest', 'workqueue'] as const) {
+      const name = `${stream}${retention}`;
+      await manager.streams.add({ name, subjects: [`${name}.>`], retention });
+      const reader = node({ stream: name });
+      await until('the reason', () => reader.run.status().reason?.includes(name) === true, WAIT_MS);
+      expect(reader.run.status()).toMatchObject({
+        state: 'retrying',
+        reason: `The stream ${name} cannot be read: its retention is "${retention}". Take one whose retention is "limits"`,
+      });
+    }
+  });
+
   it('waits for a stream that is missing, and says what to do (G34)', async () => {
     const reader = node({ stream: `${stream}later` });
     await until('the reason', () => reader.run.status().reason?.includes('cannot be read') === true, WAIT_MS);

@@ -128,7 +128,7 @@ class JetStream implements RecordSource<JetStreamRecord> {
     const driver = await loadNats(undefined, 'fromJetStream');
     const link = await NatsLink.open(driver, nats, { clock, entropy, onWarning });
     try {
-      const { config, created } = await this.infoOf(link);
+      const { config } = await this.infoOf(link);
       await makePositions(link, wanted.positions, config.num_replicas);
       const where = {
         stream: wanted.positions,
@@ -139,7 +139,7 @@ class JetStream implements RecordSource<JetStreamRecord> {
         const isFree = await position.look();
         work.onReady();
         this.isOther = !isFree;
-        if (isFree) return await this.read(link, position, created, work, signal);
+        if (isFree) return await this.read(link, position, work, signal);
         await delay(clock, lookMs(settings.takeOverMs, entropy), signal);
       }
     } finally {
@@ -152,12 +152,12 @@ class JetStream implements RecordSource<JetStreamRecord> {
   private async read(
     link: NatsLink,
     position: StreamPosition,
-    created: string,
     work: LaneWork<JetStreamRecord>,
     signal: AbortSignal,
   ): Promise<void> {
     const { settings, site, wanted } = this;
-    const { state } = await this.infoOf(link);
+    // Asked now: it may have been made again while another node read it.
+    const { created, state } = await this.infoOf(link);
     const known = position.seqOf(created);
     const seq = known ?? (wanted.from === 'next' ? state.last_seq : 0);
     if (!(await position.write(seq, created))) return;
@@ -190,14 +190,21 @@ class JetStream implements RecordSource<JetStreamRecord> {
 
   private async infoOf(link: NatsLink): Promise<StreamInfo> {
     const { stream } = this.wanted;
+    let info;
     try {
-      return await link.ask(() => link.jsm.streams.info(stream));
+      info = await link.ask(() => link.jsm.streams.info(stream));
     } catch (error) {
       const remedy = apiCode(error) === NO_STREAM ? 'Make it' : 'Permit what docs/consumers.md lists';
       throw new Error(`The stream ${stream} cannot be read: ${messageOf(error)}. ${remedy}`, {
         cause: error,
       });
     }
+    // Of one by interest the server deletes what no consumer holds, before it was read here.
+    if (info.config.retention === 'limits') return info;
+    throw new Error(
+      `The stream ${stream} cannot be read: its retention is "${info.config.retention}". Take one whose ` +
+        'retention is "limits"',
+    );
   }
 
   private report(next: number, first: number): void {

@@ -124,11 +124,12 @@ export class JetStreamLane implements Lane<JetStreamRecord> {
 
   async commit({ raw }: SourceRecord<JetStreamRecord>): Promise<void> {
     const { created, position } = this.deps;
+    // Before it is stored: a renewal that comes behind it stores no less.
+    this.seq = raw.seq;
     if (!(await position.write(raw.seq, created))) {
       this.end.end();
       throw new Error('another node reads the stream');
     }
-    this.seq = raw.seq;
     this.sent = this.ready.length;
   }
 

@@ -231,6 +231,58 @@ describe('a consumer of Redis Streams', () => {
     expect(second.lines).toEqual([expect.stringContaining('5 entries of stream orders were trimmed')]);
   });
 
+  it('a node whose lease another one had in between reads first what that one left, and then what is new (G34)', async () => {
+    ledger = new Ledger();
+    const reader = await node({ takeOverMs: 60_000 }).ready();
+    await add(1, 1);
+    await has('a', 1);
+    await until('all acknowledged', async () => (await admin.xpending('orders', 'realtime'))[0] === 0);
+    // As another node does that takes the lease, reads, and ends without a word: its lease is over too.
+    const other = admin.multi().del('{orders}:nestjs-realtime:lease:orders:realtime');
+    for (const value of ['2', '3']) other.xadd('orders', '*', 'key', 'a', 'value', value);
+    await other
+      .xreadgroup('GROUP', 'realtime', 'nestjs-realtime', 'COUNT', 2, 'STREAMS', 'orders', '>')
+      .exec();
+    await add(4, 5);
+    await has('a', 5);
+    expect(ledger.of('a')).toEqual(numbers(1, 5));
+    await until('all acknowledged', async () => (await admin.xpending('orders', 'realtime'))[0] === 0);
+    expect(reader.lines).toEqual([]);
+  });
+
+  it('reads once more what is not acknowledged when its connection was lost, as the server may lack acknowledgements (G34)', async () => {
+    ledger = new Ledger();
+    const reader = await node({ maxReconnectMs: 50 }).ready();
+    await add(1, 1);
+    await has('a', 1);
+    await until('all acknowledged', async () => (await admin.xpending('orders', 'realtime'))[0] === 0);
+    // While it only waits for entries, it asks nothing that could fail.
+    const [[id]] = (await admin.xrange('orders', '-', '+')) as [[string]];
+    await admin.xclaim('orders', 'realtime', 'nestjs-realtime', 0, id, 'FORCE', 'JUSTID');
+    const clients = (await admin.client('LIST')) as string;
+    const [, own = ''] = /id=(\d+) [^\n]*name=nestjs-realtime-consumer /.exec(clients) ?? [];
+    await admin.client('KILL', 'ID', own);
+    await until('it to be acknowledged', async () => (await admin.xpending('orders', 'realtime'))[0] === 0);
+    expect(ledger.of('a')).toEqual(['1']);
+    expect(reader.run.status().counts).toMatchObject({ published: 1, duplicate: 1 });
+    expect(reader.lines).toEqual([
+      expect.stringMatching(/: the connection to \S+ was lost\. It is tried again\.$/),
+    ]);
+  });
+
+  it('gives entries whose ids are very large ids of events that are not too long, each another (G34)', async () => {
+    ledger = new Ledger();
+    const large = ['1893456000000000000-1893456000000000000', '1893456000000000000-1893456000000000001'];
+    for (const [index, id] of ['5-1', ...large].entries())
+      await admin.xadd('orders', id, 'key', 'a', 'value', String(index));
+    node();
+    await has('a', 3);
+    const ids = ledger.channels.get('a')?.map(({ id }) => id) ?? [];
+    expect(ids[0]).toMatch(/^redis:.{22}:5-1$/);
+    expect(new Set(ids).size).toBe(3);
+    for (const id of ids) expect(id.length).toBeLessThanOrEqual(64);
+  });
+
   it('keeps streams apart: one that has stopped holds up no other (G34)', async () => {
     ledger = new Ledger();
     await add(1, 3, 'unknown', 'bad');

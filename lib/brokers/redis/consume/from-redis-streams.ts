@@ -128,13 +128,13 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
     const { redis, site, target, wanted } = this;
     await target.load();
     const client = new StreamClient(target, site.clock, redis.commandTimeoutMs);
-    // Ends all streams when one fails.
+    // Ends all streams when one fails, or the connection does.
     const session = new AbortController();
     const end = (): void => session.abort();
     signal.addEventListener('abort', end, { once: true });
     if (signal.aborted) end();
     try {
-      await client.connect();
+      await client.connect(end);
       const start = wanted.from === 'next' && !this.wereMade ? '$' : '0';
       for (const name of wanted.names) await client.makeGroup(name, wanted.group, start);
       this.wereMade = true;
@@ -142,6 +142,7 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
       const all = wanted.names.map((name) => this.keep(name, client, work, session.signal));
       try {
         await Promise.all(all);
+        if (client.isLost && !signal.aborted) throw new Error(`the connection to ${target.where} was lost`);
       } finally {
         end();
         await Promise.allSettled(all);

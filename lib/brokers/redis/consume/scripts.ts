@@ -14,11 +14,13 @@ local holder = redis.call('GET', lease)
  * Takes the lease or keeps it, and reads: what was delivered and not acknowledged behind an id, or with \`>\` what is new. In steps, so
  * that little is read above the bytes. What is left out of the answer is delivered, and is read behind the last id of it.
  *
- * Further arguments: the id, most entries, most bytes. @returns `false` where another one has the lease, or
- * entries, whether some were left out, and where there are none the last id of the stream.
+ * Further arguments: the id, most entries, most bytes, and whether a lease that nobody has is taken: only by who reads from the
+ * beginning what was not acknowledged, as another one may have read in between. @returns `false` where who asks does not have the lease,
+ * or entries, whether some were left out, and where there are none the last id of the stream.
  */
 export const TAKE = new RedisScript(`${HOLD}
-if holder and holder ~= owner then return false end
+local isTaken = ARGV[7] == '1'
+if holder ~= owner and (holder or not isTaken) then return false end
 redis.call('SET', lease, owner, 'PX', ms)
 local from, most, room = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 local taken, bytes = {}, 0

@@ -12,6 +12,8 @@ export class StreamClient {
   private readonly clients: RedisClient[] = [];
   private main: RedisClient | undefined;
   private isClosed = false;
+  /** Whether the connection for commands has closed. */
+  isLost = false;
 
   constructor(
     private readonly target: RedisTarget,
@@ -19,9 +21,17 @@ export class StreamClient {
     private readonly timeoutMs: number,
   ) {}
 
-  /** @throws Error when the server cannot be reached */
-  async connect(): Promise<void> {
+  /**
+   * @param onLost called when the connection for commands has closed: what is not acknowledged is to be read from the beginning.
+   * @throws Error when the server cannot be reached
+   */
+  async connect(onLost: () => void): Promise<void> {
     this.main = await this.open('consumer');
+    // ioredis connects once more by itself, perhaps to a server that lacks the last acknowledgements.
+    this.main.once('close', () => {
+      this.isLost = true;
+      onLost();
+    });
   }
 
   /** Makes the group, and the stream where there is none. */

@@ -1,6 +1,7 @@
-import { LaneEnd, type Lane, type SourceRecord } from '../../../consumers/index.js';
+import { idPrefix, LaneEnd, type Lane, type SourceRecord } from '../../../consumers/index.js';
 import type { ThrottledLog } from '../../../core/async/throttled-log.js';
 import type { Clock, Scheduled } from '../../../core/ports/clock.js';
+import { MAX_ID_LENGTH } from '../../../protocol/envelope.js';
 import { ACKNOWLEDGE, RELEASE, RENEW, TAKE } from './scripts.js';
 import type { StreamClient, StreamWait } from './stream-client.js';
 
@@ -72,7 +73,7 @@ export class StreamLane implements Lane<RedisStreamRecord> {
 
   /** Asks for the lease. @returns whether this node has it */
   async acquire(): Promise<boolean> {
-    if ((await this.ask(TAKE, [NEW, 0, 0])) === null) return false;
+    if ((await this.ask(TAKE, [NEW, 0, 0, 1])) === null) return false;
     void this.renew();
     return true;
   }
@@ -80,7 +81,7 @@ export class StreamLane implements Lane<RedisStreamRecord> {
   async next(): Promise<readonly SourceRecord<RedisStreamRecord>[]> {
     const { maxBatch, maxBatchBytes } = this.deps;
     const from = this.pendingBehind ?? NEW;
-    const answer = (await this.ask(TAKE, [from, maxBatch, maxBatchBytes])) as
+    const answer = (await this.ask(TAKE, [from, maxBatch, maxBatchBytes, 0])) as
       [entries: [id: string, fields: string[]][], isCut: number, end: string] | null;
     if (answer === null) {
       this.end.end();
@@ -115,7 +116,7 @@ export class StreamLane implements Lane<RedisStreamRecord> {
     const fields = Object.fromEntries(
       Array.from({ length: texts.length / 2 }, (_, index) => [texts[2 * index], texts[2 * index + 1]]),
     ) as Record<string, string>;
-    return { raw: { stream, id, fields }, id: `${deps.ids}:${id}`, place: `${stream} ${id}` };
+    return { raw: { stream, id, fields }, id: recordId(deps.ids, id), place: `${stream} ${id}` };
   }
 
   /** Entries that were trimmed after they had been delivered. */
@@ -179,6 +180,12 @@ export class StreamLane implements Lane<RedisStreamRecord> {
     this.wait?.end();
     this.deps.onLag(0);
   }
+}
+
+/** Ids that writers give themselves may be as long as two numbers of 64 bits: those have a digest in place. */
+function recordId(prefix: string, id: string): string {
+  const whole = `${prefix}:${id}`;
+  return whole.length <= MAX_ID_LENGTH ? whole : idPrefix('redis', prefix, id);
 }
 
 /** On the slot of the stream. */

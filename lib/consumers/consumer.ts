@@ -34,6 +34,7 @@ export function consumerOf<Raw>(
 /** Runs the sessions of a source one after the other, for as long as the node does. */
 class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
   private readonly counts: ConsumedCounts = { published: 0, duplicate: 0, ignored: 0, dead: 0 };
+  private readonly lanes = new Set<Lane<Raw>>();
   private readonly troubles = new Map<Lane<Raw>, Trouble>();
   private readonly closing = new AbortController();
   private readonly backoff: Backoff;
@@ -83,12 +84,14 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
       },
       stopped: (reason: string): void => void this.troubles.set(lane, { state: 'stopped', reason }),
     };
+    this.lanes.add(lane);
     try {
       await new LaneWorker(lane, { settings, site, journal, counts, state }).run();
     } catch (error) {
       // What is no longer this node's may not be committed: the next owner does.
       if (!lane.signal.aborted) throw error;
     } finally {
+      this.lanes.delete(lane);
       this.troubles.delete(lane);
     }
   }
@@ -121,7 +124,8 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
     const troubles = [...this.troubles.values()];
     const worst = troubles.find(({ state }) => state === 'stopped') ?? troubles[0];
     if (worst !== undefined) return worst;
-    return this.away === undefined ? { state: 'working' } : { state: 'retrying', reason: this.away };
+    const reason = this.away ?? [...this.lanes].find(({ trouble }) => trouble !== undefined)?.trouble;
+    return reason === undefined ? { state: 'working' } : { state: 'retrying', reason };
   }
 }
 

@@ -38,7 +38,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ],
   [
     'brokers/kafka/consume/partition-lane.ts',
-    'names of the options, numbers',
+    'names of the options, numbers, the words of the client of Kafka about its connection',
     'consumer',
     'this.name',
     'first',
@@ -46,6 +46,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
     'position',
     'this.position',
     'why',
+    'this.trouble',
   ],
   [
     'brokers/nats/consume/from-jetstream.ts',

@@ -88,6 +88,7 @@ export class MemoryTopic {
 export class MemoryLane implements Lane<MemoryRecord> {
   readonly name: string;
   readonly end: LaneEnd;
+  trouble: string | undefined;
   private position: number;
 
   constructor(

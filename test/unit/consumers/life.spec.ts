@@ -203,3 +203,19 @@ it('ends with its session, also one that had ended before', () => {
   session.abort();
   expect([lane.signal.aborted, new LaneEnd(session.signal).signal.aborted]).toEqual([true, true]);
 });
+
+it('a lane that cannot be read for a while is seen in the state, with its reason, until it can (G34)', async () => {
+  const world = new ConsumerWorld(2);
+  const { run, source } = world.node();
+  await world.pass();
+  const [, lane] = source.lanes;
+  if (lane === undefined) throw new Error('no lane');
+  lane.trouble = 'partition 1 cannot be read: it has no leader';
+  expect(run.status()).toMatchObject({ state: 'retrying', reason: lane.trouble });
+  lane.trouble = undefined;
+  expect(run.status().state).toBe('working');
+  lane.trouble = 'of a lane that is over';
+  lane.end.end();
+  await world.pass();
+  expect(run.status().reason ?? '').not.toContain('over');
+});

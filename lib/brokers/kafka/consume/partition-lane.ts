@@ -1,7 +1,7 @@
 import { delay, LaneEnd, type Lane, type SourceRecord } from '../../../consumers/index.js';
 import type { ThrottledLog } from '../../../core/async/throttled-log.js';
 import type { KafkaCluster } from '../cluster.js';
-import { Code } from '../codes.js';
+import { Code, messageOf } from '../codes.js';
 import { KafkaConnection } from '../connection.js';
 import { partitionBounds } from '../partition-bounds.js';
 import { committedRecords, type FoundRecord } from './committed-records.js';
@@ -60,6 +60,8 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
   private position: number;
   private committed: number;
   private highest: number | undefined;
+  /** Why it cannot be read now. */
+  trouble: string | undefined;
 
   constructor(
     private readonly partition: number,
@@ -106,7 +108,7 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
   private async fetch(): Promise<void> {
     const { cluster, maxBatchBytes, topic, topicId } = this.deps;
     const leader = cluster.leader(topic, this.partition);
-    if (leader === undefined) return this.lookAgain();
+    if (leader === undefined) return this.lookAgain('it has no leader');
     if (leader.topicId !== topicId) throw new Error(`The topic ${topic} is another one than before`);
     const wanted = {
       partition: this.partition,
@@ -137,26 +139,32 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
         [],
         '',
       );
-    } catch {
-      return this.lookAgain();
+    } catch (error) {
+      return this.lookAgain(messageOf(error));
     }
     const found = answer.responses[0]?.partitions[0];
     const code = answer.errorCode === Code.none ? (found?.errorCode ?? Code.none) : answer.errorCode;
     if (code === Code.offsetOutOfRange) return this.jump();
-    if (code !== Code.none || found === undefined) return this.lookAgain();
+    if (code !== Code.none || found === undefined)
+      return this.lookAgain(`its leader answers with error ${code}`);
+    this.trouble = undefined;
     const batches = found.records ?? [];
     this.ready = committedRecords(batches, found.abortedTransactions ?? [], this.position);
     const last = batches.at(-1);
     if (last !== undefined)
       this.position = Math.max(this.position, Number(last.firstOffset) + last.lastOffsetDelta + 1);
     this.highest = Number(found.highWatermark);
+    // All before was committed. Ends of transactions and what was taken back are no records that one would be of.
+    if (this.ready.length === 0) this.committed = this.position;
   }
 
   /** The leader is another one, or away. */
-  private async lookAgain(): Promise<void> {
-    const { cluster } = this.deps;
+  private async lookAgain(reason: string): Promise<void> {
+    const { cluster, consumer, journal } = this.deps;
     this.connection?.destroy();
     if (this.signal.aborted) return;
+    this.trouble = `${this.name} cannot be read: ${reason}`;
+    journal.warn('fetch', () => `Consumer ${consumer}: ${this.trouble}. It is tried again.`);
     const pause = delay(cluster.clock, RETRY_MS, this.signal);
     await Promise.race([
       cluster.refresh(),

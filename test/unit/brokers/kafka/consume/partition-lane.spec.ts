@@ -1,0 +1,126 @@
+import { expect, it } from '@jest/globals';
+import type { KafkaCluster } from '../../../../../lib/brokers/kafka/cluster.js';
+import type { KafkaGroup } from '../../../../../lib/brokers/kafka/consume/group.js';
+import {
+  PartitionLane,
+  type KafkaTopicRecord,
+} from '../../../../../lib/brokers/kafka/consume/partition-lane.js';
+import type { SourceRecord } from '../../../../../lib/consumers/index.js';
+import { ThrottledLog } from '../../../../../lib/core/async/throttled-log.js';
+import { ManualClock } from '../../../../support/engine/manual-clock.js';
+import { RecordingLogger } from '../../../../support/engine/recording-logger.js';
+
+const TRANSACTIONAL = 0b1_0000;
+const CONTROL = 0b10_0000;
+const COMMIT_MARK = Buffer.from([0, 0, 0, 1]);
+
+interface Answer {
+  readonly errorCode?: number;
+  readonly highWatermark?: number;
+  readonly records?: readonly unknown[];
+}
+
+/** A lane whose leader gives one answer, or error, for each question. */
+function laneOf(...answers: readonly (Answer | Error)[]) {
+  const clock = new ManualClock();
+  const logger = new RecordingLogger();
+  const left = [...answers];
+  class Connection {
+    on(): void {}
+    async connect(): Promise<void> {}
+    isConnected(): boolean {
+      return true;
+    }
+    async close(): Promise<void> {}
+  }
+  const fetch = async (): Promise<unknown> => {
+    const answer = left.shift() ?? {};
+    if (answer instanceof Error) throw answer;
+    const { errorCode = 0, highWatermark = 0, records } = answer;
+    const partition = { errorCode, highWatermark: BigInt(highWatermark), records, abortedTransactions: [] };
+    return { errorCode: 0, responses: [{ partitions: [partition] }] };
+  };
+  const cluster = {
+    clock,
+    settings: { requestTimeoutMs: 1_000 },
+    driver: { Connection, fetchV13: { api: { async: fetch } } },
+    leader: () => ({ address: { host: 'kafka', port: 9092 }, epoch: 1, topicId: 't' }),
+    refresh: async () => undefined,
+  } as unknown as KafkaCluster;
+  const session = new AbortController();
+  const lane = new PartitionLane(
+    2,
+    0,
+    {
+      ...{ cluster, topic: 'orders', topicId: 't', consumer: 'kafka orders', ids: 'i' },
+      ...{
+        maxBatch: 10,
+        maxBatchBytes: 1_000,
+        membership: { memberId: 'm', generation: 1, partitions: [2] },
+      },
+      group: { commit: async () => undefined } as unknown as KafkaGroup,
+      journal: new ThrottledLog(logger, clock),
+    },
+    session.signal,
+  );
+  const next = async (): Promise<readonly SourceRecord<KafkaTopicRecord>[]> => {
+    const records = lane.next();
+    await clock.advanceAsync(1_000);
+    return records;
+  };
+  return { lane, logger, next, session };
+}
+
+function batch(first: number, count: number, attributes: number, key: Buffer | null = null): unknown {
+  return {
+    ...{ firstOffset: BigInt(first), lastOffsetDelta: count - 1, attributes, producerId: 7n },
+    ...{ firstTimestamp: 0n, maxTimestamp: 0n },
+    records: Array.from({ length: count }, (_, offsetDelta) => ({
+      ...{ offsetDelta, key, value: null, timestampDelta: 0n, headers: [] },
+    })),
+  };
+}
+
+it('the lag of a partition whose last record is the end of a transaction is 0 when the records before it are committed (G34)', async () => {
+  const records = [batch(0, 3, TRANSACTIONAL), batch(3, 1, TRANSACTIONAL | CONTROL, COMMIT_MARK)];
+  const { lane, next } = laneOf({ highWatermark: 4, records }, { highWatermark: 4 }, { highWatermark: 6 });
+  const found = await next();
+  expect(found.map(({ raw }) => raw.offset)).toEqual([0, 1, 2]);
+  expect(lane.lag).toBe(4);
+  for (const record of found) await lane.commit(record);
+  expect(await next()).toEqual([]);
+  expect(lane.lag).toBe(0);
+  // Of a transaction that is not decided: it waits.
+  expect(await next()).toEqual([]);
+  expect(lane.lag).toBe(2);
+});
+
+it('a partition that cannot be read says why, in the log once, until it can (G34)', async () => {
+  const { lane, logger, next } = laneOf(
+    { errorCode: 29 },
+    new Error('connect ECONNREFUSED'),
+    { highWatermark: 0 },
+    { errorCode: 6 },
+  );
+  expect(lane.trouble).toBeUndefined();
+  expect(await next()).toEqual([]);
+  expect(lane.trouble).toBe('partition 2 of orders cannot be read: its leader answers with error 29');
+  await next();
+  expect(lane.trouble).toBe('partition 2 of orders cannot be read: connect ECONNREFUSED');
+  await next();
+  expect(lane.trouble).toBeUndefined();
+  await next();
+  expect(lane.trouble).toContain('error 6');
+  expect(logger.records.map(({ level, message }) => `${level} ${message}`)).toEqual([
+    'warn Consumer kafka orders: partition 2 of orders cannot be read: its leader answers with error 29. It is tried again.',
+  ]);
+});
+
+it('a partition that ends while it waits for records reports nothing (G34)', async () => {
+  const { lane, logger, next, session } = laneOf(new Error('the connection was closed'));
+  const asked = lane.next();
+  session.abort();
+  await asked;
+  expect(await next()).toEqual([]);
+  expect([lane.trouble, logger.records]).toEqual([undefined, []]);
+});

@@ -22,6 +22,8 @@ export interface InOrderDeps {
   /** An attempt failed, and comes again. */
   readonly onRetry: (error: RealtimeError) => void;
   readonly onProgress: () => void;
+  /** Asked right before events are sent. @throws Error when another node may send them by now */
+  readonly assertHeld: () => void;
   /** An event of this id is there with other content. */
   readonly onDifferent: () => void;
 }
@@ -32,16 +34,18 @@ export interface InOrderDeps {
  *
  * @returns what the broker refuses for good, when everything before it is there; what is behind it may or may not be. `'ended'` when the
  * signal came first. `undefined` when all are there.
+ * @throws Error of `assertHeld`
  */
 export async function publishInOrder<Of>(
   events: readonly Outgoing<Of>[],
-  { backoff, counts, onRetry, onProgress, onDifferent }: InOrderDeps,
+  { backoff, counts, onRetry, onProgress, assertHeld, onDifferent }: InOrderDeps,
   signal: AbortSignal,
 ): Promise<Refused<Of> | 'ended' | undefined> {
   let waiting = events;
   let refused: Refused<Of> | undefined;
   while (waiting.length > 0) {
     if (signal.aborted) return 'ended';
+    assertHeld();
     const outcomes = await Promise.allSettled(chained(waiting));
     const again: Outgoing<Of>[] = [];
     let temporary: RealtimeError | undefined;

@@ -127,6 +127,7 @@ export class LaneWorker<Raw> {
         counts,
         onRetry: (error) => this.retry(error, 'publishes fail'),
         onProgress: () => state.retrying(undefined),
+        assertHeld: () => this.assertHeld(),
         onDifferent: () =>
           journal.warn(
             'different',
@@ -136,6 +137,15 @@ export class LaneWorker<Raw> {
           ),
       },
       this.lane.signal,
+    );
+  }
+
+  /** @throws Error after this node stood still, as by a debugger or a machine that was paused: its session is to be begun again */
+  private assertHeld(): void {
+    const { lane } = this;
+    if (lane.isHeld?.() !== false) return;
+    throw new Error(
+      `${lane.name} may be another node's, as this one stood still for longer than \`takeOverMs\``,
     );
   }
 

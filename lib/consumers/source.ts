@@ -14,6 +14,8 @@ export interface Lane<Raw> {
   readonly name: string;
   /** Aborted when it is this node's no longer, or is to be given back: no work begins after that. */
   readonly signal: AbortSignal;
+  /** Whether no other node can have it yet, by the time since that was last proven. Asked before events are sent. Default: it is. */
+  isHeld?(): boolean;
   /** Why it cannot be read now, where it tries again by itself. */
   readonly trouble?: string | undefined;
   /** The next records behind those that it gave before. Waits a while; none when nothing came. */

@@ -89,6 +89,8 @@ export class MemoryLane implements Lane<MemoryRecord> {
   readonly name: string;
   readonly end: LaneEnd;
   trouble: string | undefined;
+  /** What it says of itself: whether it is this node's for sure. */
+  held = true;
   private position: number;
 
   constructor(
@@ -105,6 +107,10 @@ export class MemoryLane implements Lane<MemoryRecord> {
 
   get signal(): AbortSignal {
     return this.end.signal;
+  }
+
+  isHeld(): boolean {
+    return this.held;
   }
 
   async next(): Promise<readonly SourceRecord<MemoryRecord>[]> {

@@ -219,3 +219,28 @@ it('a lane that cannot be read for a while is seen in the state, with its reason
   await world.pass();
   expect(run.status().reason ?? '').not.toContain('over');
 });
+
+it('a node that stood still for longer than its lease sends nothing of what it had read, and begins its session once more (G34)', async () => {
+  const world = new ConsumerWorld();
+  let isAway = true;
+  world.ledger.fault = () =>
+    isAway ? { when: 'before', error: new RealtimeError('unavailable') } : undefined;
+  world.topic.add(0, 'a', '1');
+  const { run, source } = world.node();
+  await world.pass(1_000);
+  const [lane] = source.lanes;
+  if (lane === undefined) throw new Error('no lane');
+  const { length } = world.ledger.attempts;
+  expect([length > 0, source.sessions]).toEqual([true, 1]);
+  isAway = false;
+  lane.held = false;
+  const ended = new Promise<void>((resolve) => lane.signal.addEventListener('abort', () => resolve()));
+  for (let step = 0; step < 200 && !lane.signal.aborted; step++) await world.pass(50);
+  await ended;
+  expect(world.ledger.attempts).toHaveLength(length);
+  expect(world.lines.at(-1)).toBe(
+    "Consumer memory: partition 0 may be another node's, as this one stood still for longer than `takeOverMs`. It is tried again.",
+  );
+  await world.pass();
+  expect([source.sessions, world.ledger.of('a'), run.status().state]).toEqual([2, ['1'], 'working']);
+});

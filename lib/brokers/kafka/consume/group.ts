@@ -38,6 +38,8 @@ export class OutdatedMembershipError extends Error {}
 export class KafkaGroup {
   private joining: KafkaConnection | undefined;
   private steady: KafkaConnection | undefined;
+  /** Monotonic time at which it had its place for sure. */
+  private heldAt = -Infinity;
 
   constructor(
     private readonly cluster: KafkaCluster,
@@ -52,6 +54,11 @@ export class KafkaGroup {
   /** With which name the next session of this node takes its place again, without waiting for the one before to end. */
   get name(): string {
     return this.memberId;
+  }
+
+  /** Whether the coordinator cannot have given its place away yet, unless it was told so. */
+  get isHeld(): boolean {
+    return this.cluster.clock.monotonic() - this.heldAt <= this.sessionMs;
   }
 
   /** Takes a place; waits for the other members. @throws Error when the coordinator refuses or cannot be reached */
@@ -96,6 +103,8 @@ export class KafkaGroup {
       );
       if (synced.errorCode === GroupCode.rebalancing || OUTDATED.includes(synced.errorCode)) continue;
       this.check('take its partitions', synced.errorCode);
+      // The coordinator counts from its answer, which waits for the slowest member.
+      this.heldAt = cluster.clock.monotonic();
       const partitions = decodeAssignment(topic, synced.assignment);
       return { memberId: this.memberId, generation: place.generationId, partitions };
     }
@@ -109,6 +118,7 @@ export class KafkaGroup {
   /** Keeps the place. @returns whether it still is one @throws Error when that is not known */
   async heartbeat({ generation, memberId }: Membership): Promise<boolean> {
     const { steady } = await this.connections();
+    const asked = this.cluster.clock.monotonic();
     const { errorCode } = await steady.call(
       this.cluster.driver.heartbeatV4.api,
       this.groupId,
@@ -117,6 +127,7 @@ export class KafkaGroup {
     );
     if (errorCode === GroupCode.rebalancing || OUTDATED.includes(errorCode)) return false;
     this.check('keep its place', errorCode);
+    this.heldAt = asked;
     return true;
   }
 

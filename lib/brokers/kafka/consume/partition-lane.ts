@@ -86,6 +86,10 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
     return this.highest === undefined ? undefined : Math.max(0, this.highest - this.committed);
   }
 
+  isHeld(): boolean {
+    return this.deps.group.isHeld;
+  }
+
   async next(): Promise<readonly SourceRecord<KafkaTopicRecord>[]> {
     if (this.ready.length === 0) await this.fetch();
     const { maxBatch } = this.deps;

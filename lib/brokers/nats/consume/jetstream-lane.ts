@@ -87,6 +87,10 @@ export class JetStreamLane implements Lane<JetStreamRecord> {
     return this.behind === undefined ? undefined : this.behind + this.sent;
   }
 
+  isHeld(): boolean {
+    return this.deps.position.isHeld();
+  }
+
   /** Makes the consumer. */
   async open(): Promise<void> {
     const { entropy, link, stream, subjects } = this.deps;

@@ -25,6 +25,8 @@ export class StreamPosition {
   private stored: Stored | undefined;
   /** Monotonic time since when the message is the same. */
   private sameSince: number;
+  /** Monotonic time before the last write of this node that was stored. */
+  private heldAt = -Infinity;
   /** Writes come one after the other. */
   private writing: Promise<boolean> = Promise.resolve(true);
 
@@ -42,6 +44,11 @@ export class StreamPosition {
   /** Sequence of the last record that was dealt with, of this life of the stream; `undefined` where there is none. */
   seqOf(created: string): number | undefined {
     return this.stored?.created === created ? this.stored.seq : undefined;
+  }
+
+  /** Whether no other node can have found this one silent for too long. */
+  isHeld(): boolean {
+    return this.clock.monotonic() - this.heldAt <= this.leaseMs;
   }
 
   /** Looks who reads. @returns whether this node may try to */
@@ -72,6 +79,7 @@ export class StreamPosition {
 
   private async replace(stored: Stored): Promise<boolean> {
     const { stream, subject } = this.where;
+    const asked = this.clock.monotonic();
     const expect = { streamName: stream, lastSubjectSequence: this.revision };
     try {
       const { seq } = await this.link.ask(() =>
@@ -79,6 +87,7 @@ export class StreamPosition {
       );
       this.revision = seq;
       this.stored = stored;
+      this.heldAt = asked;
       return true;
     } catch (error) {
       if (WRONG_LAST_SEQUENCE.includes(apiCode(error) ?? 0)) return false;

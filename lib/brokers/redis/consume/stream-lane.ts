@@ -71,6 +71,10 @@ export class StreamLane implements Lane<RedisStreamRecord> {
     return this.end.signal;
   }
 
+  isHeld(): boolean {
+    return this.deps.clock.monotonic() - this.heldAt <= this.deps.leaseMs;
+  }
+
   /** Asks for the lease. @returns whether this node has it */
   async acquire(): Promise<boolean> {
     if ((await this.ask(TAKE, [NEW, 0, 0, 1])) === null) return false;

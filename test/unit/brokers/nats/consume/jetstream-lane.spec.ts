@@ -47,3 +47,29 @@ it('a renewal of the lease during a commit stores what the commit stores, and no
   await renewing;
   expect(stored).toEqual([7, 7]);
 });
+
+it('a position is held for the time of its lease, from before the write that the server stored last (G34)', async () => {
+  const clock = new ManualClock();
+  let fails = false;
+  const link = {
+    ask: (operation: () => Promise<unknown>) => operation(),
+    js: {
+      publish: async () => {
+        await clock.advanceAsync(100);
+        if (fails) throw new Error('no answer');
+        return { seq: 1 };
+      },
+    },
+  } as unknown as NatsLink;
+  const where = { stream: 'positions', subject: 'positions.S.d' };
+  const position = new StreamPosition(link, where, 'me', clock, LEASE_MS);
+  expect(position.isHeld()).toBe(false);
+  await position.write(1, 'c');
+  await clock.advanceAsync(LEASE_MS - 100);
+  expect(position.isHeld()).toBe(true);
+  await clock.advanceAsync(1);
+  expect(position.isHeld()).toBe(false);
+  fails = true;
+  await position.write(2, 'c').catch(() => undefined);
+  expect(position.isHeld()).toBe(false);
+});

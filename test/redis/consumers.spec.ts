@@ -257,7 +257,7 @@ describe('a consumer of Redis Streams', () => {
     await has('a', 1);
     await until('all acknowledged', async () => (await admin.xpending('orders', 'realtime'))[0] === 0);
     // While it only waits for entries, it asks nothing that could fail.
-    const [[id]] = (await admin.xrange('orders', '-', '+')) as [[string]];
+    const [[id = ''] = []] = await admin.xrange('orders', '-', '+');
     await admin.xclaim('orders', 'realtime', 'nestjs-realtime', 0, id, 'FORCE', 'JUSTID');
     const clients = (await admin.client('LIST')) as string;
     const [, own = ''] = /id=(\d+) [^\n]*name=nestjs-realtime-consumer /.exec(clients) ?? [];

@@ -2,6 +2,7 @@ import type { ThrottledLog } from '../core/async/throttled-log.js';
 import { withTimeout } from '../core/async/with-timeout.js';
 import type { ConsumedCounts, ConsumerSite } from '../core/ports/consumers.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
+import { isRecord } from '../protocol/validation/checks.js';
 import { Backoff } from './backoff.js';
 import { publishInOrder, type Outgoing } from './in-order.js';
 import type { ConsumeSettings } from './options.js';
@@ -105,6 +106,7 @@ export class LaneWorker<Raw> {
         const event = await withTimeout(settings.to(of.raw), CALL_TIMEOUT_MS, site.clock);
         if (event === null) ignored.push(index);
         else {
+          assertEvent(event);
           const publish = site.prepare({ ...event, id: event.id ?? of.id });
           events.push({ of, publish, isOwnId: event.id === undefined });
         }
@@ -161,7 +163,12 @@ export class LaneWorker<Raw> {
     const { counts, state, journal, settings, site } = this.deps;
     const { deadLetter, name } = settings;
     const { signal } = this.lane;
-    const code = error instanceof RealtimeError ? error.code : 'an error of `to`';
+    const code =
+      error instanceof NoEventError
+        ? error.message
+        : error instanceof RealtimeError
+          ? error.code
+          : 'an error of `to`';
     journal.debug(
       'why',
       () => `Consumer ${name}: the record at ${of.place} gives no event: ${String(error)}`,
@@ -210,6 +217,19 @@ export class LaneWorker<Raw> {
     }
     return false;
   }
+}
+
+/** `to` returned what is neither an event nor `null`. Its message has nothing of the record. */
+class NoEventError extends TypeError {}
+
+/** @throws NoEventError where JavaScript returned no object, such as by an arrow function whose braces are a block */
+function assertEvent(event: unknown): void {
+  if (isRecord(event)) return;
+  const other = event === undefined ? 'undefined' : `a ${typeof event}`;
+  const kind = Array.isArray(event) ? 'an array' : ArrayBuffer.isView(event) ? 'bytes' : other;
+  throw new NoEventError(
+    `\`to\` returned ${kind}: return { channel, event, payload }, or null where the record is no event`,
+  );
 }
 
 /** Whether an error says itself that the same may work later. */

@@ -1,4 +1,5 @@
 import {
+  assertOptions,
   consumeSettings,
   consumerOf,
   delay,
@@ -7,6 +8,7 @@ import {
   type ConsumeOptions,
   type ConsumeSettings,
   type LaneWork,
+  type OwnOptions,
   type RecordSource,
 } from '../../../consumers/index.js';
 import type { ThrottledLog } from '../../../core/async/throttled-log.js';
@@ -43,6 +45,23 @@ export interface FromRedisStreamsOptions extends RedisConnectionOptions, Consume
   readonly from?: 'first' | 'next' | undefined;
 }
 
+const OWN: OwnOptions<FromRedisStreamsOptions> = {
+  streams: { kind: 'texts', required: 'Name one or more streams' },
+  group: { kind: 'text', required: 'Name a group of this application alone' },
+  from: {},
+  url: {},
+  client: {},
+  cluster: {},
+  sentinel: {},
+  tls: {},
+  username: {},
+  password: {},
+  db: {},
+  connectTimeoutMs: {},
+  commandTimeoutMs: {},
+  maxReconnectMs: {},
+};
+
 /**
  * Makes events of the entries of Redis Streams, each once and in the order of its stream, for the option `consumers` of the module. An
  * entry is acknowledged (`XACK`) when its event is. Needs the package `ioredis`, and Redis 6.2 or newer.
@@ -58,16 +77,16 @@ export interface FromRedisStreamsOptions extends RedisConnectionOptions, Consume
  *     }),
  *   ],
  * });
- * @throws RangeError for an option that cannot be; it names the option and the remedy.
+ * @throws RangeError for an option that cannot be or is missing, and for a name that is none; it names the option and the remedy.
  * @publicApi
  */
 export function fromRedisStreams(options: FromRedisStreamsOptions): RealtimeConsumer {
+  assertOptions(options, 'fromRedisStreams', OWN);
   const { streams, group, from = 'first' } = options;
   const names = typeof streams === 'string' ? [streams] : [...streams];
-  if (names.length === 0 || names.some((name) => typeof name !== 'string' || name === ''))
-    throw optionError('streams', 'must name at least one stream');
+  if (names.length === 0 || names.includes('')) throw optionError('streams', 'must name at least one stream');
   if (new Set(names).size < names.length) throw optionError('streams', 'names a stream twice');
-  if (typeof group !== 'string' || !/^[^\s{}]{1,128}$/.test(group))
+  if (!/^[^\s{}]{1,128}$/.test(group))
     throw optionError('group', 'must have 1 to 128 characters without blanks and braces');
   if (!['first', 'next'].includes(from)) throw optionError('from', 'must be "first" or "next"');
   const settings = consumeSettings(

@@ -242,4 +242,42 @@ describe('a consumer of Redis Streams', () => {
     await has('a', 6);
     expect((await admin.xpending('bad', 'realtime'))[0]).toBe(3);
   });
+
+  it('says which server cannot be reached, why, and what to do, without the password (G34)', async () => {
+    ledger = new Ledger();
+    await server.kill();
+    const address = `127.0.0.1:${server.port}`;
+    const remedy = 'Check that it runs, and the address, user and password. It is tried again.';
+    const early = node({ url: `redis://user:secret@${address}` });
+    await until('the first line', () => early.lines.length > 0).finally(() => server.launch());
+    expect(early.lines[0]).toBe(
+      `Consumer redis orders realtime: cannot reach ${address} (connect ECONNREFUSED ${address}). ${remedy}`,
+    );
+    const stranger = node({ url: `redis://user:secret@${address}` });
+    await until('its line', () => stranger.lines.length > 0);
+    expect(stranger.lines[0]).toContain(`cannot reach ${address} (WRONGPASS invalid username-password pair`);
+    expect(stranger.lines[0]).toContain(remedy);
+    expect(stranger.run.status().reason).toContain('WRONGPASS');
+    expect([...early.lines, ...stranger.lines].join(' ')).not.toContain('secret');
+  });
+
+  it('says at which server a key is no stream, and on which keys a command is not allowed (G34)', async () => {
+    ledger = new Ledger();
+    const address = `127.0.0.1:${server.port}`;
+    await admin.set('orders', 'text');
+    const wrong = node();
+    await until('the first line', () => wrong.lines.length > 0);
+    expect(wrong.lines[0]).toContain(`"orders" at ${address}: a key has another type (WRONGTYPE`);
+    await wrong.close();
+    await admin.del('orders');
+    await admin.acl('SETUSER', 'reader', 'on', '>pw', '~orders', '+@all');
+    const barred = node({ url: `redis://reader:pw@${address}` });
+    await until('its line', () => barred.lines.length > 0);
+    expect(barred.lines[0]).toMatch(
+      /does not allow a command on "orders" and "\{orders\}:nestjs-realtime:lease:orders:realtime" \(.*\)\. Allow what docs\/consumers\.md lists\. It is tried again\.$/,
+    );
+    expect(barred.lines.join(' ')).not.toContain('pw');
+    await barred.close();
+    await admin.acl('DELUSER', 'reader');
+  });
 });

@@ -1,6 +1,7 @@
 import { ThrottledLog } from '../core/async/throttled-log.js';
 import type {
   ConsumedCounts,
+  ConsumedPlace,
   ConsumerRun,
   ConsumerSite,
   ConsumerStatus,
@@ -21,9 +22,11 @@ interface Trouble {
 export function consumerOf<Raw>(
   settings: ConsumeSettings<Raw>,
   sourceFor: (site: ConsumerSite, journal: ThrottledLog) => RecordSource<Raw>,
+  reads: readonly ConsumedPlace[] = [],
 ): RealtimeConsumer {
   return {
     name: settings.name,
+    reads,
     open(site) {
       const journal = new ThrottledLog(site.logger, site.clock);
       return new Consumer(settings, site, sourceFor(site, journal), journal);

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { fromKafka } from '../../../lib/brokers/kafka/index.js';
 import { fromJetStream } from '../../../lib/brokers/nats/index.js';
 import { fromRedisStreams } from '../../../lib/brokers/redis/index.js';
+import type { ConsumedPlace, RealtimeConsumer } from '../../../lib/core/ports/consumers.js';
 
 const to = (): null => null;
 const KAFKA = { brokers: 'kafka', topic: 'orders', groupId: 'realtime', to };
@@ -150,5 +151,33 @@ describe('options of consumers', () => {
       maxReconnectMs: 1,
     };
     expect(fromRedisStreams({ ...REDIS, ...common, ...ways, ...rest, from: 'next' }).name).toBe('a');
+  });
+
+  it('tell what is read and for which group, so that two of an application are not of the same', () => {
+    const places = (consumer: RealtimeConsumer): readonly ConsumedPlace[] => consumer.reads ?? [];
+    expect(places(fromKafka({ ...KAFKA, brokers: ['a', 'b:1'] }))).toEqual([
+      { server: 'kafka a:9092', what: 'the topic orders with the group realtime' },
+      { server: 'kafka b:1', what: 'the topic orders with the group realtime' },
+    ]);
+    const [jetStream] = places(fromJetStream({ ...NATS, name: 'a', positions: 'p' }));
+    expect(jetStream).toEqual(places(fromJetStream(NATS))[0]);
+    expect(jetStream?.what).toBe('the stream ORDERS with the durable realtime');
+    const account = { user: 'a', password: 'b' };
+    expect(places(fromJetStream({ ...NATS, ...account }))[0]?.server).not.toBe(jetStream?.server);
+
+    const ofRedis = (options: object): readonly unknown[] =>
+      places(fromRedisStreams({ ...REDIS, ...options })).map(({ server }) => server);
+    const [usual] = ofRedis({});
+    for (const url of ['redis://u:p@redis:6379', 'redis://redis/0', 'redis://redis/'])
+      expect(ofRedis({ url })).toEqual([usual]);
+    expect(ofRedis({ db: 0, streams: ['a', 'b'] })).toEqual([usual, usual]);
+    expect(places(fromRedisStreams(REDIS))[0]?.what).toBe('the stream orders with the group realtime');
+    const others = [
+      { db: 1 },
+      { url: 'redis://redis/1' },
+      { url: 'redis://redis?db=1' },
+      { url: 'redis://r' },
+    ];
+    for (const other of others) expect(ofRedis(other)[0]).not.toBe(usual);
   });
 });

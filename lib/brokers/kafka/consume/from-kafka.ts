@@ -100,6 +100,10 @@ export function fromKafka(options: FromKafkaOptions): RealtimeConsumer {
   return consumerOf(
     settings,
     (site, journal) => new KafkaTopic(kafka, { groupId, from }, settings, site, journal),
+    kafka.brokers.map(({ host, port }) => ({
+      server: `kafka ${host}:${port}`,
+      what: `the topic ${topic} with the group ${groupId}`,
+    })),
   );
 }
 

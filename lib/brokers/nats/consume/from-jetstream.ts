@@ -106,7 +106,15 @@ export function fromJetStream(options: FromJetStreamOptions): RealtimeConsumer {
   const settings = consumeSettings(options, 'fromJetStream', `jetstream ${stream} ${durable}`.slice(0, 128));
   const list = typeof subjects === 'string' ? [subjects] : subjects;
   const wanted = { stream, subjects: list, durable, from, positions };
-  return consumerOf(settings, (site, journal) => new JetStream(nats, wanted, settings, site, journal));
+  return consumerOf(
+    settings,
+    (site, journal) => new JetStream(nats, wanted, settings, site, journal),
+    // Users may be of several accounts, each with streams of its own.
+    nats.servers.map((server) => ({
+      server: JSON.stringify(['nats', server, domain, nats.auth]),
+      what: `the stream ${stream} with the durable ${durable}`,
+    })),
+  );
 }
 
 interface Wanted {

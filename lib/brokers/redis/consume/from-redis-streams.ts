@@ -108,6 +108,10 @@ export function fromRedisStreams(options: FromRedisStreamsOptions): RealtimeCons
   return consumerOf(
     settings,
     (site, journal) => new RedisStreams(target, redis, { names, group, from }, settings, site, journal),
+    names.map((stream) => ({
+      server: serverOf(where, target),
+      what: `the stream ${stream} with the group ${group}`,
+    })),
   );
 }
 
@@ -224,6 +228,13 @@ function targetOf(options: RedisConnectionOptions): {
       error.message = error.message.replace(/^redisBroker: /, 'fromRedisStreams: ');
     throw error;
   }
+}
+
+/** A given client is one server, as far as is known: two of them may lead anywhere. */
+function serverOf({ client, db, url }: RedisConnectionOptions, { where }: RedisTarget): unknown {
+  if (client !== undefined) return client;
+  const { pathname = '', search = '' } = url === undefined ? {} : new URL(url);
+  return `redis ${where} ${db ?? Number(pathname.slice(1))} ${search}`;
 }
 
 function optionError(path: string, problem: string): RangeError {

@@ -39,6 +39,7 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
   private readonly counts: ConsumedCounts = { published: 0, duplicate: 0, ignored: 0, dead: 0 };
   private readonly troubles = new Map<Lane<Raw>, Trouble>();
   private readonly closing = new AbortController();
+  private readonly over = new AbortController();
   private readonly backoff: Backoff;
   /** Why there is no session. */
   private away: string | undefined = 'it has not begun to read';
@@ -66,10 +67,12 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
   async close(ms: number): Promise<void> {
     this.closing.abort();
     const { clock } = this.site;
-    const over = new AbortController();
-    const ended = (this.running ?? Promise.resolve()).then(() => over.abort());
-    await Promise.race([ended, delay(clock, ms, over.signal)]);
-    if (over.signal.aborted) return;
+    const done = new AbortController();
+    const ended = (this.running ?? Promise.resolve()).then(() => done.abort());
+    await Promise.race([ended, delay(clock, ms, done.signal)]);
+    if (done.signal.aborted) return;
+    // What hangs would keep the connections of the source, and so the process.
+    this.over.abort();
     this.journal.warn(
       'close',
       () =>
@@ -87,7 +90,8 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
       stopped: (reason: string): void => void this.troubles.set(lane, { state: 'stopped', reason }),
     };
     try {
-      await new LaneWorker(lane, { settings, site, journal, counts, state }).run();
+      const closing = { asked: this.closing.signal, over: this.over.signal };
+      await new LaneWorker(lane, { settings, site, journal, counts, state, closing }).run();
     } catch (error) {
       // What is no longer this node's may not be committed: the next owner does.
       if (!lane.signal.aborted) throw error;

@@ -19,6 +19,12 @@ import { byName, makeApp, PLATFORMS, startApp, type TestApp } from './support/ne
 @Channel('orders.:order')
 class Orders {}
 
+/** What the indicator says, as this Terminus can: 11 has no status `degraded`. */
+const DEGRADED =
+  'degraded' in new HealthIndicatorService().check('any')
+    ? { status: 'degraded' }
+    : { status: 'up', degraded: true };
+
 const [, platform] = PLATFORMS[0];
 const apps: TestApp[] = [];
 afterEach(() => Promise.all(apps.splice(0).map((app) => app.close())));
@@ -119,7 +125,7 @@ it('a consumer that has stopped makes readiness degraded, with the place of the 
   await until('the stop', async () => JSON.stringify(await health.ready('realtime')).includes('has stopped'));
   expect(await health.ready('realtime')).toMatchObject({
     realtime: {
-      status: 'degraded',
+      ...DEGRADED,
       reason: 'the consumer orders has stopped: the record at m/0@1 cannot be published: an error of `to`',
     },
   });
@@ -185,10 +191,14 @@ it('what a consumer has under way when the application closes is published and c
     ],
   });
   await until('the record', () => isAsked);
+  const runtime = app.app.get(RealtimeRuntime);
   const closed = app.close();
+  // Nothing more is read by then.
+  await until('the close', () => runtime.consumers[0]?.status().state === 'closed');
   release();
   await closed;
   expect(topic.lag).toBe(0);
+  expect(runtime.consumers[0]?.status().counts).toMatchObject({ published: 1 });
   expect(app.logger.at('warn').filter((line) => line.includes('Consumer'))).toEqual([]);
 });
 

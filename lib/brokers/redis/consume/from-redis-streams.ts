@@ -3,7 +3,6 @@ import {
   consumeSettings,
   consumerOf,
   delay,
-  idPrefix,
   lookMs,
   type ConsumeOptions,
   type ConsumeSettings,
@@ -16,8 +15,9 @@ import type { ConsumerSite, RealtimeConsumer } from '../../../core/ports/consume
 import { RedisTarget } from '../connection/target.js';
 import type { RedisBrokerOptions } from '../options.js';
 import { redisSettings, type RedisSettings } from '../settings.js';
+import { MAKE } from './scripts.js';
 import { StreamClient } from './stream-client.js';
-import { StreamLane, type RedisStreamRecord } from './stream-lane.js';
+import { StreamLane, streamKeys, type RedisStreamRecord } from './stream-lane.js';
 
 /** Where the streams are: as of `redisBroker()`, whose meanings and defaults these have. */
 type RedisConnectionOptions = Pick<
@@ -159,7 +159,11 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
     try {
       await client.connect();
       const start = wanted.from === 'next' && !this.wereMade ? '$' : '0';
-      for (const name of wanted.names) await client.makeGroup(name, wanted.group, start);
+      for (const name of wanted.names) {
+        const identity = site.entropy.token();
+        const args = [wanted.group, this.owner, this.settings.takeOverMs, identity, start];
+        await client.run(MAKE, streamKeys(name, wanted.group), args);
+      }
       this.wereMade = true;
       work.onReady();
       const all = wanted.names.map((name) => this.keep(name, client, work, session.signal));
@@ -183,29 +187,9 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
     work: LaneWork<RedisStreamRecord>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { journal, owner, settings, site, wanted } = this;
-    const { maxBatch, maxBatchBytes, name: consumer, takeOverMs: leaseMs } = settings;
-    const ids = idPrefix('redis', stream, wanted.group);
+    const { settings, site } = this;
     while (!signal.aborted) {
-      const lane = new StreamLane(
-        stream,
-        {
-          ...{
-            client,
-            clock: site.clock,
-            journal,
-            consumer,
-            group: wanted.group,
-            owner,
-            leaseMs,
-            maxBatch,
-            maxBatchBytes,
-            ids,
-          },
-          onLag: (entries) => void this.lags.set(stream, entries),
-        },
-        signal,
-      );
+      const lane = this.laneOf(stream, client, signal);
       try {
         if (await lane.acquire()) await work.follow(lane);
       } finally {
@@ -213,6 +197,29 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
       }
       await delay(site.clock, lookMs(settings.takeOverMs, site.entropy), signal);
     }
+  }
+
+  private laneOf(stream: string, client: StreamClient, signal: AbortSignal): StreamLane {
+    const { journal, owner, settings, site, wanted } = this;
+    const { maxBatch, maxBatchBytes, name: consumer, takeOverMs: leaseMs } = settings;
+    const { clock, entropy } = site;
+    const identity = entropy.token();
+    const deps = {
+      ...{
+        client,
+        clock,
+        journal,
+        consumer,
+        group: wanted.group,
+        owner,
+        leaseMs,
+        maxBatch,
+        maxBatchBytes,
+        identity,
+      },
+      onLag: (entries: number | undefined) => void this.lags.set(stream, entries),
+    };
+    return new StreamLane(stream, deps, signal);
   }
 }
 

@@ -27,27 +27,18 @@ export class StreamClient {
     this.main = await this.open('consumer');
   }
 
-  /** Makes the group, and the stream where there is none. */
-  async makeGroup(key: string, group: string, from: string): Promise<void> {
-    try {
-      await this.within(this.commands.xgroup('CREATE', key, group, from, 'MKSTREAM'));
-    } catch (error) {
-      if (!messageOf(error).startsWith('BUSYGROUP')) throw this.explained(error, key);
-    }
-  }
-
   async run(
     script: RedisScript,
-    keys: readonly [string, string],
+    keys: readonly string[],
     args: readonly (string | number)[],
   ): Promise<unknown> {
     try {
-      return await this.within(this.commands.evalsha(script.sha, 2, ...keys, ...args));
+      return await this.within(this.commands.evalsha(script.sha, keys.length, ...keys, ...args));
     } catch (error) {
       if (!isNoScript(error)) throw this.explained(error, ...keys);
     }
     try {
-      return await this.within(this.commands.eval(script.text, 2, ...keys, ...args));
+      return await this.within(this.commands.eval(script.text, keys.length, ...keys, ...args));
     } catch (error) {
       throw this.explained(error, ...keys);
     }
@@ -103,16 +94,15 @@ export class StreamClient {
   /** What an error of a command says to operators: which keys, which server, and what to do. */
   private explained(error: unknown, ...keys: readonly string[]): unknown {
     const message = messageOf(error).replace(/ script: \w+, on .*$/, '');
-    const named = keys.map((key) => `"${key}"`).join(' and ');
+    const { where } = this.target;
+    const [stream = '', lease = stream] = keys;
     if (message.includes('WRONGTYPE'))
-      return new Error(
-        `${named} at ${this.target.where}: a key has another type (${message}). Name a stream`,
-      );
+      return new Error(`"${stream}" at ${where} has another type (${message}). Name a stream`);
     if (/NOPERM|ACL failure/i.test(message))
       return new Error(
-        `${this.target.where} does not allow a command on ${named} (${message}). Allow what docs/consumers.md lists`,
+        `${where} does not allow a command on "${stream}" or "${lease}" (${message}). Allow what docs/consumers.md lists`,
       );
-    if (LOST.test(message)) return new Error(`the connection to ${this.target.where} was lost (${message})`);
+    if (LOST.test(message)) return new Error(`the connection to ${where} was lost (${message})`);
     return error;
   }
 

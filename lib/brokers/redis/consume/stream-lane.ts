@@ -1,4 +1,4 @@
-import { LaneEnd, type Lane, type SourceRecord } from '../../../consumers/index.js';
+import { idPrefix, LaneEnd, type Lane, type SourceRecord } from '../../../consumers/index.js';
 import type { ThrottledLog } from '../../../core/async/throttled-log.js';
 import type { Clock, Scheduled } from '../../../core/ports/clock.js';
 import { ACKNOWLEDGE, RELEASE, RENEW, TAKE } from './scripts.js';
@@ -35,8 +35,8 @@ export interface StreamLaneDeps {
   readonly leaseMs: number;
   readonly maxBatch: number;
   readonly maxBatchBytes: number;
-  /** The beginning of the ids of its events. */
-  readonly ids: string;
+  /** Names this life of the stream where nothing does yet. */
+  readonly identity: string;
   readonly onLag: (entries: number | undefined) => void;
 }
 
@@ -44,7 +44,11 @@ export interface StreamLaneDeps {
 export class StreamLane implements Lane<RedisStreamRecord> {
   readonly name: string;
   private readonly end: LaneEnd;
-  private readonly keys: readonly [string, string];
+  private readonly keys: readonly string[];
+  /** Names the life of the stream from which entries were read last. */
+  private identity: string;
+  /** The beginning of the ids of their events. */
+  private ids = '';
   /** Behind which id what was delivered is read; `undefined` when all of it was. */
   private pendingBehind: string | undefined = FIRST;
   /** Ids that were read and are not acknowledged, oldest first. */
@@ -60,7 +64,8 @@ export class StreamLane implements Lane<RedisStreamRecord> {
     session: AbortSignal,
   ) {
     this.name = `stream ${stream}`;
-    this.keys = [stream, leaseKey(stream, deps.group)];
+    this.keys = streamKeys(stream, deps.group);
+    this.identity = deps.identity;
     this.end = new LaneEnd(session);
     this.heldAt = deps.clock.monotonic();
     this.signal.addEventListener('abort', () => this.ended(), { once: true });
@@ -81,12 +86,13 @@ export class StreamLane implements Lane<RedisStreamRecord> {
     const { maxBatch, maxBatchBytes } = this.deps;
     const from = this.pendingBehind ?? NEW;
     const answer = (await this.ask(TAKE, [from, maxBatch, maxBatchBytes])) as
-      [entries: [id: string, fields: string[]][], isCut: number, end: string] | null;
+      [identity: string, entries: [id: string, fields: string[]][], isCut: number, end: string] | null;
     if (answer === null) {
       this.end.end();
       return [];
     }
-    const [entries, isCut, end] = answer;
+    const [identity, entries, isCut, end] = answer;
+    this.identify(identity);
     const last = entries.at(-1)?.[0];
     if (last === undefined) {
       if (this.pendingBehind !== undefined) this.pendingBehind = undefined;
@@ -110,12 +116,19 @@ export class StreamLane implements Lane<RedisStreamRecord> {
     await this.ask(RELEASE, []).catch(() => undefined);
   }
 
+  /** Other servers, and other streams of the name, may have entries of the same ids. */
+  private identify(identity: string): void {
+    if (this.ids !== '' && identity === this.identity) return;
+    this.identity = identity;
+    this.ids = idPrefix('redis', identity, this.stream, this.deps.group);
+  }
+
   private recordOf(id: string, texts: readonly string[]): SourceRecord<RedisStreamRecord> {
-    const { stream, deps } = this;
+    const { stream } = this;
     const fields = Object.fromEntries(
       Array.from({ length: texts.length / 2 }, (_, index) => [texts[2 * index], texts[2 * index + 1]]),
     ) as Record<string, string>;
-    return { raw: { stream, id, fields }, id: `${deps.ids}:${id}`, place: `${stream} ${id}` };
+    return { raw: { stream, id, fields }, id: `${this.ids}:${id}`, place: `${stream} ${id}` };
   }
 
   /** Entries that were trimmed after they had been delivered. */
@@ -169,7 +182,7 @@ export class StreamLane implements Lane<RedisStreamRecord> {
   private async ask(script: typeof TAKE, args: readonly (string | number)[]): Promise<unknown> {
     const { client, clock, group, leaseMs, owner } = this.deps;
     const asked = clock.monotonic();
-    const answer = await client.run(script, this.keys, [group, owner, leaseMs, ...args]);
+    const answer = await client.run(script, this.keys, [group, owner, leaseMs, this.identity, ...args]);
     this.heldAt = asked;
     return answer;
   }
@@ -181,8 +194,10 @@ export class StreamLane implements Lane<RedisStreamRecord> {
   }
 }
 
-/** On the slot of the stream. */
-function leaseKey(stream: string, group: string): string {
+/** Keys of the scripts, all on the slot of the stream. */
+export function streamKeys(stream: string, group: string): readonly string[] {
   const tag = /\{([^}]+)\}/.exec(stream)?.[1] ?? stream;
-  return `{${tag}}:nestjs-realtime:lease:${stream}:${group}`;
+  const lease = `{${tag}}:nestjs-realtime:lease:${stream}:${group}`;
+  // No group has braces, so it is the lease of none.
+  return [stream, lease, `${lease}:{identity}`];
 }

@@ -495,7 +495,9 @@ describe('the Lua scripts on a real server', () => {
     await kit.admin.flushall();
     await run(HEARTBEAT, beatKeys(), beat('b', '4'));
     await kit.admin.zadd(kit.keys.nodes, 1, 'dead');
-    expect((await run(HEARTBEAT, beatKeys(), beat('a', '4')))[6]).toEqual(['b', 'a']);
+    const live = (await run(HEARTBEAT, beatKeys(), beat('a', '4')))[6] as string[];
+    // Beats of one millisecond have no order.
+    expect([...live].sort()).toEqual(['a', 'b']);
   });
 
   it('the control script names nodes for the given time beyond their heartbeats (G11)', async () => {

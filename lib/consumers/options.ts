@@ -23,7 +23,7 @@ export interface ConsumeOptions<Raw> {
   /**
    * What becomes of a record that cannot be published: `to` throws, no `@Channel` has the name, the event is too large. `'stop'`: it
    * and all behind it in its partition wait, so that nothing is lost and the order stays; the log and the health check say so, and
-   * a start of the application that can publish it continues there. `'skip'`: it is logged and counted, and the next one is read. A
+   * a start of the application that can publish it continues there. `'skip'`: it is counted, one place in 10 s is logged, and the next one is read. A
    * function is given it, such as to write it to a topic of dead letters: at least once, until it returns. Default `'stop'`.
    */
   readonly deadLetter?: 'stop' | 'skip' | ((dead: DeadRecord<Raw>) => void | Promise<void>) | undefined;

@@ -64,7 +64,7 @@ const OWN: OwnOptions<FromRedisStreamsOptions> = {
 
 /**
  * Makes events of the entries of Redis Streams, each once and in the order of its stream, for the option `consumers` of the module. An
- * entry is acknowledged (`XACK`) when its event is. Needs the package `ioredis`, and Redis 6.2 or newer.
+ * entry is acknowledged (`XACK`) when its event is. Needs the package `ioredis`, and Redis 7 or newer.
  *
  * @example
  * RealtimeModule.forRoot({
@@ -229,7 +229,7 @@ function targetOf(options: RedisConnectionOptions): {
 } {
   try {
     const redis = redisSettings(options);
-    return { redis, target: new RedisTarget(options, redis) };
+    return { redis, target: new RedisTarget(options, redis, 'fromRedisStreams') };
   } catch (error) {
     if (error instanceof RangeError)
       error.message = error.message.replace(/^redisBroker: /, 'fromRedisStreams: ');

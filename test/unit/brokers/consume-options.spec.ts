@@ -1,7 +1,7 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { fromKafka } from '../../../lib/brokers/kafka/index.js';
 import { fromJetStream } from '../../../lib/brokers/nats/index.js';
-import { fromRedisStreams, type FromRedisStreamsOptions } from '../../../lib/brokers/redis/index.js';
+import { fromRedisStreams } from '../../../lib/brokers/redis/index.js';
 import type { ConsumedPlace, RealtimeConsumer } from '../../../lib/core/ports/consumers.js';
 
 const to = (): null => null;
@@ -183,7 +183,7 @@ describe('options of consumers', () => {
 
   it('of Redis Streams with an undefined url, as of an unset variable, warn by the name of the function', () => {
     const emit = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
-    fromRedisStreams({ ...REDIS, url: undefined } as unknown as FromRedisStreamsOptions);
+    fromRedisStreams({ ...REDIS, url: undefined });
     expect(emit.mock.calls.map(([message]) => message)).toEqual([
       'fromRedisStreams: `url` is undefined, so 127.0.0.1:6379 is used. Is its environment variable set?',
     ]);

@@ -1,6 +1,7 @@
 import { ThrottledLog } from '../core/async/throttled-log.js';
 import type {
   ConsumedCounts,
+  ConsumedPlace,
   ConsumerRun,
   ConsumerSite,
   ConsumerStatus,
@@ -21,9 +22,11 @@ interface Trouble {
 export function consumerOf<Raw>(
   settings: ConsumeSettings<Raw>,
   sourceFor: (site: ConsumerSite, journal: ThrottledLog) => RecordSource<Raw>,
+  reads: readonly ConsumedPlace[] = [],
 ): RealtimeConsumer {
   return {
     name: settings.name,
+    reads,
     open(site) {
       const journal = new ThrottledLog(site.logger, site.clock);
       return new Consumer(settings, site, sourceFor(site, journal), journal);
@@ -37,6 +40,7 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
   private readonly lanes = new Set<Lane<Raw>>();
   private readonly troubles = new Map<Lane<Raw>, Trouble>();
   private readonly closing = new AbortController();
+  private readonly over = new AbortController();
   private readonly backoff: Backoff;
   /** Why there is no session. */
   private away: string | undefined = 'it has not begun to read';
@@ -64,10 +68,12 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
   async close(ms: number): Promise<void> {
     this.closing.abort();
     const { clock } = this.site;
-    const over = new AbortController();
-    const ended = (this.running ?? Promise.resolve()).then(() => over.abort());
-    await Promise.race([ended, delay(clock, ms, over.signal)]);
-    if (over.signal.aborted) return;
+    const done = new AbortController();
+    const ended = (this.running ?? Promise.resolve()).then(() => done.abort());
+    await Promise.race([ended, delay(clock, ms, done.signal)]);
+    if (done.signal.aborted) return;
+    // What hangs would keep the connections of the source, and so the process.
+    this.over.abort();
     this.journal.warn(
       'close',
       () =>
@@ -86,7 +92,8 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
     };
     this.lanes.add(lane);
     try {
-      await new LaneWorker(lane, { settings, site, journal, counts, state }).run();
+      const closing = { asked: this.closing.signal, over: this.over.signal };
+      await new LaneWorker(lane, { settings, site, journal, counts, state, closing }).run();
     } catch (error) {
       // What is no longer this node's may not be committed: the next owner does.
       if (!lane.signal.aborted) throw error;

@@ -33,7 +33,7 @@ export interface InOrderDeps {
  * that the broker takes none whose predecessor failed (P16).
  *
  * @returns what the broker refuses for good, when everything before it is there; what is behind it may or may not be. `'ended'` when the
- * signal came first. `undefined` when all are there.
+ * signal came before another attempt; the first one is always made. `undefined` when all are there.
  * @throws Error of `assertHeld`
  */
 export async function publishInOrder<Of>(
@@ -44,7 +44,6 @@ export async function publishInOrder<Of>(
   let waiting = events;
   let refused: Refused<Of> | undefined;
   while (waiting.length > 0) {
-    if (signal.aborted) return 'ended';
     assertHeld();
     const outcomes = await Promise.allSettled(chained(waiting));
     const again: Outgoing<Of>[] = [];
@@ -80,6 +79,7 @@ export async function publishInOrder<Of>(
     const error = temporary ?? new RealtimeError('out_of_order');
     onRetry(error);
     await backoff.pause(signal, error.retryAfterMs);
+    if (signal.aborted) return 'ended';
   }
   return refused;
 }

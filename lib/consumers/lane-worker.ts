@@ -1,11 +1,14 @@
 import type { ThrottledLog } from '../core/async/throttled-log.js';
 import { withTimeout } from '../core/async/with-timeout.js';
 import type { ConsumedCounts, ConsumerSite } from '../core/ports/consumers.js';
+import { isPromise, type MaybePromise } from '../core/ports/maybe-promise.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
+import { isRecord } from '../protocol/validation/checks.js';
 import { Backoff } from './backoff.js';
 import { publishInOrder, type Outgoing } from './in-order.js';
 import type { ConsumeSettings } from './options.js';
 import type { Lane, SourceRecord } from './source.js';
+import { WorkTime, type Closing } from './work-time.js';
 
 /** What a lane tells of itself, for the state of its consumer. */
 export interface LaneState {
@@ -21,6 +24,7 @@ export interface LaneWorkerDeps<Raw> {
   readonly journal: ThrottledLog;
   readonly counts: ConsumedCounts;
   readonly state: LaneState;
+  readonly closing: Closing;
 }
 
 /** Why there is no event of a record. */
@@ -36,6 +40,8 @@ interface Mapped<Raw> {
   readonly ignored: readonly number[];
   /** The first of which no event can be made; those behind it were not looked at. */
   readonly failure: Failure<Raw> | undefined;
+  /** How many records these are. */
+  readonly count: number;
 }
 
 /** How long `to` and `deadLetter` may take for one record, in milliseconds; after that they are called once more. */
@@ -47,6 +53,7 @@ const CALL_TIMEOUT_MS = 30_000;
  */
 export class LaneWorker<Raw> {
   private readonly backoff: Backoff;
+  private readonly time: WorkTime;
   /** Monotonic time of the first publish under way whose outcome is not known. */
   private unknownSince: number | undefined;
 
@@ -55,14 +62,19 @@ export class LaneWorker<Raw> {
     private readonly deps: LaneWorkerDeps<Raw>,
   ) {
     this.backoff = new Backoff(deps.site.clock, deps.site.entropy);
+    this.time = new WorkTime(lane.signal, deps.closing);
   }
 
-  /** Ends with the signal of the lane. @throws Error of the source */
+  /** Ends with the signal of the lane, and what is under way then. @throws Error of the source */
   async run(): Promise<void> {
     const { lane } = this;
-    while (!lane.signal.aborted) {
-      const records = await lane.next();
-      if (records.length > 0) await this.handle(records);
+    try {
+      while (!lane.signal.aborted) {
+        const records = await lane.next();
+        if (records.length > 0) await this.handle(records);
+      }
+    } finally {
+      this.time.dispose();
     }
   }
 
@@ -70,11 +82,12 @@ export class LaneWorker<Raw> {
     const { lane, deps } = this;
     let rest = records;
     while (rest.length > 0 && !lane.signal.aborted) {
-      const { events, ignored, failure } = await this.map(rest);
+      const { events, ignored, failure, count } = await this.map(rest);
+      if (this.time.isOver) return;
       const refused = await this.publish(events);
       if (refused === 'ended') return;
       const dead = refused ?? failure;
-      const taken = dead === undefined ? rest.length : rest.indexOf(dead.of);
+      const taken = dead === undefined ? count : rest.indexOf(dead.of);
       const last = rest[taken - 1];
       if (last !== undefined) {
         await lane.commit(last);
@@ -83,7 +96,7 @@ export class LaneWorker<Raw> {
       }
       deps.counts.ignored += ignored.filter((index) => index < taken).length;
       rest = rest.slice(taken);
-      if (dead === undefined) return;
+      if (dead === undefined) continue;
       if (isTemporary(dead.error)) {
         this.retry(dead.error, '`to` fails');
         await this.backoff.pause(lane.signal, dead.error.retryAfterMs);
@@ -95,24 +108,32 @@ export class LaneWorker<Raw> {
     }
   }
 
-  /** Makes the events of records, up to the first of which none can be made. */
+  /** Makes the events of records, up to the first of which none can be made, or the one that is under way when the lane ends. */
   private async map(records: readonly SourceRecord<Raw>[]): Promise<Mapped<Raw>> {
     const { settings, site } = this.deps;
     const events: Outgoing<SourceRecord<Raw>>[] = [];
     const ignored: number[] = [];
     for (const [index, of] of records.entries()) {
+      if (index > 0 && this.lane.signal.aborted) return { events, ignored, failure: undefined, count: index };
       try {
-        const event = await withTimeout(settings.to(of.raw), CALL_TIMEOUT_MS, site.clock);
+        const event = await this.answerOf(settings.to(of.raw));
         if (event === null) ignored.push(index);
         else {
+          assertEvent(event);
           const publish = site.prepare({ ...event, id: event.id ?? of.id });
           events.push({ of, publish, isOwnId: event.id === undefined });
         }
       } catch (error) {
-        return { events, ignored, failure: { of, error } };
+        return { events, ignored, failure: { of, error }, count: index };
       }
     }
-    return { events, ignored, failure: undefined };
+    return { events, ignored, failure: undefined, count: records.length };
+  }
+
+  /** What the application answers, in its time and in that of the work. */
+  private answerOf<T>(call: MaybePromise<T>): MaybePromise<T> {
+    const answer = withTimeout(call, CALL_TIMEOUT_MS, this.deps.site.clock);
+    return isPromise(answer) ? this.time.within(answer) : answer;
   }
 
   private publish(
@@ -171,7 +192,12 @@ export class LaneWorker<Raw> {
     const { counts, state, journal, settings, site } = this.deps;
     const { deadLetter, name } = settings;
     const { signal } = this.lane;
-    const code = error instanceof RealtimeError ? error.code : 'an error of `to`';
+    const code =
+      error instanceof NoEventError
+        ? error.message
+        : error instanceof RealtimeError
+          ? error.code
+          : 'an error of `to`';
     journal.debug(
       'why',
       () => `Consumer ${name}: the record at ${of.place} gives no event: ${String(error)}`,
@@ -197,15 +223,16 @@ export class LaneWorker<Raw> {
 
   /** Calls for as long as it fails. @returns `false` when the lane ended before it worked */
   private async handOver(call: () => Promise<void>): Promise<boolean> {
-    const { state, journal, settings, site } = this.deps;
+    const { state, journal, settings } = this.deps;
     const { signal } = this.lane;
-    while (!signal.aborted) {
+    while (!this.time.isOver) {
       try {
-        await withTimeout(call(), CALL_TIMEOUT_MS, site.clock);
+        await this.answerOf(call());
         this.backoff.reset();
         state.retrying(undefined);
         return true;
       } catch (error) {
+        if (this.time.isOver) return false;
         state.retrying('`deadLetter` fails');
         journal.warn(
           'letter',
@@ -217,9 +244,23 @@ export class LaneWorker<Raw> {
         );
         await this.backoff.pause(signal);
       }
+      if (signal.aborted) break;
     }
     return false;
   }
+}
+
+/** `to` returned what is neither an event nor `null`. Its message has nothing of the record. */
+class NoEventError extends TypeError {}
+
+/** @throws NoEventError where JavaScript returned no object, such as by an arrow function whose braces are a block */
+function assertEvent(event: unknown): void {
+  if (isRecord(event)) return;
+  const other = event === undefined ? 'undefined' : `a ${typeof event}`;
+  const kind = Array.isArray(event) ? 'an array' : ArrayBuffer.isView(event) ? 'bytes' : other;
+  throw new NoEventError(
+    `\`to\` returned ${kind}: return { channel, event, payload }, or null where the record is no event`,
+  );
 }
 
 /** Whether an error says itself that the same may work later. */

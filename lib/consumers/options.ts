@@ -1,4 +1,6 @@
 import type { ConsumedEvent } from '../core/ports/consumers.js';
+import { isRecord } from '../protocol/validation/checks.js';
+import { suggestion } from '../protocol/validation/suggestion.js';
 
 /** A record that cannot be published: as it is, it never can be. */
 export interface DeadRecord<Raw> {
@@ -21,7 +23,7 @@ export interface ConsumeOptions<Raw> {
   /**
    * What becomes of a record that cannot be published: `to` throws, no `@Channel` has the name, the event is too large. `'stop'`: it
    * and all behind it in its partition wait, so that nothing is lost and the order stays; the log and the health check say so, and
-   * a start of the application that can publish it continues there. `'skip'`: it is logged and counted, and the next one is read. A
+   * a start of the application that can publish it continues there. `'skip'`: it is counted, one place in 10 s is logged, and the next one is read. A
    * function is given it, such as to write it to a topic of dead letters: at least once, until it returns. Default `'stop'`.
    */
   readonly deadLetter?: 'stop' | 'skip' | ((dead: DeadRecord<Raw>) => void | Promise<void>) | undefined;
@@ -57,6 +59,61 @@ const DEFAULT_BATCH = 500;
 const MIN_BATCH_BYTES = 1_024;
 const DEFAULT_BATCH_BYTES = 1_048_576;
 const MAX_NAME = 128;
+
+const COMMON: Readonly<Record<keyof ConsumeOptions<unknown>, true>> = {
+  to: true,
+  deadLetter: true,
+  maxBatch: true,
+  maxBatchBytes: true,
+  takeOverMs: true,
+  name: true,
+};
+
+/** What an option of a source is: text, one or several texts, or something else, which its reader checks. */
+interface OwnOption {
+  readonly kind?: 'text' | 'texts';
+  /** What to give where it is missing; `undefined`: it may be left out. */
+  readonly required?: string;
+}
+
+/** The options of a source, by their names. */
+export type OwnOptions<Options> = Readonly<Record<Exclude<keyof Options, keyof typeof COMMON>, OwnOption>>;
+
+/**
+ * Refuses what no reader of single options finds: no options at all, a name that is mistyped, and what is missing.
+ *
+ * @param caller the function that the application called, for errors.
+ * @throws TypeError without options, RangeError that names the option and the remedy
+ */
+export function assertOptions(
+  options: unknown,
+  caller: string,
+  own: Readonly<Record<string, OwnOption>>,
+): void {
+  const all = Object.entries(own);
+  if (!isRecord(options)) {
+    const needed = [...all.flatMap(([name, { required }]) => (required === undefined ? [] : [name])), 'to'];
+    throw new TypeError(`${caller}: its options are missing. Give { ${needed.join(', ')} }.`);
+  }
+  const known = [...Object.keys(own), ...Object.keys(COMMON)];
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    const meant = suggestion(name, known);
+    const remedy = meant === undefined ? `Known here: ${known.join(', ')}.` : `Did you mean "${meant}"?`;
+    throw new RangeError(`${caller}: \`${name}\` is not an option. ${remedy}`);
+  }
+  for (const [name, { kind, required }] of all) {
+    const value = options[name];
+    if (required !== undefined && value == null)
+      throw new RangeError(`${caller}: \`${name}\` is missing. ${required}.`);
+    if (value === undefined) continue;
+    const isText = typeof value === 'string';
+    if (kind === 'text' && !isText) throw new RangeError(`${caller}: \`${name}\` must be text.`);
+    const areTexts = Array.isArray(value) && value.every((each) => typeof each === 'string');
+    if (kind === 'texts' && !isText && !areTexts)
+      throw new RangeError(`${caller}: \`${name}\` must be text, or a list of texts.`);
+  }
+}
 
 /**
  * @param caller the function that the application called, for errors.

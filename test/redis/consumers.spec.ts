@@ -201,6 +201,77 @@ describe('a consumer of Redis Streams', () => {
     expect(ledger.of('a')).toEqual(numbers(1, 6));
   });
 
+  it('keeps entries of the same id apart that are of a stream that was deleted and made again, or of another database (G34)', async () => {
+    ledger = new Ledger();
+    const put = (value: string, client = admin): Promise<unknown> =>
+      client.xadd('orders', '1-1', 'key', 'a', 'value', value);
+    const first = await node().ready();
+    await put('before');
+    await has('a', 1);
+    await admin.del('orders');
+    // The first may not notice: another node makes the group.
+    await node().ready();
+    await put('after');
+    await has('a', 2);
+    await first.close();
+    expect(ledger.of('a')).toEqual(['before', 'after']);
+    await until('all acknowledged', async () => (await admin.xpending('orders', 'realtime'))[0] === 0);
+
+    const other = admin.duplicate({ db: 1 });
+    await put('elsewhere', other);
+    await node({ db: 1 }).ready();
+    await has('a', 3);
+    expect(ledger.of('a')).toEqual(['before', 'after', 'elsewhere']);
+    expect(new Set(ledger.attempts).size).toBe(3);
+    other.disconnect();
+  });
+
+  it('gives an entry the same id again as long as its group is there, also on another node (G34)', async () => {
+    ledger = new Ledger();
+    await add(1, 3);
+    const first = node();
+    await has('a', 3);
+    await first.close();
+    // As if it had been killed before the entries were acknowledged.
+    await admin.xgroup('SETID', 'orders', 'realtime', '0');
+    const second = node();
+    await until('all to be found', () => second.run.status().counts.duplicate === 3);
+    expect(ledger.of('a')).toEqual(numbers(1, 3));
+    await second.close();
+
+    // A group that was made once more begins from the first entry, as other entries.
+    await admin.xgroup('DESTROY', 'orders', 'realtime');
+    node();
+    await has('a', 6);
+  });
+
+  it('acknowledges nothing of a stream that was made again while an entry of the same id was under way (G34)', async () => {
+    ledger = new Ledger();
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const first = node({
+      to: async (record) => {
+        if (record.fields['value'] === 'old') await held;
+        return toEvent(record);
+      },
+    });
+    await first.ready();
+    await admin.xadd('orders', '1-1', 'key', 'a', 'value', 'old');
+    await until('the first to read', async () => (await admin.xpending('orders', 'realtime'))[0] === 1);
+    await admin.del('orders', '{orders}:nestjs-realtime:lease:orders:realtime');
+    ledger.fault = ({ payload }) =>
+      payload === 'new' ? { when: 'before', error: new RealtimeError('unavailable') } : undefined;
+    const second = await node().ready();
+    await admin.xadd('orders', '1-1', 'key', 'b', 'value', 'new');
+    await until('the second to try', () => second.run.status().state === 'retrying', TAKE_OVER_MS);
+    release();
+    await has('a', 1);
+    await first.close();
+    expect((await admin.xpending('orders', 'realtime'))[0]).toBe(1);
+    ledger.fault = () => undefined;
+    await has('b', 1);
+  });
+
   it('begins behind the last entry where the options say so, and only when the group is new (G34)', async () => {
     ledger = new Ledger();
     await add(1, 5);
@@ -293,5 +364,43 @@ describe('a consumer of Redis Streams', () => {
     await add(6, 6);
     await has('a', 6);
     expect((await admin.xpending('bad', 'realtime'))[0]).toBe(3);
+  });
+
+  it('says which server cannot be reached, why, and what to do, without the password (G34)', async () => {
+    ledger = new Ledger();
+    await server.kill();
+    const address = `127.0.0.1:${server.port}`;
+    const remedy = 'Check that it runs, and the address, user and password. It is tried again.';
+    const early = node({ url: `redis://user:secret@${address}` });
+    await until('the first line', () => early.lines.length > 0).finally(() => server.launch());
+    expect(early.lines[0]).toBe(
+      `Consumer redis orders realtime: cannot reach ${address} (connect ECONNREFUSED ${address}). ${remedy}`,
+    );
+    const stranger = node({ url: `redis://user:secret@${address}` });
+    await until('its line', () => stranger.lines.length > 0);
+    expect(stranger.lines[0]).toContain(`cannot reach ${address} (WRONGPASS invalid username-password pair`);
+    expect(stranger.lines[0]).toContain(remedy);
+    expect(stranger.run.status().reason).toContain('WRONGPASS');
+    expect([...early.lines, ...stranger.lines].join(' ')).not.toContain('secret');
+  });
+
+  it('says at which server a key is no stream, and on which keys a command is not allowed (G34)', async () => {
+    ledger = new Ledger();
+    const address = `127.0.0.1:${server.port}`;
+    await admin.set('orders', 'text');
+    const wrong = node();
+    await until('the first line', () => wrong.lines.length > 0);
+    expect(wrong.lines[0]).toContain(`"orders" at ${address} has another type (WRONGTYPE`);
+    await wrong.close();
+    await admin.del('orders');
+    await admin.acl('SETUSER', 'reader', 'on', '>pw', '~orders', '+@all');
+    const barred = node({ url: `redis://reader:pw@${address}` });
+    await until('its line', () => barred.lines.length > 0);
+    expect(barred.lines[0]).toMatch(
+      /does not allow a command on "orders" or "\{orders\}:nestjs-realtime:lease:orders:realtime" \(.*\)\. Allow what docs\/consumers\.md lists\. It is tried again\.$/,
+    );
+    expect(barred.lines.join(' ')).not.toContain('pw');
+    await barred.close();
+    await admin.acl('DELUSER', 'reader');
   });
 });

@@ -96,7 +96,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
   ['brokers/redis/broker.ts', 'the number of a database', 'sharedTopics(commands.db)'],
   ['brokers/redis/broker.ts', 'the address of Redis', 'this.target.where'],
   ['brokers/redis/server-check.ts', 'settings of the server', 'problem', 'remedy'],
-  ['brokers/redis/connection/target.ts', 'the address of Redis', 'this.where'],
+  ['brokers/redis/connection/target.ts', 'a function, the address of Redis', 'caller', 'this.where'],
   [
     'brokers/redis/control/control.ts',
     'the kind of an act, an error of Redis',

@@ -90,10 +90,20 @@ export interface ConsumerRun {
   close(ms: number): Promise<void>;
 }
 
+/** A topic or stream, and the group for which it is read. */
+export interface ConsumedPlace {
+  /** Names the server, for `===`; may hold secrets, and is shown nowhere. */
+  readonly server: unknown;
+  /** Such as `the topic orders with the group realtime`. */
+  readonly what: string;
+}
+
 /** What `fromKafka()`, `fromJetStream()` and `fromRedisStreams()` make, for the option `consumers` of the module. */
 export interface RealtimeConsumer {
   /** For logs, metrics and health; unique in an application. */
   readonly name: string;
+  /** @internal What it reads; two of an application that read the same would take records from one another. Default: not known. */
+  readonly reads?: readonly ConsumedPlace[];
   /** @internal */
   open(site: ConsumerSite): ConsumerRun;
 }

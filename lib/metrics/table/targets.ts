@@ -75,7 +75,7 @@ export const TARGET_METRICS = {
     meaning:
       'Records by what became of them: `published`, `duplicate` (their event was there already), `ignored` (`to` made none), `dead` (they cannot be published).',
     advice:
-      '`dead` grows: the log has their places. `duplicate` grows all the time: nodes are killed, or the commits of the source fail.',
+      '`dead` grows: the log has places of them, one in 10 s where they are skipped. `duplicate` grows all the time: nodes are killed, or the commits of the source fail.',
   },
   consumer_state: {
     type: 'gauge',

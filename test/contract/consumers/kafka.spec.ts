@@ -71,17 +71,20 @@ describe('a consumer of Kafka', () => {
     return started;
   }
 
-  /** Each of the keys has a partition of its own. */
+  /**
+   * Each of the keys has a partition of its own, and is sent by itself: a call is sent again as a whole where one partition refuses
+   * it, and would write those of the others twice.
+   */
   async function add(from: number, last: number, keys = ['k0', 'k1', 'k2', 'k3']): Promise<void> {
-    const messages = keys.flatMap((key) =>
-      numbers(from, last).map((value) => ({
+    for (const key of keys) {
+      const messages = numbers(from, last).map((value) => ({
         topic,
         partition: Number(key.at(-1)) % PARTITIONS,
         key: Buffer.from(key),
         value: Buffer.from(value),
-      })),
-    );
-    await producer.send({ messages });
+      }));
+      await producer.send({ messages });
+    }
   }
 
   const has = (channel: string, count: number): Promise<void> =>

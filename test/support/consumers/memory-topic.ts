@@ -138,6 +138,8 @@ export class MemoryLane implements Lane<MemoryRecord> {
 export class MemorySource implements RecordSource<MemoryRecord> {
   lanes: readonly MemoryLane[] = [];
   sessions = 0;
+  /** Those of them that are over. */
+  ended = 0;
 
   constructor(
     private readonly topic: MemoryTopic,
@@ -159,6 +161,7 @@ export class MemorySource implements RecordSource<MemoryRecord> {
       await Promise.all(this.lanes.map((lane) => work.follow(lane)));
     } finally {
       for (const lane of this.lanes) lane.end.end();
+      this.ended += 1;
     }
   }
 }

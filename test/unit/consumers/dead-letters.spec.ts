@@ -46,6 +46,37 @@ it('continues behind a stop once the application can make the event (G34)', asyn
   expect(world.topic.lag).toBe(0);
 });
 
+it('treats a record of which `to` makes neither an event nor null as such a record, and says what it returned (G34)', async () => {
+  const wrong: [returned: unknown, kind: string][] = [
+    [undefined, 'undefined'],
+    ['text 4711', 'a string'],
+    [[], 'an array'],
+    [Buffer.from('4711'), 'bytes'],
+    [0, 'a number'],
+  ];
+  for (const [returned, kind] of wrong) {
+    const world = new ConsumerWorld();
+    world.topic.add(0, 'a', '1');
+    const { run } = world.node({ to: () => returned as null });
+    await world.pass();
+    const text = `\`to\` returned ${kind}: return { channel, event, payload }, or null where the record is no event`;
+    expect(run.status()).toMatchObject({
+      state: 'stopped',
+      reason: `the record at m/0@0 cannot be published: ${text}`,
+    });
+    expect(world.lines.join(' ')).toContain(text);
+    expect(world.lines.join(' ')).not.toContain('4711');
+
+    const letters: unknown[] = [];
+    await run.close(0);
+    world.node({ to: async () => returned as null, deadLetter: ({ error }) => void letters.push(error) });
+    await world.pass();
+    expect(letters).toMatchObject([{ message: text }]);
+    expect(letters[0]).toBeInstanceOf(TypeError);
+    expect(world.topic.lag).toBe(0);
+  }
+});
+
 it('skips such a record where the application says so, and counts it (G34)', async () => {
   const world = withBad();
   const { run } = world.node({ to: refusing, deadLetter: 'skip' });

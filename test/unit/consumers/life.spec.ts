@@ -1,6 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { getEventListeners } from 'node:events';
 import { Backoff, consumeSettings, delay, idPrefix, LaneEnd } from '../../../lib/consumers/index.js';
+import { WorkTime } from '../../../lib/consumers/work-time.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { ConsumerWorld, eventOf } from '../../support/consumers/consumer-world.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
@@ -46,26 +47,126 @@ it('begins a session again when the source fails, with pauses that grow up to a 
   expect(run.status()).toMatchObject({ state: 'working', counts: { published: 1 } });
 });
 
-it('finishes and commits what is under way when it is closed, and reads nothing more', async () => {
-  const world = new ConsumerWorld();
-  for (let index = 0; index < 20; index++) world.topic.add(0, 'a', String(index));
+/** A call of the application that answers when it is let, and how often it was called. */
+function heldCall(): { calls: number; wait: () => Promise<void>; release: () => void } {
   let release = (): void => undefined;
   const held = new Promise<void>((resolve) => (release = resolve));
-  const { run } = world.node({
+  const call = { calls: 0, wait: () => ((call.calls += 1), held), release };
+  return call;
+}
+
+/** A topic of values of one channel. */
+function filled(count: number): ConsumerWorld {
+  const world = new ConsumerWorld();
+  for (let index = 0; index < count; index++) world.topic.add(0, 'a', String(index));
+  return world;
+}
+
+it('publishes and commits the record under way when it is closed, and calls `to` for none behind it (G34)', async () => {
+  const world = filled(20);
+  const to = heldCall();
+  const { run, source } = world.node({
     to: async (record) => {
-      await held;
+      if (record.offset === 1) await to.wait();
       return eventOf(record);
     },
   });
   await world.pass(10);
   const closed = run.close(5_000);
-  release();
+  await world.pass(4_000);
+  expect([world.ledger.of('a'), to.calls, source.ended]).toEqual([[], 1, 0]);
+  to.release();
   await closed;
-  expect(world.topic.committed[0]).toBeLessThanOrEqual(4);
-  expect(world.ledger.of('a')).toHaveLength(world.topic.committed[0] ?? -1);
+  expect([world.ledger.of('a'), world.topic.committed]).toEqual([['0', '1'], [2]]);
   await world.pass();
-  expect(world.ledger.of('a')).toHaveLength(world.topic.committed[0] ?? -1);
+  expect([world.ledger.of('a'), source.ended, world.lines]).toEqual([['0', '1'], 1, []]);
   expect(run.status()).toMatchObject({ state: 'closed' });
+});
+
+it('publishes nothing of what was under way in a partition that is another’s, and waits for no `to` of it (G34)', async () => {
+  const world = filled(2);
+  const to = heldCall();
+  const { run, source } = world.node({
+    to: async (record) => {
+      await to.wait();
+      return eventOf(record);
+    },
+  });
+  await world.pass(10);
+  source.lanes[0]?.end.end();
+  await world.pass(0);
+  expect([source.ended, to.calls]).toEqual([1, 1]);
+  // The lane was lost before the close: the close changes nothing of that.
+  const closed = run.close(5_000);
+  to.release();
+  await world.pass();
+  await closed;
+  expect([world.ledger.attempts.length, world.topic.committed]).toEqual([0, [0]]);
+});
+
+it('ends the session of its source although `to` or `deadLetter` hangs, once its time is over (G34)', async () => {
+  for (const hanging of ['to', 'deadLetter'] as const) {
+    const world = filled(1);
+    const forever = new Promise<never>(() => undefined);
+    const { run, source } = world.node({
+      to: () => {
+        if (hanging === 'to') return forever;
+        throw new Error('no event');
+      },
+      deadLetter: () => forever,
+    });
+    await world.pass(10);
+    const closed = run.close(5_000);
+    await world.pass(4_999);
+    expect(source.ended).toBe(0);
+    await world.pass(1);
+    await closed;
+    await world.pass(0);
+    expect([source.ended, world.topic.committed]).toEqual([1, [0]]);
+    expect(world.lines.filter((line) => line.includes('is called once more'))).toEqual([]);
+  }
+});
+
+it('commits a dead letter that is taken while it is closed, and gives none twice that is not (G34)', async () => {
+  const refuse = (): never => {
+    throw new Error('no event');
+  };
+  const world = filled(3);
+  const letter = heldCall();
+  const { run } = world.node({ to: refuse, deadLetter: () => letter.wait() });
+  await world.pass(10);
+  const closed = run.close(5_000);
+  letter.release();
+  await closed;
+  expect([letter.calls, world.topic.committed]).toEqual([1, [1]]);
+
+  const other = filled(3);
+  const failing = heldCall();
+  const node = other.node({ to: refuse, deadLetter: () => failing.wait().then(refuse) });
+  await other.pass(10);
+  const end = node.run.close(5_000);
+  failing.release();
+  await end;
+  expect([failing.calls, other.topic.committed]).toEqual([1, [0]]);
+});
+
+it('leaves nothing behind at the end of its consumer for lanes and calls that are over', async () => {
+  const [lane, asked, over] = [new AbortController(), new AbortController(), new AbortController()];
+  const closing = { asked: asked.signal, over: over.signal };
+  const time = new WorkTime(lane.signal, closing);
+  expect(await time.within(Promise.resolve(7))).toBe(7);
+  await expect(time.within(Promise.reject(new Error('its own')))).rejects.toThrow('its own');
+  time.dispose();
+  for (const { signal } of [lane, asked, over]) expect(getEventListeners(signal, 'abort')).toEqual([]);
+  expect(time.isOver).toBe(false);
+  lane.abort();
+  expect(new WorkTime(lane.signal, closing).isOver).toBe(true);
+  asked.abort();
+  expect(new WorkTime(lane.signal, closing).isOver).toBe(false);
+  over.abort();
+  const ended = new WorkTime(lane.signal, closing);
+  expect(ended.isOver).toBe(true);
+  await expect(ended.within(new Promise(() => undefined))).rejects.toThrow('is over');
 });
 
 it('is closed within its time although a publish does not end, and at once while it waits to try again', async () => {

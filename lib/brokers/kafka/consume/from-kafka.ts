@@ -1,4 +1,5 @@
 import {
+  assertOptions,
   consumeSettings,
   consumerOf,
   delay,
@@ -6,6 +7,7 @@ import {
   type ConsumeOptions,
   type ConsumeSettings,
   type LaneWork,
+  type OwnOptions,
   type RecordSource,
 } from '../../../consumers/index.js';
 import type { ThrottledLog } from '../../../core/async/throttled-log.js';
@@ -33,6 +35,18 @@ export interface FromKafkaOptions extends KafkaConnectionOptions, ConsumeOptions
   readonly from?: 'first' | 'next' | undefined;
 }
 
+const OWN: OwnOptions<FromKafkaOptions> = {
+  brokers: { kind: 'texts', required: 'Give the addresses `host:port` of one or more brokers' },
+  topic: { kind: 'text', required: 'Name the topic that is read' },
+  groupId: { kind: 'text', required: 'Name a consumer group of this application alone' },
+  from: {},
+  clientId: {},
+  tls: {},
+  sasl: {},
+  connectTimeoutMs: {},
+  requestTimeoutMs: {},
+};
+
 /** How long what is under way may take when the partitions are divided anew, in milliseconds. */
 const FINISH_MS = 5_000;
 /** Part of the time after which a silent member is replaced. */
@@ -55,10 +69,11 @@ const LOOK_EVERY = 20;
  *     }),
  *   ],
  * });
- * @throws RangeError for an option that cannot be; it names the option and the remedy.
+ * @throws RangeError for an option that cannot be or is missing, and for a name that is none; it names the option and the remedy.
  * @publicApi
  */
 export function fromKafka(options: FromKafkaOptions): RealtimeConsumer {
+  assertOptions(options, 'fromKafka', OWN);
   const {
     brokers,
     clientId,
@@ -70,8 +85,7 @@ export function fromKafka(options: FromKafkaOptions): RealtimeConsumer {
     groupId,
     from = 'first',
   } = options;
-  if (typeof topic !== 'string') throw optionError('topic', 'is missing. Name the topic that is read');
-  if (typeof groupId !== 'string' || !/^[^\p{C}]{1,255}$/u.test(groupId))
+  if (!/^[^\p{C}]{1,255}$/u.test(groupId))
     throw optionError('groupId', 'must have 1 to 255 characters that print');
   if (!['first', 'next'].includes(from)) throw optionError('from', 'must be "first" or "next"');
   const kafka = kafkaSettings(
@@ -86,6 +100,10 @@ export function fromKafka(options: FromKafkaOptions): RealtimeConsumer {
   return consumerOf(
     settings,
     (site, journal) => new KafkaTopic(kafka, { groupId, from }, settings, site, journal),
+    kafka.brokers.map(({ host, port }) => ({
+      server: `kafka ${host}:${port}`,
+      what: `the topic ${topic} with the group ${groupId}`,
+    })),
   );
 }
 

@@ -1,5 +1,6 @@
 import type { StreamInfo } from '@nats-io/jetstream';
 import {
+  assertOptions,
   consumeSettings,
   consumerOf,
   delay,
@@ -8,6 +9,7 @@ import {
   type ConsumeOptions,
   type ConsumeSettings,
   type LaneWork,
+  type OwnOptions,
   type RecordSource,
 } from '../../../consumers/index.js';
 import type { ThrottledLog } from '../../../core/async/throttled-log.js';
@@ -47,6 +49,23 @@ export interface FromJetStreamOptions extends NatsConnectionOptions, ConsumeOpti
   readonly positions?: string | undefined;
 }
 
+const OWN: OwnOptions<FromJetStreamOptions> = {
+  servers: { kind: 'texts', required: 'Give the addresses `host:port` of one or more servers' },
+  stream: { kind: 'text', required: 'Name the stream that is read' },
+  durable: { kind: 'text', required: 'Name the position of this application in the stream' },
+  subjects: { kind: 'texts' },
+  from: {},
+  positions: { kind: 'text' },
+  user: {},
+  password: {},
+  token: {},
+  credentials: {},
+  tls: {},
+  domain: {},
+  connectTimeoutMs: {},
+  requestTimeoutMs: {},
+};
+
 /**
  * Makes events of the messages of a JetStream stream, each once and in the order of the stream, for the option `consumers` of the module.
  * How far it is stands in a stream of positions, and is written when the events up to there are acknowledged. Needs the packages
@@ -63,17 +82,17 @@ export interface FromJetStreamOptions extends NatsConnectionOptions, ConsumeOpti
  *     }),
  *   ],
  * });
- * @throws RangeError for an option that cannot be; it names the option and the remedy.
+ * @throws RangeError for an option that cannot be or is missing, and for a name that is none; it names the option and the remedy.
  * @publicApi
  */
 export function fromJetStream(options: FromJetStreamOptions): RealtimeConsumer {
+  assertOptions(options, 'fromJetStream', OWN);
   const { servers, user, password, token, credentials, tls, domain, connectTimeoutMs, requestTimeoutMs } =
     options;
   const { stream, subjects, durable, from = 'first', positions = 'realtime-consumers' } = options;
-  if (typeof stream !== 'string' || !/^[^\s.*>/\\]+$/.test(stream))
-    throw optionError('stream', 'is no name of a stream');
+  if (!/^[^\s.*>/\\]+$/.test(stream)) throw optionError('stream', 'is no name of a stream');
   for (const [option, name] of Object.entries({ durable, positions }))
-    if (typeof name !== 'string' || !/^[\w-]{1,64}$/.test(name))
+    if (!/^[\w-]{1,64}$/.test(name))
       throw optionError(option, 'must have 1 to 64 letters, digits, "_" and "-"');
   if (!['first', 'next'].includes(from)) throw optionError('from', 'must be "first" or "next"');
   const nats = natsSettings(
@@ -87,7 +106,15 @@ export function fromJetStream(options: FromJetStreamOptions): RealtimeConsumer {
   const settings = consumeSettings(options, 'fromJetStream', `jetstream ${stream} ${durable}`.slice(0, 128));
   const list = typeof subjects === 'string' ? [subjects] : subjects;
   const wanted = { stream, subjects: list, durable, from, positions };
-  return consumerOf(settings, (site, journal) => new JetStream(nats, wanted, settings, site, journal));
+  return consumerOf(
+    settings,
+    (site, journal) => new JetStream(nats, wanted, settings, site, journal),
+    // Users may be of several accounts, each with streams of its own.
+    nats.servers.map((server) => ({
+      server: JSON.stringify(['nats', server, domain, nats.auth]),
+      what: `the stream ${stream} with the durable ${durable}`,
+    })),
+  );
 }
 
 interface Wanted {

@@ -20,10 +20,14 @@ export class RedisTarget {
   private readonly watched: RedisOptions | undefined;
   private loaded: RedisDriver | undefined;
 
-  /** @throws RangeError for options that contradict one another; it names them. */
+  /**
+   * @param caller the function that the application called, for warnings.
+   * @throws RangeError for options that contradict one another; it names them.
+   */
   constructor(
     options: RedisBrokerOptions,
     private readonly settings: RedisSettings,
+    caller = 'redisBroker',
   ) {
     const given = (['url', 'client', 'cluster', 'sentinel'] as const).filter(
       (name) => options[name] !== undefined,
@@ -65,7 +69,7 @@ export class RedisTarget {
       this.where = whereOf(url);
       if ('url' in options && options.url === undefined)
         settings.onWarning(
-          `redisBroker: \`url\` is undefined, so ${this.where} is used. Is its environment variable set?`,
+          `${caller}: \`url\` is undefined, so ${this.where} is used. Is its environment variable set?`,
         );
       this.make = ({ Redis }, name) => new Redis(url, { ...access, ...this.options(name) });
     }

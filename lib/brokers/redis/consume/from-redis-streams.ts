@@ -1,12 +1,13 @@
 import {
+  assertOptions,
   consumeSettings,
   consumerOf,
   delay,
-  idPrefix,
   lookMs,
   type ConsumeOptions,
   type ConsumeSettings,
   type LaneWork,
+  type OwnOptions,
   type RecordSource,
 } from '../../../consumers/index.js';
 import type { ThrottledLog } from '../../../core/async/throttled-log.js';
@@ -14,8 +15,9 @@ import type { ConsumerSite, RealtimeConsumer } from '../../../core/ports/consume
 import { RedisTarget } from '../connection/target.js';
 import type { RedisBrokerOptions } from '../options.js';
 import { redisSettings, type RedisSettings } from '../settings.js';
+import { MAKE } from './scripts.js';
 import { StreamClient } from './stream-client.js';
-import { StreamLane, type RedisStreamRecord } from './stream-lane.js';
+import { StreamLane, streamKeys, type RedisStreamRecord } from './stream-lane.js';
 
 /** Where the streams are: as of `redisBroker()`, whose meanings and defaults these have. */
 type RedisConnectionOptions = Pick<
@@ -43,9 +45,26 @@ export interface FromRedisStreamsOptions extends RedisConnectionOptions, Consume
   readonly from?: 'first' | 'next' | undefined;
 }
 
+const OWN: OwnOptions<FromRedisStreamsOptions> = {
+  streams: { kind: 'texts', required: 'Name one or more streams' },
+  group: { kind: 'text', required: 'Name a group of this application alone' },
+  from: {},
+  url: {},
+  client: {},
+  cluster: {},
+  sentinel: {},
+  tls: {},
+  username: {},
+  password: {},
+  db: {},
+  connectTimeoutMs: {},
+  commandTimeoutMs: {},
+  maxReconnectMs: {},
+};
+
 /**
  * Makes events of the entries of Redis Streams, each once and in the order of its stream, for the option `consumers` of the module. An
- * entry is acknowledged (`XACK`) when its event is. Needs the package `ioredis`, and Redis 6.2 or newer.
+ * entry is acknowledged (`XACK`) when its event is. Needs the package `ioredis`, and Redis 7 or newer.
  *
  * @example
  * RealtimeModule.forRoot({
@@ -58,16 +77,16 @@ export interface FromRedisStreamsOptions extends RedisConnectionOptions, Consume
  *     }),
  *   ],
  * });
- * @throws RangeError for an option that cannot be; it names the option and the remedy.
+ * @throws RangeError for an option that cannot be or is missing, and for a name that is none; it names the option and the remedy.
  * @publicApi
  */
 export function fromRedisStreams(options: FromRedisStreamsOptions): RealtimeConsumer {
+  assertOptions(options, 'fromRedisStreams', OWN);
   const { streams, group, from = 'first' } = options;
   const names = typeof streams === 'string' ? [streams] : [...streams];
-  if (names.length === 0 || names.some((name) => typeof name !== 'string' || name === ''))
-    throw optionError('streams', 'must name at least one stream');
+  if (names.length === 0 || names.includes('')) throw optionError('streams', 'must name at least one stream');
   if (new Set(names).size < names.length) throw optionError('streams', 'names a stream twice');
-  if (typeof group !== 'string' || !/^[^\s{}]{1,128}$/.test(group))
+  if (!/^[^\s{}]{1,128}$/.test(group))
     throw optionError('group', 'must have 1 to 128 characters without blanks and braces');
   if (!['first', 'next'].includes(from)) throw optionError('from', 'must be "first" or "next"');
   const settings = consumeSettings(
@@ -89,6 +108,10 @@ export function fromRedisStreams(options: FromRedisStreamsOptions): RealtimeCons
   return consumerOf(
     settings,
     (site, journal) => new RedisStreams(target, redis, { names, group, from }, settings, site, journal),
+    names.map((stream) => ({
+      server: serverOf(where, target),
+      what: `the stream ${stream} with the group ${group}`,
+    })),
   );
 }
 
@@ -136,7 +159,11 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
     try {
       await client.connect(end);
       const start = wanted.from === 'next' && !this.wereMade ? '$' : '0';
-      for (const name of wanted.names) await client.makeGroup(name, wanted.group, start);
+      for (const name of wanted.names) {
+        const identity = site.entropy.token();
+        const args = [wanted.group, this.owner, this.settings.takeOverMs, identity, start];
+        await client.run(MAKE, streamKeys(name, wanted.group), args);
+      }
       this.wereMade = true;
       work.onReady();
       const all = wanted.names.map((name) => this.keep(name, client, work, session.signal));
@@ -161,29 +188,9 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
     work: LaneWork<RedisStreamRecord>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { journal, owner, settings, site, wanted } = this;
-    const { maxBatch, maxBatchBytes, name: consumer, takeOverMs: leaseMs } = settings;
-    const ids = idPrefix('redis', stream, wanted.group);
+    const { settings, site } = this;
     while (!signal.aborted) {
-      const lane = new StreamLane(
-        stream,
-        {
-          ...{
-            client,
-            clock: site.clock,
-            journal,
-            consumer,
-            group: wanted.group,
-            owner,
-            leaseMs,
-            maxBatch,
-            maxBatchBytes,
-            ids,
-          },
-          onLag: (entries) => void this.lags.set(stream, entries),
-        },
-        signal,
-      );
+      const lane = this.laneOf(stream, client, signal);
       try {
         if (await lane.acquire()) await work.follow(lane);
       } finally {
@@ -191,6 +198,29 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
       }
       await delay(site.clock, lookMs(settings.takeOverMs, site.entropy), signal);
     }
+  }
+
+  private laneOf(stream: string, client: StreamClient, signal: AbortSignal): StreamLane {
+    const { journal, owner, settings, site, wanted } = this;
+    const { maxBatch, maxBatchBytes, name: consumer, takeOverMs: leaseMs } = settings;
+    const { clock, entropy } = site;
+    const identity = entropy.token();
+    const deps = {
+      ...{
+        client,
+        clock,
+        journal,
+        consumer,
+        group: wanted.group,
+        owner,
+        leaseMs,
+        maxBatch,
+        maxBatchBytes,
+        identity,
+      },
+      onLag: (entries: number | undefined) => void this.lags.set(stream, entries),
+    };
+    return new StreamLane(stream, deps, signal);
   }
 }
 
@@ -200,12 +230,19 @@ function targetOf(options: RedisConnectionOptions): {
 } {
   try {
     const redis = redisSettings(options);
-    return { redis, target: new RedisTarget(options, redis) };
+    return { redis, target: new RedisTarget(options, redis, 'fromRedisStreams') };
   } catch (error) {
     if (error instanceof RangeError)
       error.message = error.message.replace(/^redisBroker: /, 'fromRedisStreams: ');
     throw error;
   }
+}
+
+/** A given client is one server, as far as is known: two of them may lead anywhere. */
+function serverOf({ client, db, url }: RedisConnectionOptions, { where }: RedisTarget): unknown {
+  if (client !== undefined) return client;
+  const { pathname = '', search = '' } = url === undefined ? {} : new URL(url);
+  return `redis ${where} ${db ?? Number(pathname.slice(1))} ${search}`;
 }
 
 function optionError(path: string, problem: string): RangeError {

@@ -36,8 +36,8 @@ export interface StreamLaneDeps {
   readonly leaseMs: number;
   readonly maxBatch: number;
   readonly maxBatchBytes: number;
-  /** The beginning of the ids of its events. */
-  readonly ids: string;
+  /** Names this life of the stream where nothing does yet. */
+  readonly identity: string;
   readonly onLag: (entries: number | undefined) => void;
 }
 
@@ -45,7 +45,11 @@ export interface StreamLaneDeps {
 export class StreamLane implements Lane<RedisStreamRecord> {
   readonly name: string;
   private readonly end: LaneEnd;
-  private readonly keys: readonly [string, string];
+  private readonly keys: readonly string[];
+  /** Names the life of the stream from which entries were read last. */
+  private identity: string;
+  /** The beginning of the ids of their events. */
+  private ids = '';
   /** Behind which id what was delivered is read; `undefined` when all of it was. */
   private pendingBehind: string | undefined = FIRST;
   /** Ids that were read and are not acknowledged, oldest first. */
@@ -61,7 +65,8 @@ export class StreamLane implements Lane<RedisStreamRecord> {
     session: AbortSignal,
   ) {
     this.name = `stream ${stream}`;
-    this.keys = [stream, leaseKey(stream, deps.group)];
+    this.keys = streamKeys(stream, deps.group);
+    this.identity = deps.identity;
     this.end = new LaneEnd(session);
     this.heldAt = deps.clock.monotonic();
     this.signal.addEventListener('abort', () => this.ended(), { once: true });
@@ -86,12 +91,13 @@ export class StreamLane implements Lane<RedisStreamRecord> {
     const { maxBatch, maxBatchBytes } = this.deps;
     const from = this.pendingBehind ?? NEW;
     const answer = (await this.ask(TAKE, [from, maxBatch, maxBatchBytes, 0])) as
-      [entries: [id: string, fields: string[]][], isCut: number, end: string] | null;
+      [identity: string, entries: [id: string, fields: string[]][], isCut: number, end: string] | null;
     if (answer === null) {
       this.end.end();
       return [];
     }
-    const [entries, isCut, end] = answer;
+    const [identity, entries, isCut, end] = answer;
+    this.identify(identity);
     const last = entries.at(-1)?.[0];
     if (last === undefined) {
       if (this.pendingBehind !== undefined) this.pendingBehind = undefined;
@@ -115,12 +121,19 @@ export class StreamLane implements Lane<RedisStreamRecord> {
     await this.ask(RELEASE, []).catch(() => undefined);
   }
 
+  /** Other servers, and other streams of the name, may have entries of the same ids. */
+  private identify(identity: string): void {
+    if (this.ids !== '' && identity === this.identity) return;
+    this.identity = identity;
+    this.ids = idPrefix('redis', identity, this.stream, this.deps.group);
+  }
+
   private recordOf(id: string, texts: readonly string[]): SourceRecord<RedisStreamRecord> {
-    const { stream, deps } = this;
+    const { stream } = this;
     const fields = Object.fromEntries(
       Array.from({ length: texts.length / 2 }, (_, index) => [texts[2 * index], texts[2 * index + 1]]),
     ) as Record<string, string>;
-    return { raw: { stream, id, fields }, id: recordId(deps.ids, id), place: `${stream} ${id}` };
+    return { raw: { stream, id, fields }, id: recordId(this.ids, id), place: `${stream} ${id}` };
   }
 
   /** Entries that were trimmed after they had been delivered. */
@@ -174,7 +187,7 @@ export class StreamLane implements Lane<RedisStreamRecord> {
   private async ask(script: typeof TAKE, args: readonly (string | number)[]): Promise<unknown> {
     const { client, clock, group, leaseMs, owner } = this.deps;
     const asked = clock.monotonic();
-    const answer = await client.run(script, this.keys, [group, owner, leaseMs, ...args]);
+    const answer = await client.run(script, this.keys, [group, owner, leaseMs, this.identity, ...args]);
     this.heldAt = asked;
     return answer;
   }
@@ -192,8 +205,10 @@ function recordId(prefix: string, id: string): string {
   return whole.length <= MAX_ID_LENGTH ? whole : idPrefix('redis', prefix, id);
 }
 
-/** On the slot of the stream. */
-function leaseKey(stream: string, group: string): string {
+/** Keys of the scripts, all on the slot of the stream. */
+export function streamKeys(stream: string, group: string): readonly string[] {
   const tag = /\{([^}]+)\}/.exec(stream)?.[1] ?? stream;
-  return `{${tag}}:nestjs-realtime:lease:${stream}:${group}`;
+  const lease = `{${tag}}:nestjs-realtime:lease:${stream}:${group}`;
+  // No group has braces, so it is the lease of none.
+  return [stream, lease, `${lease}:{identity}`];
 }

@@ -13,13 +13,13 @@ it('a lease is held for its time, from before the question that the server answe
   const run = async (): Promise<unknown> => {
     await clock.advanceAsync(100);
     if (!isAnswered) throw new Error('no answer');
-    return [[], 0, '0-0'];
+    return ['identity', [], 0, '0-0'];
   };
   const lane = new StreamLane(
     'orders',
     {
       ...{ client: { run } as unknown as StreamClient, clock, consumer: 'c', group: 'g', owner: 'me' },
-      ...{ leaseMs: LEASE_MS, maxBatch: 10, maxBatchBytes: 1_000, ids: 'i', onLag: () => undefined },
+      ...{ leaseMs: LEASE_MS, maxBatch: 10, maxBatchBytes: 1_000, identity: 'i', onLag: () => undefined },
       journal: new ThrottledLog(new RecordingLogger(), clock),
     },
     new AbortController().signal,

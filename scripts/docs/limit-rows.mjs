@@ -2216,6 +2216,11 @@ export const FIXED = {
     'the node',
     'leaves where most nodes, or the oldest of as many, answer something else',
   ),
+  'lib/brokers/replicated/digest-board.ts#FRESH_MS': time(
+    'how long what another node said about its answers counts',
+    'the node',
+    'counts it as one that may answer the same',
+  ),
   'lib/brokers/replicated/lag.ts#MAX_BEHIND_MS': time(
     'how long ago the log had what the node has not read',
     'the node',

@@ -20,6 +20,8 @@ interface Lens {
   readonly isMute?: () => boolean;
   /** Called with each reading of the second partition. */
   readonly onConsume?: () => void;
+  /** Called with each checkpoint of the second partition. */
+  readonly onSave?: () => void;
   /** What records of the second partition wait for. */
   readonly gate?: () => Promise<void> | undefined;
 }
@@ -39,6 +41,11 @@ function through(log: MemoryOrderedLog, lens: Lens): OrderedLog {
             },
             onEnd: (end) => events.onEnd(end),
           });
+        };
+      if (name === 'saveCheckpoint')
+        return (...[partition, checkpoint]: Parameters<OrderedLog['saveCheckpoint']>) => {
+          if (partition === 1) lens.onSave?.();
+          return target.saveCheckpoint(partition, checkpoint);
         };
       if (name === 'signal' && lens.isMute?.() === true)
         return () => Promise.reject(new LogUnavailableError('mute'));
@@ -98,6 +105,45 @@ describe('nodes that compare what they read and answered', () => {
     expect(words[0]).toBe(before);
     expect(await wordsOf(world, two)).toEqual(words);
     for (const { broker } of [one, two, odd]) await world.answer(broker.close());
+  });
+
+  it('a release that goes on to be rolled out although its first node went down does not end the service', async () => {
+    const world = new Deployment();
+    const other = (log: MemoryOrderedLog) => through(log, { change: laterTerm(20) });
+    const [one, two] = [await world.node(), await world.node()];
+    const third = await world.node({}, other);
+    await publish(world, one, 0);
+    await world.live(10_000);
+    expect(third.seen.states.at(-1)).toBe('down');
+    await world.answer(two.broker.close());
+    const second = await world.node({}, other);
+    await publish(world, one, RECORDS);
+    await world.live(20_000);
+    expect([one, second, third].map(({ seen }) => seen.states.at(-1))).toEqual(['up', 'down', 'down']);
+    for (const { broker } of [one, second, third]) await world.answer(broker.close());
+  });
+
+  it('no node stores a checkpoint of a partition while another one answers something else', async () => {
+    const world = new Deployment();
+    const saved: string[] = [];
+    const lens = (name: string, change?: Lens['change']) => (log: MemoryOrderedLog) =>
+      through(log, { onSave: () => saved.push(name), ...(change === undefined ? {} : { change }) });
+    const options = { checkpointEvery: 2 * RECORDS };
+    // It goes down; the older one, which stays, is to store the next one.
+    const one = await world.node(options, lens('one'));
+    const odd = await world.node(options, lens('odd', laterTerm(20)));
+    await publish(world, one, 0);
+    await world.live(1_500);
+    await publish(world, one, RECORDS);
+    await world.live(1_500);
+    expect([one, odd].map(({ seen }) => seen.states.at(-1))).toEqual(['up', 'up']);
+    expect(saved).toEqual([]);
+    await world.live(8_000);
+    expect([one, odd].map(({ seen }) => seen.states.at(-1))).toEqual(['up', 'down']);
+    await world.answer(odd.broker.close());
+    await world.live(3_000);
+    expect(saved).toEqual(['one']);
+    await world.answer(one.broker.close());
   });
 
   it('nodes that answer the same stay, however long they live', async () => {

@@ -1,14 +1,22 @@
 import { isUserId, USER_ID_RULE } from '../core/ports/user-id.js';
-import { isChannelName } from '../protocol/channel-name.js';
+import { isChannelName, isReservedChannel } from '../protocol/channel-name.js';
 import { MAX_ID_LENGTH } from '../protocol/envelope.js';
 import { RealtimeError, type ErrorDetail } from '../protocol/realtime-error.js';
 import { integer, matching, object, text } from '../protocol/validation/checks.js';
 import { EVENT_FIELDS } from '../protocol/validation/command-schemas.js';
 
+/** Names may come from whoever writes the records, so those of the library itself are refused, but for the channels of users. */
+function isConsumable(name: unknown): boolean {
+  return isChannelName(name) && (!isReservedChannel(name) || name.startsWith('$user.'));
+}
+
 /** What `to` of a consumer returns, beside the payload: the application may be JavaScript, or take names from its records. */
 const CONSUMED = object({
   ...EVENT_FIELDS,
-  channel: { check: matching(isChannelName, 'must be the name of a channel'), required: true },
+  channel: {
+    check: matching(isConsumable, 'must be the name of a channel, and none of the library’s own'),
+    required: true,
+  },
   id: { check: text(MAX_ID_LENGTH) },
   ttl: { check: integer(1) },
   user: { check: matching(isUserId, `must be ${USER_ID_RULE}`) },

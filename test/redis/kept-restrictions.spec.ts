@@ -142,6 +142,21 @@ describe('bans and restrictions in Redis (G30)', () => {
     expect(await kit.admin.hget(kit.keys.bans, 'older')).toBe(' {"by":"admin"}');
   });
 
+  it('a ban that a node of an older version put again holds when the end that it had before has come', async () => {
+    for (const user of ['forever', 'longer', 'lifted', 'ended']) await put(ban(user), { forMs: 30 });
+    const later = (await now()) + HOUR_MS;
+    await kit.admin.hset(kit.keys.bans, { forever: ' {}', longer: `${later} {}` });
+    await kit.admin.hdel(kit.keys.bans, 'lifted');
+    const ends = await now();
+    await until('their ends', async () => (await now()) > ends + 30);
+    await put(ban('another'));
+    expect(await banned()).toEqual(['another', 'forever', 'longer']);
+    const [kept] = kit.keys.restrictionsOf('people');
+    expect(await kit.admin.zscore(kept, ban('forever'))).toBe('inf');
+    expect(await kit.admin.zscore(kept, ban('longer'))).toBe(String(later));
+    expect(await kit.admin.zcard(kept)).toBe(3);
+  });
+
   it('names of users may be anything', async () => {
     const users = ['', ' ', 'a b', 'ban user  x', 'a\nb', '%d', 'ü'];
     for (const user of users) await put(ban(user));

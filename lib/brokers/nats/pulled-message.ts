@@ -22,9 +22,12 @@ const NANOS_DIGITS = 6;
 
 /** Reads what arrived: a record, with offset and time from its reply subject, or a status. */
 export function readPulled(msg: Msg): PulledMessage {
-  const code = msg.headers?.code ?? 0;
-  if (code !== 0) return readStatus(code, msg.headers?.description.toLowerCase() ?? '');
   const tokens = (msg.reply ?? '').split('.');
+  // Headers of a record are its publisher's, who may write a status there, or what cannot be read.
+  if (tokens[1] !== 'ACK') {
+    const code = msg.headers?.code ?? 0;
+    if (code !== 0) return readStatus(code, msg.headers?.description.toLowerCase() ?? '');
+  }
   const at = STREAM_SEQ + (tokens.length > SHORT_ACK ? LONG_ACK_AT : 0);
   const [offset, consumerSeq, nanos = ''] = [Number(tokens[at]), Number(tokens[at + 1]), tokens[at + 2]];
   if (!(Number.isSafeInteger(offset) && offset > 0 && Number.isSafeInteger(consumerSeq)))

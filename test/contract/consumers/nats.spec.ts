@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createConnection } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
@@ -97,6 +99,41 @@ describe('a consumer of JetStream', () => {
     const next = node();
     await isDone(next);
     expect(next.run.status().counts).toMatchObject({ published: 0, duplicate: 0 });
+  });
+
+  it('takes messages whatever their publisher wrote into their headers: a status, or what no header is (G34)', async () => {
+    const raw = createConnection({
+      host: '127.0.0.1',
+      port: Number(new URL(`nats://${server.address}`).port),
+    });
+    const crlf = '\r\n';
+    const publish = (headers: string, value: string): void => {
+      const head = `${headers}${crlf}${crlf}`;
+      const total = head.length + value.length;
+      raw.write(`HPUB ${stream}.a ${head.length} ${total}${crlf}${head}${value}${crlf}`);
+    };
+    try {
+      await once(raw, 'data');
+      raw.write(`CONNECT {"verbose":false,"headers":true}${crlf}`);
+      publish('NATS/1.0 100', '1');
+      publish('NATS/1.0 503 gone', '2');
+      publish(`NATS/1.0${crlf}a b: c`, '3');
+      publish(`NATS/1.0${crlf}a: c`, '4');
+      const headers: unknown[] = [];
+      const reader = node({
+        to: (record) => {
+          headers.push([...record.headers]);
+          return toEvent(record);
+        },
+      });
+      await has('a', 4);
+      await isDone(reader);
+      expect(ledger.of('a')).toEqual(numbers(1, 4));
+      expect(headers).toEqual([[], [], [], [['a', 'c']]]);
+      expect(reader.run.status().state).toBe('working');
+    } finally {
+      raw.destroy();
+    }
   });
 
   it('reads the subjects of its options alone (G34)', async () => {

@@ -79,12 +79,13 @@ it('records reach the subscribers of their channel, with ids of where they stand
 });
 
 it('what `to` returns is checked as a publish is, and a wrong one is a dead letter (G34)', async () => {
-  const topic = filled('key', 'ttl', 'user', 'name', 'payload', 'good');
+  const topic = filled('key', 'ttl', 'user', 'name', 'own', 'payload', 'good');
   const wrong: Record<string, object> = {
     key: { key: 7 },
     ttl: { ttl: 0 },
     user: { user: '' },
     name: { channel: 'orders.*' },
+    own: { channel: '$nodes.YQ' },
     payload: { payload: 10n ** 30n, event: '$erased' },
   };
   const letters: unknown[] = [];
@@ -97,7 +98,14 @@ it('what `to` returns is checked as a publish is, and a wrong one is a dead lett
     ],
   });
   await until('all', () => topic.lag === 0);
-  expect(letters).toEqual(['to: key must', 'to: ttl must', 'to: user mus', 'to: channel ', 'The name of ']);
+  expect(letters).toEqual([
+    'to: key must',
+    'to: ttl must',
+    'to: user mus',
+    'to: channel ',
+    'to: channel ',
+    'The name of ',
+  ]);
   const { events } = await app.app.get(RealtimeService).channel('orders.7').history();
   expect(events.map(({ payload }) => payload)).toEqual(['good']);
 });

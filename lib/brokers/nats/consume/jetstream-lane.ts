@@ -193,10 +193,9 @@ export class JetStreamLane implements Lane<JetStreamRecord> {
     { offset: seq, timeMs: timestampMs }: { readonly offset: number; readonly timeMs: number },
   ): SourceRecord<JetStreamRecord> {
     const { ids, stream } = this.deps;
-    const { data, headers, subject } = message;
-    const named = (headers?.keys() ?? []).map((name) => [name, headers?.last(name) ?? ''] as const);
+    const { data, subject } = message;
     return {
-      raw: { stream, subject, seq, timestampMs, data, headers: new Map(named) },
+      raw: { stream, subject, seq, timestampMs, data, headers: headersOf(message) },
       id: `${ids}:${seq}`,
       place: `${stream} ${seq}`,
     };
@@ -217,5 +216,15 @@ export class JetStreamLane implements Lane<JetStreamRecord> {
   private fail(reason: string): void {
     this.failure ??= new Error(`Reading the stream ${this.deps.stream} failed: ${reason}`);
     this.wake();
+  }
+}
+
+/** The last value of each. Those of a form that NATS does not have cannot be read: the record has none then. */
+function headersOf(message: Msg): ReadonlyMap<string, string> {
+  try {
+    const { headers } = message;
+    return new Map((headers?.keys() ?? []).map((name) => [name, headers?.last(name) ?? '']));
+  } catch {
+    return new Map();
   }
 }

@@ -23,7 +23,9 @@ redis.call('SET', lease, owner, 'PX', ms)
 local from, most, room = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 local taken, bytes = {}, 0
 while #taken < most do
-  local count = math.min(32, most - #taken)
+  -- As many as there may be room for, by those before: the server does nothing else while it reads.
+  local fit = #taken == 0 and 1 or math.max(1, math.floor((room - bytes) * #taken / math.max(bytes, 1)))
+  local count = math.min(32, most - #taken, fit)
   local answer = redis.call('XREADGROUP', 'GROUP', group, '${CONSUMER}', 'COUNT', count, 'STREAMS', stream, from)
   local entries = answer and answer[1] and answer[1][2] or {}
   for _, entry in ipairs(entries) do

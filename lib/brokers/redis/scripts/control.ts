@@ -83,7 +83,12 @@ if name ~= '' and not outlasted() then
     redis.call('ZADD', KEYS[5], ends == '' and '+inf' or ends, name)
     add(KEYS[6], weight(name))
   end
-  for _, one in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', int(now), 'LIMIT', 0, 100)) do drop(one) end
+  for _, one in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', int(now), 'LIMIT', 0, 100)) do
+    -- What is stored counts: a node of an older version that puts a ban again changes nothing else.
+    local its = string.match(stored(one) or '0 ', '^(%d*) ')
+    if its == '' or tonumber(its or 0) > now then redis.call('ZADD', KEYS[5], its == '' and '+inf' or its, one)
+    else drop(one) end
+  end
   local count = redis.call('ZCARD', KEYS[5])
   while count > 0 and (count > tonumber(ARGV[9]) or total(KEYS[6]) > tonumber(ARGV[10])) do
     drop(redis.call('ZRANGE', KEYS[5], 0, 0)[1])

@@ -31,6 +31,26 @@ describe('messages of a pull consumer', () => {
     expect(readPulled(message({ headers: { code, description } })).kind).toBe(kind);
   });
 
+  it.each([100, 404, 409, 503])('are records, whatever status their publisher wrote: %s', (code) => {
+    const reply = '$JS.ACK.stream.consumer.1.42.7.1795803261983123456.0';
+    expect(readPulled(message({ reply, headers: { code, description: 'Batch Completed' } })).kind).toBe(
+      'record',
+    );
+  });
+
+  it('are records, also where their headers cannot be read', () => {
+    const unreadable = Object.defineProperty(
+      message({ reply: '$JS.ACK.stream.consumer.1.42.7.1795803261983123456.0' }),
+      'headers',
+      {
+        get: () => {
+          throw new Error('no header');
+        },
+      },
+    );
+    expect(readPulled(unreadable).kind).toBe('record');
+  });
+
   it.each([undefined, '', 'somewhere', '$JS.ACK.a.b.c.d.e.f.g', '$JS.ACK.stream.consumer.1.0.1.1.0'])(
     'are broken without a place in the stream: %s',
     (reply) => {

@@ -3028,6 +3028,9 @@ export const OTHER_NUMBERS = {
     'lib/nest/lifecycle/keep-alive.ts#LOOK_AFTER_MS',
     'lib/admin/preflight.ts#MAX_AGE_S',
   ],
+  'what two times of the comparison of answers are meant for': [
+    'lib/brokers/replicated/digest-board.ts#USUAL_BEAT_MS',
+  ],
   'the dashboard': [
     'lib/admin/dashboard/node-meter.ts#NS_PER_MS',
     'lib/admin/dashboard/node-meter.ts#DELAY_EVERY_MS',

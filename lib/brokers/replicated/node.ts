@@ -223,8 +223,9 @@ export class ReplicatedNode {
     if (this.closed) return;
     if (signal.kind === 'signal') this.feeds.signal(signal.channel, signal.signal);
     else if (signal.kind === 'applied') this.control.onApplied(signal);
-    else if (signal.kind === 'digests') this.board.hear(signal.lease, signal.reports);
-    else guarded(() => this.listener.onMessage?.(signal.from, signal.topic, signal.bytes));
+    else if (signal.kind === 'digests') {
+      if (signal.lease !== this.lease) this.board.hear(signal.lease, signal.reports);
+    } else guarded(() => this.listener.onMessage?.(signal.from, signal.topic, signal.bytes));
   }
 
   private onBeat(): void {
@@ -262,7 +263,7 @@ export class ReplicatedNode {
     this.signals.sendDigests(this.lease, reports).catch(() => undefined);
   }
 
-  /** Leaves where most of the others answer something else. One that is down has left. */
+  /** Leaves where most of the others answer something else. One that is down decides nothing: what it knows may be old. */
   private compare(leases: readonly string[]): void {
     if (this.isTroubled) return;
     const distrust = this.board.judge(leases, this.lease);

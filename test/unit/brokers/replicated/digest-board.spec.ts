@@ -221,7 +221,7 @@ describe('the board of what other nodes answer', () => {
     expect(judged(['a', 'b', 'me', 'c'])).toMatchObject({ others: ['a', 'b'] });
   });
 
-  it('a node that stood still waits anew before it decides by what others said before', () => {
+  it('a node that stood still waits once more before it decides by what others said before', () => {
     says('a', theirs());
     expect(beat(['a', 'me'])).toBeUndefined();
     clock.advance(3_000);

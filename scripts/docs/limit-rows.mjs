@@ -2216,6 +2216,11 @@ export const FIXED = {
     'the node',
     'leaves where most nodes, or the oldest of as many, answer something else',
   ),
+  'lib/brokers/replicated/digest-board.ts#FRESH_MS': time(
+    'how long what another node said about its answers counts',
+    'the node',
+    'counts it as one that may answer the same',
+  ),
   'lib/brokers/replicated/lag.ts#MAX_BEHIND_MS': time(
     'how long ago the log had what the node has not read',
     'the node',
@@ -3022,6 +3027,9 @@ export const OTHER_NUMBERS = {
     'lib/nest/lifecycle/keep-alive.ts#USUAL_REUSE_MS',
     'lib/nest/lifecycle/keep-alive.ts#LOOK_AFTER_MS',
     'lib/admin/preflight.ts#MAX_AGE_S',
+  ],
+  'what two times of the comparison of answers are meant for': [
+    'lib/brokers/replicated/digest-board.ts#USUAL_BEAT_MS',
   ],
   'the dashboard': [
     'lib/admin/dashboard/node-meter.ts#NS_PER_MS',

@@ -10,6 +10,8 @@ export interface DigestReport extends PartitionDigests {
   readonly partition: number;
   /** The life of the log that the offset belongs to. */
   readonly incarnation: string;
+  /** Leases of those who answer as this node does, where somebody answers something else; otherwise none. */
+  readonly alike: readonly string[];
 }
 
 /** How what another node says fits to what this one has. `unknown`: this one does not remember the place, or has not come to it. */

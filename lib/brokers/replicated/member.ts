@@ -115,7 +115,7 @@ export class Member {
   }
 
   /** What this node says to the others; `undefined` before the first place at which they compare. */
-  get report(): DigestReport | undefined {
+  get report(): Omit<DigestReport, 'alike'> | undefined {
     const { newest } = this.trail;
     if (newest === undefined || !this.replica.serving) return undefined;
     return { ...newest, partition: this.index, incarnation: this.incarnation };

@@ -36,8 +36,6 @@ export class ReplicatedNode {
   private readonly control: ReplicatedControl;
   private readonly life: NodeLife;
   private readonly board: DigestBoard;
-  /** What the others were last told. */
-  private told = '';
   private readonly lease: string;
   private readonly writer: string;
   private state: BrokerState | undefined;
@@ -102,6 +100,7 @@ export class ReplicatedNode {
     );
     this.board = new DigestBoard(
       clock,
+      settings.heartbeatMs,
       (index) => this.members[index],
       (index) => void this.members[index]?.verify(),
     );
@@ -224,8 +223,9 @@ export class ReplicatedNode {
     if (this.closed) return;
     if (signal.kind === 'signal') this.feeds.signal(signal.channel, signal.signal);
     else if (signal.kind === 'applied') this.control.onApplied(signal);
-    else if (signal.kind === 'digests') this.board.hear(signal.lease, signal.reports);
-    else guarded(() => this.listener.onMessage?.(signal.from, signal.topic, signal.bytes));
+    else if (signal.kind === 'digests') {
+      if (signal.lease !== this.lease) this.board.hear(signal.lease, signal.reports);
+    } else guarded(() => this.listener.onMessage?.(signal.from, signal.topic, signal.bytes));
   }
 
   private onBeat(): void {
@@ -234,6 +234,7 @@ export class ReplicatedNode {
     this.control.repeat();
     for (const member of this.members) member.look();
     this.reportState();
+    this.sayDigests();
     const state = this.members[STATE_PARTITION];
     if (state?.replica.serving !== true) return;
     const leases = leasesIn(state.replica.partition);
@@ -242,18 +243,29 @@ export class ReplicatedNode {
     for (const member of this.members) {
       if (rank !== member.index % Math.max(1, leases.length)) continue;
       if (member.silentMs >= SILENT_MS) member.push({ kind: 'tick' }, () => undefined);
-      void member.checkpoint();
+      // It may be this node that is wrong: what it stored would outlive it.
+      if (!this.board.differs(member.index)) void member.checkpoint();
     }
   }
 
-  /** Tells the others what this node has read and answered, and leaves where most of them answer something else. */
+  private get isTroubled(): boolean {
+    return this.members.some(({ trouble }) => trouble !== undefined);
+  }
+
+  /** Tells the others what this node has read and answered, each time: who is silent does not count. One that is down says so, by naming nothing. */
+  private sayDigests(): void {
+    const reports = this.isTroubled
+      ? []
+      : this.members.flatMap(({ report }) =>
+          report === undefined ? [] : { ...report, alike: this.board.alike(report.partition) },
+        );
+    // What is lost is said again with the next sign of life.
+    this.signals.sendDigests(this.lease, reports).catch(() => undefined);
+  }
+
+  /** Leaves where most of the others answer something else. One that is down decides nothing: what it knows may be old. */
   private compare(leases: readonly string[]): void {
-    const reports = this.members.flatMap(({ report }) => report ?? []);
-    const text = JSON.stringify(reports);
-    if (text !== this.told) {
-      this.told = text;
-      this.signals.sendDigests(this.lease, reports).catch(() => (this.told = ''));
-    }
+    if (this.isTroubled) return;
     const distrust = this.board.judge(leases, this.lease);
     if (distrust === undefined) return;
     const others = distrust.others.map(nodeOf).join(', ');

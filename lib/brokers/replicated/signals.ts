@@ -102,7 +102,14 @@ export class Signals {
 
   /** @throws LogUnavailableError */
   async sendDigests(lease: string, reports: readonly DigestReport[]): Promise<void> {
-    const r = reports.map((one) => [one.partition, one.incarnation, one.offset, one.input, one.outcome]);
+    const r = reports.map((one) => [
+      one.partition,
+      one.incarnation,
+      one.offset,
+      one.input,
+      one.outcome,
+      one.alike,
+    ]);
     await this.log.signal(join({ k: 'd', l: lease, r }, new Uint8Array()));
   }
 
@@ -195,13 +202,14 @@ function readApplied({ n, d, r }: Record<string, unknown>): Signal | undefined {
 function readDigests({ l, r }: Record<string, unknown>): Signal | undefined {
   if (typeof l !== 'string' || !Array.isArray(r)) return undefined;
   const reports = (r as readonly unknown[]).flatMap((row) => {
-    const [partition, incarnation, offset, input, outcome] = Array.isArray(row)
+    const [partition, incarnation, offset, input, outcome, alike] = Array.isArray(row)
       ? (row as readonly unknown[])
       : [];
     if (typeof partition !== 'number' || typeof offset !== 'number') return [];
     if (typeof incarnation !== 'string' || typeof input !== 'string' || typeof outcome !== 'string')
       return [];
-    return [{ partition, incarnation, offset, input, outcome }];
+    if (!isTexts(alike)) return [];
+    return [{ partition, incarnation, offset, input, outcome, alike }];
   });
   return { kind: 'digests', lease: l, reports };
 }

@@ -63,18 +63,19 @@ describe('the board of what other nodes answer', () => {
   let board: DigestBoard;
   let position: number;
   let doubted: number[];
+  /** What each node says with every sign of life. */
+  let words: Map<string, readonly DigestReport[]>;
   const report = (outcome: string, offset = 64, partition = 1): DigestReport => ({
     partition,
     incarnation: 'life',
     offset,
     input: outcome === 'other log' ? 'other' : 'in',
     outcome,
+    alike: [],
   });
+  const theirs = (...alike: string[]): DigestReport => ({ ...report('theirs'), alike });
 
-  beforeEach(() => {
-    clock = new ManualClock();
-    position = 100;
-    doubted = [];
+  const make = (heartbeatMs = 1_000): void => {
     const own = {
       incarnation: 'life',
       get position() {
@@ -88,103 +89,240 @@ describe('the board of what other nodes answer', () => {
     };
     board = new DigestBoard(
       clock,
+      heartbeatMs,
       (index) => (index >= 0 && index < 2 ? own : undefined),
       (index) => doubted.push(index),
     );
-  });
-
-  /** What is decided when all have had the time to speak. */
-  const judged = (leases: readonly string[]) => {
-    expect(board.judge(leases, 'me')).toBeUndefined();
-    clock.advance(DECIDE_MS - 1);
-    expect(board.judge(leases, 'me')).toBeUndefined();
-    clock.advance(1);
-    return board.judge(leases, 'me');
   };
 
-  it('a node leaves where more nodes answer something else than answer the same', () => {
-    board.hear('a', [report('theirs')]);
-    board.hear('b', [report('theirs')]);
+  beforeEach(() => {
+    clock = new ManualClock();
+    position = 100;
+    doubted = [];
+    words = new Map();
+    make();
+  });
+
+  const says = (lease: string, ...reports: readonly DigestReport[]): void => {
+    words.set(lease, reports);
+    board.hear(lease, reports);
+  };
+  const beat = (leases: readonly string[]) => {
+    for (const [lease, reports] of words) board.hear(lease, reports);
+    return board.judge(leases, 'me');
+  };
+  /** What is decided when all have had the time to speak. */
+  const judged = (leases: readonly string[]) => {
+    for (let second = 0; second < DECIDE_MS / 1_000; second += 1) {
+      expect(beat(leases)).toBeUndefined();
+      clock.advance(999);
+      expect(board.judge(leases, 'me')).toBeUndefined();
+      clock.advance(1);
+    }
+    return beat(leases);
+  };
+
+  it('a node leaves where more nodes agree on something else than answer the same', () => {
+    says('a', theirs('b'));
+    says('b', theirs('a'));
     expect(judged(['me', 'a', 'b'])).toEqual({ partition: 1, others: ['a', 'b'] });
   });
 
   it('a node stays where more nodes answer the same', () => {
-    board.hear('a', [report('theirs')]);
-    board.hear('b', [report('mine')]);
+    says('a', theirs());
+    says('b', report('mine'));
     expect(judged(['a', 'b', 'me'])).toBeUndefined();
   });
 
   it('of two nodes the one stays that is there for longer', () => {
-    board.hear('a', [report('theirs')]);
+    says('a', theirs());
     expect(judged(['me', 'a'])).toBeUndefined();
-    expect(board.judge(['a', 'me'], 'me')).toEqual({ partition: 1, others: ['a'] });
+    expect(judged(['a', 'me'])).toEqual({ partition: 1, others: ['a'] });
   });
 
   it('of four nodes, two and two, the side of the oldest one stays', () => {
-    board.hear('a', [report('theirs')]);
-    board.hear('b', [report('theirs')]);
-    board.hear('c', [report('mine')]);
+    says('a', theirs('b'));
+    says('b', theirs('a'));
+    says('c', report('mine'));
     expect(judged(['c', 'a', 'b', 'me'])).toBeUndefined();
-    expect(board.judge(['a', 'c', 'b', 'me'], 'me')).toMatchObject({ others: ['a', 'b'] });
+    expect(judged(['a', 'c', 'b', 'me'])).toMatchObject({ others: ['a', 'b'] });
+  });
+
+  it('of three nodes with three answers the oldest stays', () => {
+    says('a', theirs());
+    says('b', theirs());
+    expect(judged(['me', 'a', 'b'])).toBeUndefined();
+    expect(judged(['a', 'me', 'b'])).toEqual({ partition: 1, others: ['a'] });
+  });
+
+  it('two of one answer stay where three others have an answer each; each of those leaves for the two', () => {
+    for (const lease of ['b', 'c', 'd']) says(lease, theirs());
+    says('a', report('mine'));
+    expect(judged(['b', 'c', 'd', 'a', 'me'])).toBeUndefined();
+    says('a', theirs('b'));
+    says('b', theirs('a'));
+    expect(judged(['me', 'c', 'd', 'a', 'b'])).toEqual({ partition: 1, others: ['a', 'b'] });
+  });
+
+  it('nodes are of one side only where both say so', () => {
+    says('a', theirs('b'));
+    says('b', theirs());
+    expect(judged(['me', 'a', 'b'])).toBeUndefined();
+  });
+
+  it('a node that has gone down says so, and has no vote any more, however long its lease lives', () => {
+    says('old', theirs());
+    says('down', theirs());
+    says('down');
+    says('same', report('mine'));
+    expect(judged(['down', 'same', 'old', 'me'])).toBeUndefined();
+    says('same');
+    expect(judged(['old', 'down', 'same', 'me'])).toEqual({ partition: 1, others: ['old'] });
+  });
+
+  it('a node whose voice was not heard for 3 s counts as one that may answer the same', () => {
+    says('a', theirs());
+    says('b', report('mine'));
+    expect(board.differs(1)).toBe(true);
+    clock.advance(3_000);
+    expect(board.alike(1)).toEqual(['b']);
+    clock.advance(1);
+    expect(board.alike(1)).toEqual([]);
+    words.delete('b');
+    expect(judged(['a', 'b', 'me'])).toBeUndefined();
+    words.delete('a');
+    expect(judged(['a', 'me'])).toBeUndefined();
+    // Its last word is as true as before where a state is to be stored.
+    expect(board.differs(1)).toBe(true);
+  });
+
+  it('a node that was never heard counts as one that may answer the same', () => {
+    says('a', theirs());
+    expect(judged(['a', 'new', 'me'])).toBeUndefined();
+  });
+
+  it('one who still compares counts as one that may answer the same', () => {
+    says('a', theirs());
+    says('b', report('mine', 900));
+    expect(judged(['a', 'b', 'me'])).toBeUndefined();
+  });
+
+  it('the wait begins again with each change of the sides', () => {
+    says('a', theirs());
+    says('b', theirs());
+    for (let second = 0; second < 5; second += 1) {
+      expect(beat(['a', 'b', 'me'])).toBeUndefined();
+      clock.advance(1_000);
+    }
+    says('a', theirs('b'));
+    says('b', theirs('a'));
+    expect(judged(['a', 'b', 'me'])).toMatchObject({ others: ['a', 'b'] });
+    says('c', report('mine'));
+    expect(judged(['a', 'b', 'me', 'c'])).toMatchObject({ others: ['a', 'b'] });
+  });
+
+  it('a node that stood still waits once more before it decides by what others said before', () => {
+    says('a', theirs());
+    expect(beat(['a', 'me'])).toBeUndefined();
+    clock.advance(3_000);
+    expect(beat(['a', 'me'])).toBeUndefined();
+    clock.advance(3_001);
+    expect(judged(['a', 'me'])).toBeDefined();
+  });
+
+  it('a node whose own lease has ended does not leave', () => {
+    says('a', theirs());
+    expect(judged(['a'])).toBeUndefined();
+  });
+
+  it('differences of several partitions are decided one after the other, the first one first', () => {
+    says('a', report('theirs', 64, 1), report('theirs', 64, 0));
+    says('b', report('mine', 64, 0), report('theirs', 64, 1));
+    expect(judged(['b', 'me', 'a'])).toBeUndefined();
+    says('a', report('mine', 64, 0), report('theirs', 64, 1));
+    expect(judged(['b', 'me', 'a'])).toEqual({ partition: 1, others: ['b'] });
+  });
+
+  it('others learn who answers the same only where somebody answers something else', () => {
+    says('a', report('mine'), report('mine', 64, 0));
+    expect([board.differs(1), board.alike(1)]).toEqual([false, []]);
+    says('b', theirs());
+    expect([board.alike(0), board.alike(1)]).toEqual([[], ['a']]);
+  });
+
+  it('where signs of life come seldom, all of it takes longer by as much', () => {
+    make(4_000);
+    says('a', theirs());
+    const beats = Array.from({ length: 6 }, () => {
+      const found = beat(['a', 'me']);
+      clock.advance(4_000);
+      return found !== undefined;
+    });
+    expect(beats).toEqual([false, false, false, false, false, true]);
   });
 
   it('a node that has left says nothing any more, and what differed once is forgotten when it agrees', () => {
-    board.hear('a', [report('theirs')]);
+    says('a', theirs());
     expect(judged(['a', 'me'])).toBeDefined();
+    words.delete('a');
     expect(board.judge(['me'], 'me')).toBeUndefined();
     expect(judged(['a', 'me'])).toBeUndefined();
-    board.hear('a', [report('theirs')]);
-    board.hear('a', [report('mine', 128)]);
+    expect(board.differs(1)).toBe(false);
+    says('a', theirs());
     position = 128;
+    says('a', report('mine', 128));
     expect(judged(['a', 'me'])).toBeUndefined();
   });
 
   it('a place that this node no longer remembers says nothing', () => {
-    board.hear('a', [report('forgotten')]);
+    says('a', report('forgotten'));
     expect(judged(['a', 'me'])).toBeUndefined();
   });
 
   it('who differs once more is waited for once more', () => {
-    board.hear('a', [report('theirs')]);
+    says('a', theirs());
     expect(board.judge(['a', 'me'], 'me')).toBeUndefined();
-    board.hear('a', [report('mine', 65)]);
+    says('a', report('mine', 65));
     expect(judged(['a', 'me'])).toBeUndefined();
-    board.hear('a', [report('theirs', 66)]);
+    says('a', report('theirs', 66));
     expect(judged(['a', 'me'])).toBeDefined();
   });
 
   it('what is ahead of this node is compared when it has come there, also when newer reports come first', () => {
-    board.hear('a', [report('theirs', 101)]);
-    board.hear('a', [report('mine', 200)]);
+    says('a', report('theirs', 101));
+    says('a', report('mine', 200));
     expect(judged(['a', 'me'])).toBeUndefined();
     position = 101;
     expect(judged(['a', 'me'])).toEqual({ partition: 1, others: ['a'] });
   });
 
   it('what is of a log that lost its end does not hide what comes after it', () => {
-    board.hear('a', [report('theirs', 900)]);
-    board.hear('a', [report('theirs', 99)]);
+    says('a', report('theirs', 900));
+    says('a', report('theirs', 99));
     expect(judged(['a', 'me'])).toEqual({ partition: 1, others: ['a'] });
   });
 
   it('what is of another life of the log does not hide what comes after it', () => {
-    board.hear('a', [{ ...report('mine', 70), incarnation: 'another' }]);
-    board.hear('a', [report('theirs', 99)]);
+    says('a', { ...report('mine', 70), incarnation: 'another' });
+    says('a', report('theirs', 99));
     expect(judged(['a', 'me'])).toEqual({ partition: 1, others: ['a'] });
   });
 
   it('other records are no reason to leave: they are to be read again', () => {
-    board.hear('a', [report('other log'), report('other log', 64, 0)]);
+    says('a', report('other log'), report('other log', 64, 0));
     expect(doubted).toEqual([1, 0]);
     expect(judged(['a', 'me'])).toBeUndefined();
   });
 
   it('partitions that do not exist are passed over, and one that is made again begins without a verdict', () => {
-    board.hear('a', [report('theirs', 64, 2), report('theirs', 64, -1)]);
+    says('a', report('theirs', 64, 2), report('theirs', 64, -1));
     expect(judged(['a', 'me'])).toBeUndefined();
-    board.hear('a', [report('theirs')]);
+    says('a', theirs());
     expect(judged(['a', 'me'])).toBeDefined();
     board.forget(1);
+    expect(board.differs(1)).toBe(false);
+    expect(judged(['a', 'me'])).toBeDefined();
+    says('a');
     expect(judged(['a', 'me'])).toBeUndefined();
   });
 });

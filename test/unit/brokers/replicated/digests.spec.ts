@@ -4,6 +4,7 @@ import {
   type LogRecord,
   type OrderedLog,
 } from '../../../../lib/brokers/replicated/ordered-log.js';
+import { Signals, type Signal } from '../../../../lib/brokers/replicated/signals.js';
 import { request } from '../../../support/engine/append-requests.js';
 import type { MemoryOrderedLog } from '../../../support/ordered-log/memory-log.js';
 import { Deployment, type TestNode } from './kit.js';
@@ -20,6 +21,10 @@ interface Lens {
   readonly isMute?: () => boolean;
   /** Called with each reading of the second partition. */
   readonly onConsume?: () => void;
+  /** Called with each checkpoint of the second partition. */
+  readonly onSave?: () => void;
+  /** Called with each signal that this node sends. */
+  readonly onSend?: (text: string) => void;
   /** What records of the second partition wait for. */
   readonly gate?: () => Promise<void> | undefined;
 }
@@ -39,6 +44,16 @@ function through(log: MemoryOrderedLog, lens: Lens): OrderedLog {
             },
             onEnd: (end) => events.onEnd(end),
           });
+        };
+      if (name === 'saveCheckpoint')
+        return (...[partition, checkpoint]: Parameters<OrderedLog['saveCheckpoint']>) => {
+          if (partition === 1) lens.onSave?.();
+          return target.saveCheckpoint(partition, checkpoint);
+        };
+      if (name === 'signal' && lens.onSend !== undefined)
+        return (bytes: Uint8Array) => {
+          lens.onSend?.(Buffer.from(bytes).toString());
+          return target.signal(bytes);
         };
       if (name === 'signal' && lens.isMute?.() === true)
         return () => Promise.reject(new LogUnavailableError('mute'));
@@ -98,6 +113,112 @@ describe('nodes that compare what they read and answered', () => {
     expect(words[0]).toBe(before);
     expect(await wordsOf(world, two)).toEqual(words);
     for (const { broker } of [one, two, odd]) await world.answer(broker.close());
+  });
+
+  it('a release that is rolled out further although its first node went down does not end the service', async () => {
+    const world = new Deployment();
+    const other = (log: MemoryOrderedLog) => through(log, { change: laterTerm(20) });
+    const [one, two] = [await world.node(), await world.node()];
+    const third = await world.node({}, other);
+    await publish(world, one, 0);
+    await world.live(10_000);
+    expect(third.seen.states.at(-1)).toBe('down');
+    await world.answer(two.broker.close());
+    const second = await world.node({}, other);
+    await publish(world, one, RECORDS);
+    await world.live(20_000);
+    expect([one, second, third].map(({ seen }) => seen.states.at(-1))).toEqual(['up', 'down', 'down']);
+    for (const { broker } of [one, second, third]) await world.answer(broker.close());
+  });
+
+  it('a node that has gone down names no partition any more, also none that it could serve', async () => {
+    const world = new Deployment();
+    const said: unknown[] = [];
+    const onSend = (text: string): void => {
+      const { k, r } = JSON.parse(text) as { k: string; r: unknown[] };
+      if (k === 'd') said.push(r.length);
+    };
+    const one = await world.node();
+    const odd = await world.node({}, (log) => through(log, { change: laterTerm(20), onSend }));
+    await publish(world, one, 0);
+    await world.live(80_000, 1_000);
+    expect([one, odd].map(({ seen }) => seen.states.at(-1))).toEqual(['up', 'down']);
+    expect(said).toContain(1);
+    // The state partition has come to a place as well: each node gives its signs of life there.
+    expect(said.at(-1)).toBe(0);
+    for (const { broker } of [one, odd]) await world.answer(broker.close());
+  });
+
+  it('a node that is down for another reason decides when it is up again', async () => {
+    const world = new Deployment();
+    let isMute = true;
+    const one = await world.node({}, (log) => through(log, { isMute: () => isMute }));
+    let gate: Promise<void> | undefined;
+    let open: () => void = () => undefined;
+    const slow = await world.node({}, (log) => through(log, { change: laterTerm(20), gate: () => gate }));
+    await publish(world, one, 0);
+    gate = new Promise((resolve) => (open = resolve));
+    await publish(world, one, RECORDS, 5);
+    await world.live(20_000);
+    expect(slow.reasons).toEqual(['this node is more than 10 s behind the log']);
+    isMute = false;
+    await world.live(10_000);
+    gate = undefined;
+    open();
+    await world.live(2_000);
+    expect(slow.seen.states).toEqual(['up', 'down', 'up']);
+    await world.live(8_000);
+    expect(slow.seen.states).toEqual(['up', 'down', 'up', 'down']);
+    for (const { broker } of [one, slow]) await world.answer(broker.close());
+  });
+
+  it('a word about answers that is not of this form is passed over', async () => {
+    const world = new Deployment();
+    const heard: Signal[] = [];
+    const log = world.server.open();
+    const signals = new Signals(log, world.clock, 'n1', (signal) => heard.push(signal));
+    await world.answer(signals.start());
+    const row = [1, 'life', 64, 'in', 'out', ['a']];
+    const report = {
+      partition: 1,
+      incarnation: 'life',
+      offset: 64,
+      input: 'in',
+      outcome: 'out',
+      alike: ['a'],
+    };
+    const rows = [row, row.slice(0, 5), [...row.slice(0, 5), [1]], 'no row', ['1', ...row.slice(1)]];
+    await world.answer(log.signal(Buffer.from(`${JSON.stringify({ k: 'd', l: 'n2 x', r: rows })}\n`)));
+    await world.answer(signals.sendDigests('n1 y', [report]));
+    expect(heard).toEqual([
+      { kind: 'digests', lease: 'n2 x', reports: [report] },
+      { kind: 'digests', lease: 'n1 y', reports: [report] },
+    ]);
+    signals.close();
+    await world.answer(log.close());
+  });
+
+  it('no node stores a checkpoint of a partition while another one answers something else', async () => {
+    const world = new Deployment();
+    const saved: string[] = [];
+    const lens = (name: string, change?: Lens['change']) => (log: MemoryOrderedLog) =>
+      through(log, { onSave: () => saved.push(name), ...(change === undefined ? {} : { change }) });
+    const options = { checkpointEvery: 2 * RECORDS };
+    // It goes down; the older one, which stays, is to store the next one.
+    const one = await world.node(options, lens('one'));
+    const odd = await world.node(options, lens('odd', laterTerm(20)));
+    await publish(world, one, 0);
+    await world.live(1_500);
+    await publish(world, one, RECORDS);
+    await world.live(1_500);
+    expect([one, odd].map(({ seen }) => seen.states.at(-1))).toEqual(['up', 'up']);
+    expect(saved).toEqual([]);
+    await world.live(8_000);
+    expect([one, odd].map(({ seen }) => seen.states.at(-1))).toEqual(['up', 'down']);
+    await world.answer(odd.broker.close());
+    await world.live(3_000);
+    expect(saved).toEqual(['one']);
+    await world.answer(one.broker.close());
   });
 
   it('nodes that answer the same stay, however long they live', async () => {

@@ -776,7 +776,7 @@ describe('session', () => {
                   'work',
                   ({ id = '' }) => {
                     ran.push(id);
-                    harness.clock.advance(4);
+                    harness.clock.advance(2);
                   },
                 ],
               ]),

@@ -97,6 +97,8 @@ export class LaneWorker<Raw> {
       deps.counts.ignored += ignored.filter((index) => index < taken).length;
       rest = rest.slice(taken);
       if (dead === undefined) continue;
+      // What `to` needs may be gone already: the next owner asks it once more.
+      if (lane.signal.aborted) return;
       if (isTemporary(dead.error)) {
         this.retry(dead.error, '`to` fails');
         await this.backoff.pause(lane.signal, dead.error.retryAfterMs);

@@ -83,6 +83,28 @@ it('publishes and commits the record under way when it is closed, and calls `to`
   expect(run.status()).toMatchObject({ state: 'closed' });
 });
 
+it('leaves a record whose `to` fails while it is closed to the next node: what `to` needs may be gone (G34)', async () => {
+  for (const deadLetter of ['skip', 'stop'] as const) {
+    const world = filled(3);
+    const to = heldCall();
+    const { run } = world.node({
+      deadLetter,
+      to: async (record) => {
+        if (record.offset !== 1) return eventOf(record);
+        await to.wait();
+        throw new Error('the pool is closed');
+      },
+    });
+    await world.pass(10);
+    const closed = run.close(5_000);
+    to.release();
+    await world.pass(10);
+    await closed;
+    expect([world.ledger.of('a'), world.topic.committed, world.lines]).toEqual([['0'], [1], []]);
+    expect(run.status().counts.dead).toBe(0);
+  }
+});
+
 it('publishes nothing of what was under way in a partition that is another’s, and waits for no `to` of it (G34)', async () => {
   const world = filled(2);
   const to = heldCall();

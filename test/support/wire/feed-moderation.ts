@@ -148,6 +148,8 @@ export function describeFeedModeration(
         for (const node of [left, right]) {
           const again = await open(node, EVERYWHERE);
           await endOf(again, 'error');
+          // The other channel may be subscribed later, on what was published before.
+          await again.until('the other channel', ({ body }) => body.includes('"subscribed"'));
           await publish(ROOM, 'not for it');
           await publish(HALL, 'for it');
           await again.until('the event', ({ body }) => body.includes('"for it"'));

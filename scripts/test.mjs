@@ -29,7 +29,7 @@ const TOGETHER = `--maxWorkers=${Math.max(2, availableParallelism() - 1)}`;
 /** Those that start Redis servers. */
 const WITH_REDIS = ['redis', 'contract', 'ioredis5', 'e2e', 'nest11', 'browser', 'fault', 'proxies'];
 /** Those that start a Kafka broker and NATS servers. */
-const WITH_LOGS = ['contract'];
+const WITH_LOGS = ['contract', 'fault'];
 /** Older ones lack sharded pub/sub; Ubuntu 22.04 brings one. */
 const REDIS_MAJOR = 7;
 /** The proxies with a file in docs/deployment, by what asks them for their version, and curl: a client that nobody here wrote. */

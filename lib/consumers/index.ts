@@ -2,6 +2,7 @@ export { Backoff, delay, lookMs } from './backoff.js';
 export { consumerOf } from './consumer.js';
 export { LaneEnd } from './lane-end.js';
 export {
+  assertBeginning,
   assertOptions,
   consumeSettings,
   type ConsumeOptions,

@@ -1,5 +1,6 @@
 import type { ConsumedEvent } from '../core/ports/consumers.js';
 import { isRecord } from '../protocol/validation/checks.js';
+import { optionErrorOf, type OptionError } from '../protocol/validation/option-error.js';
 import { suggestion } from '../protocol/validation/suggestion.js';
 
 /** A record that cannot be published: as it is, it never can be. */
@@ -115,9 +116,14 @@ export function assertOptions(
   }
 }
 
+/** @throws RangeError that names the option and the remedy */
+export function assertBeginning(from: string, optionError: OptionError): void {
+  if (!['first', 'next'].includes(from)) throw optionError('from', 'must be "first" or "next"');
+}
+
 /**
  * @param caller the function that the application called, for errors.
- * @param name the one where the application gives none.
+ * @param name the one where the application gives none; cut to what a name may have.
  * @throws RangeError that names the option and the remedy
  */
 export function consumeSettings<Raw>(
@@ -127,25 +133,33 @@ export function consumeSettings<Raw>(
 ): ConsumeSettings<Raw> {
   const { to, deadLetter = 'stop', maxBatch = DEFAULT_BATCH, maxBatchBytes = DEFAULT_BATCH_BYTES } = options;
   const { takeOverMs = DEFAULT_TAKE_OVER_MS } = options;
-  const settings = { name: options.name ?? name, to, deadLetter, maxBatch, maxBatchBytes, takeOverMs };
-  const refuse = (option: string, remedy: string): never => {
-    throw new RangeError(`${caller}: \`${option}\` ${remedy}.`);
+  const optionError = optionErrorOf(caller);
+  const settings = {
+    name: options.name ?? name.slice(0, MAX_NAME),
+    to,
+    deadLetter,
+    maxBatch,
+    maxBatchBytes,
+    takeOverMs,
   };
   if (typeof to !== 'function')
-    refuse('to', 'is no function. Give one that makes { channel, event, payload } of a record, or null');
+    throw optionError(
+      'to',
+      'is no function. Give one that makes { channel, event, payload } of a record, or null',
+    );
   if (typeof deadLetter !== 'function' && !['stop', 'skip'].includes(deadLetter))
-    refuse('deadLetter', 'must be "stop", "skip" or a function');
+    throw optionError('deadLetter', 'must be "stop", "skip" or a function');
   if (!(Number.isSafeInteger(maxBatch) && maxBatch >= 1 && maxBatch <= MAX_BATCH))
-    refuse('maxBatch', `must be a whole number of 1 to ${MAX_BATCH}`);
+    throw optionError('maxBatch', `must be a whole number of 1 to ${MAX_BATCH}`);
   if (!(Number.isSafeInteger(maxBatchBytes) && maxBatchBytes >= MIN_BATCH_BYTES))
-    refuse('maxBatchBytes', `must be a whole number of at least ${MIN_BATCH_BYTES}`);
+    throw optionError('maxBatchBytes', `must be a whole number of at least ${MIN_BATCH_BYTES}`);
   if (!(Number.isSafeInteger(takeOverMs) && takeOverMs >= MIN_TAKE_OVER_MS && takeOverMs <= MAX_TAKE_OVER_MS))
-    refuse('takeOverMs', `must be a whole number of ${MIN_TAKE_OVER_MS} to ${MAX_TAKE_OVER_MS}`);
+    throw optionError('takeOverMs', `must be a whole number of ${MIN_TAKE_OVER_MS} to ${MAX_TAKE_OVER_MS}`);
   if (
     typeof settings.name !== 'string' ||
     !/^[^\p{C}]+$/u.test(settings.name) ||
     settings.name.length > MAX_NAME
   )
-    refuse('name', `must have 1 to ${MAX_NAME} characters that print`);
+    throw optionError('name', `must have 1 to ${MAX_NAME} characters that print`);
   return settings;
 }

@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
-import { assertLogSettings, LOG_DEFAULTS, logOptionError } from '../replicated/log-options.js';
+import { optionErrorOf, type OptionError } from '../../protocol/validation/option-error.js';
+import { assertLogSettings, LOG_DEFAULTS } from '../replicated/log-options.js';
 
 /** How a client proves to Kafka who it is. Nothing of it is logged. */
 export interface KafkaSasl {
@@ -64,22 +65,13 @@ export interface KafkaLogSettings extends Required<Omit<KafkaLogOptions, 'broker
 const DEFAULT_PORT = 9_092;
 /** Kafka's limit for names of topics, less what is appended to this one. */
 const MAX_TOPIC = 249 - '.checkpoints'.length;
-const optionError = logOptionError('kafkaBroker');
 
 /**
  * @param caller the function that the application called, for errors.
  * @throws RangeError that names the option
  */
 export function kafkaSettings(options: KafkaLogOptions, caller = 'kafkaBroker'): KafkaLogSettings {
-  try {
-    return settingsOf(options);
-  } catch (error) {
-    if (error instanceof RangeError) error.message = error.message.replace('kafkaBroker', caller);
-    throw error;
-  }
-}
-
-function settingsOf(options: KafkaLogOptions): KafkaLogSettings {
+  const optionError = optionErrorOf(caller);
   const { brokers, tls, sasl, ...rest } = options;
   const replicas = rest.replicas ?? 3;
   const settings: KafkaLogSettings = {
@@ -90,15 +82,17 @@ function settingsOf(options: KafkaLogOptions): KafkaLogSettings {
     createTopics: true,
     clientId: 'nestjs-realtime',
     ...omitUndefined(rest),
-    brokers: (typeof brokers === 'string' ? [brokers] : brokers).map(readAddress),
+    brokers: (typeof brokers === 'string' ? [brokers] : brokers).map((text) =>
+      readAddress(text, optionError),
+    ),
     tls,
     sasl,
   };
-  assertSettings(settings);
+  assertSettings(settings, optionError);
   return settings;
 }
 
-function readAddress(text: string): BrokerAddress {
+function readAddress(text: string, optionError: OptionError): BrokerAddress {
   const [, host = '', port] = /^\[?([^\s\]/]+?)\]?(?::(\d{1,5}))?$/.exec(text) ?? [];
   const number = port === undefined ? DEFAULT_PORT : Number(port);
   if (host === '' || number < 1 || number > 65_535)
@@ -106,7 +100,7 @@ function readAddress(text: string): BrokerAddress {
   return { host, port: number };
 }
 
-function assertSettings(settings: KafkaLogSettings): void {
+function assertSettings(settings: KafkaLogSettings, optionError: OptionError): void {
   if (settings.brokers.length === 0) throw optionError('brokers', 'names no broker');
   if (!/^[\w.-]+$/.test(settings.topic) || settings.topic.length > MAX_TOPIC)
     throw optionError('topic', `must have 1 to ${MAX_TOPIC} letters, digits, ".", "_" and "-"`);

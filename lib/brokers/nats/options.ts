@@ -1,5 +1,6 @@
 import { omitUndefined } from '../../protocol/omit-undefined.js';
-import { assertLogSettings, LOG_DEFAULTS, logOptionError } from '../replicated/log-options.js';
+import { optionErrorOf, type OptionError } from '../../protocol/validation/option-error.js';
+import { assertLogSettings, LOG_DEFAULTS } from '../replicated/log-options.js';
 
 /** TLS towards NATS. Texts are PEM. */
 export interface NatsTls {
@@ -69,22 +70,13 @@ export interface NatsLogSettings extends Required<
 }
 
 const GIB = 1_073_741_824;
-const optionError = logOptionError('natsBroker');
 
 /**
  * @param caller the function that the application called, for errors.
  * @throws RangeError that names the option
  */
 export function natsSettings(options: NatsLogOptions, caller = 'natsBroker'): NatsLogSettings {
-  try {
-    return settingsOf(options);
-  } catch (error) {
-    if (error instanceof RangeError) error.message = error.message.replace('natsBroker', caller);
-    throw error;
-  }
-}
-
-function settingsOf(options: NatsLogOptions): NatsLogSettings {
+  const optionError = optionErrorOf(caller);
   const { user, password, token, credentials, tls, domain, servers, ...rest } = options;
   const settings: NatsLogSettings = {
     ...LOG_DEFAULTS,
@@ -99,11 +91,11 @@ function settingsOf(options: NatsLogOptions): NatsLogSettings {
     tls,
     domain,
   };
-  assertSettings(settings);
+  assertSettings(settings, optionError);
   return settings;
 }
 
-function assertSettings(settings: NatsLogSettings): void {
+function assertSettings(settings: NatsLogSettings, optionError: OptionError): void {
   if (settings.servers.length === 0) throw optionError('servers', 'names no server');
   if (!/^[\w-]{1,64}$/.test(settings.name))
     throw optionError('name', 'must have 1 to 64 letters, digits, "_" and "-"');

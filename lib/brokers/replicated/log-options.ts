@@ -1,3 +1,5 @@
+import type { OptionError } from '../../protocol/validation/option-error.js';
+
 /** Options that every log of the replicated broker has, whatever keeps it. */
 export interface CommonLogSettings {
   readonly partitions: number;
@@ -6,9 +8,6 @@ export interface CommonLogSettings {
   readonly connectTimeoutMs: number;
   readonly requestTimeoutMs: number;
 }
-
-/** Makes the error of an option: `path` names it, `problem` is the rest of the sentence. */
-export type LogOptionError = (path: string, problem: string) => RangeError;
 
 const DAY_MS = 86_400_000;
 const MAX_PARTITIONS = 256;
@@ -22,11 +21,6 @@ export const LOG_DEFAULTS: CommonLogSettings = {
   requestTimeoutMs: 5_000,
 };
 
-/** @param broker Begins the texts: `kafkaBroker`. */
-export function logOptionError(broker: string): LogOptionError {
-  return (path, problem) => new RangeError(`${broker}: \`${path}\` ${problem}.`);
-}
-
 /**
  * Checks what all logs have in common, and the further counts of one of them.
  *
@@ -36,7 +30,7 @@ export function logOptionError(broker: string): LogOptionError {
 export function assertLogSettings<Name extends string>(
   settings: CommonLogSettings & Readonly<Record<Name, number>>,
   counts: readonly Name[],
-  optionError: LogOptionError,
+  optionError: OptionError,
 ): void {
   for (const name of [...(Object.keys(LOG_DEFAULTS) as (keyof CommonLogSettings)[]), ...counts]) {
     if (!(Number.isSafeInteger(settings[name]) && settings[name] > 0))

@@ -1,4 +1,5 @@
 import {
+  assertBeginning,
   assertOptions,
   consumeSettings,
   consumerOf,
@@ -12,6 +13,7 @@ import {
 } from '../../../consumers/index.js';
 import type { ThrottledLog } from '../../../core/async/throttled-log.js';
 import type { ConsumerSite, RealtimeConsumer } from '../../../core/ports/consumers.js';
+import { optionErrorOf } from '../../../protocol/validation/option-error.js';
 import { KafkaCluster } from '../cluster.js';
 import { loadKafka } from '../driver.js';
 import { kafkaSettings, type KafkaLogOptions, type KafkaLogSettings } from '../options.js';
@@ -73,6 +75,7 @@ const LOOK_EVERY = 20;
  * @publicApi
  */
 export function fromKafka(options: FromKafkaOptions): RealtimeConsumer {
+  const optionError = optionErrorOf('fromKafka');
   assertOptions(options, 'fromKafka', OWN);
   const {
     brokers,
@@ -87,7 +90,7 @@ export function fromKafka(options: FromKafkaOptions): RealtimeConsumer {
   } = options;
   if (!/^[^\p{C}]{1,255}$/u.test(groupId))
     throw optionError('groupId', 'must have 1 to 255 characters that print');
-  if (!['first', 'next'].includes(from)) throw optionError('from', 'must be "first" or "next"');
+  assertBeginning(from, optionError);
   const kafka = kafkaSettings(
     {
       ...{ brokers, clientId, tls, sasl, topic },
@@ -96,7 +99,7 @@ export function fromKafka(options: FromKafkaOptions): RealtimeConsumer {
     },
     'fromKafka',
   );
-  const settings = consumeSettings(options, 'fromKafka', `kafka ${topic} ${groupId}`.slice(0, 128));
+  const settings = consumeSettings(options, 'fromKafka', `kafka ${topic} ${groupId}`);
   return consumerOf(
     settings,
     (site, journal) => new KafkaTopic(kafka, { groupId, from }, settings, site, journal),
@@ -260,8 +263,4 @@ class KafkaTopic implements RecordSource<KafkaTopicRecord> {
     await group.commit(membership, partition, end);
     return end;
   }
-}
-
-function optionError(path: string, problem: string): RangeError {
-  return new RangeError(`fromKafka: \`${path}\` ${problem}.`);
 }

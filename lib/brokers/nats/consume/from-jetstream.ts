@@ -1,5 +1,6 @@
 import type { StreamInfo } from '@nats-io/jetstream';
 import {
+  assertBeginning,
   assertOptions,
   consumeSettings,
   consumerOf,
@@ -14,6 +15,7 @@ import {
 } from '../../../consumers/index.js';
 import type { ThrottledLog } from '../../../core/async/throttled-log.js';
 import type { ConsumerSite, RealtimeConsumer } from '../../../core/ports/consumers.js';
+import { optionErrorOf } from '../../../protocol/validation/option-error.js';
 import { loadNats } from '../driver.js';
 import { apiCode, messageOf, NO_STREAM, STREAM_NAME_IN_USE } from '../errors.js';
 import { NatsLink } from '../link.js';
@@ -86,6 +88,7 @@ const OWN: OwnOptions<FromJetStreamOptions> = {
  * @publicApi
  */
 export function fromJetStream(options: FromJetStreamOptions): RealtimeConsumer {
+  const optionError = optionErrorOf('fromJetStream');
   assertOptions(options, 'fromJetStream', OWN);
   const { servers, user, password, token, credentials, tls, domain, connectTimeoutMs, requestTimeoutMs } =
     options;
@@ -94,7 +97,7 @@ export function fromJetStream(options: FromJetStreamOptions): RealtimeConsumer {
   for (const [option, name] of Object.entries({ durable, positions }))
     if (!/^[\w-]{1,64}$/.test(name))
       throw optionError(option, 'must have 1 to 64 letters, digits, "_" and "-"');
-  if (!['first', 'next'].includes(from)) throw optionError('from', 'must be "first" or "next"');
+  assertBeginning(from, optionError);
   const nats = natsSettings(
     {
       ...{ servers, user, password, token, credentials, tls, domain, name: positions },
@@ -103,7 +106,7 @@ export function fromJetStream(options: FromJetStreamOptions): RealtimeConsumer {
     },
     'fromJetStream',
   );
-  const settings = consumeSettings(options, 'fromJetStream', `jetstream ${stream} ${durable}`.slice(0, 128));
+  const settings = consumeSettings(options, 'fromJetStream', `jetstream ${stream} ${durable}`);
   const list = typeof subjects === 'string' ? [subjects] : subjects;
   const wanted = { stream, subjects: list, durable, from, positions };
   return consumerOf(
@@ -265,8 +268,4 @@ async function makePositions(link: NatsLink, name: string, replicas: number): Pr
     // Another node was first.
     if (apiCode(error) !== STREAM_NAME_IN_USE) throw error;
   }
-}
-
-function optionError(path: string, problem: string): RangeError {
-  return new RangeError(`fromJetStream: \`${path}\` ${problem}.`);
 }

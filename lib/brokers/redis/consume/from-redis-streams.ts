@@ -1,4 +1,5 @@
 import {
+  assertBeginning,
   assertOptions,
   consumeSettings,
   consumerOf,
@@ -12,6 +13,7 @@ import {
 } from '../../../consumers/index.js';
 import type { ThrottledLog } from '../../../core/async/throttled-log.js';
 import type { ConsumerSite, RealtimeConsumer } from '../../../core/ports/consumers.js';
+import { optionErrorOf } from '../../../protocol/validation/option-error.js';
 import { RedisTarget } from '../connection/target.js';
 import type { RedisBrokerOptions } from '../options.js';
 import { redisSettings, type RedisSettings } from '../settings.js';
@@ -81,6 +83,7 @@ const OWN: OwnOptions<FromRedisStreamsOptions> = {
  * @publicApi
  */
 export function fromRedisStreams(options: FromRedisStreamsOptions): RealtimeConsumer {
+  const optionError = optionErrorOf('fromRedisStreams');
   assertOptions(options, 'fromRedisStreams', OWN);
   const { streams, group, from = 'first' } = options;
   const names = typeof streams === 'string' ? [streams] : [...streams];
@@ -88,12 +91,8 @@ export function fromRedisStreams(options: FromRedisStreamsOptions): RealtimeCons
   if (new Set(names).size < names.length) throw optionError('streams', 'names a stream twice');
   if (!/^[^\s{}]{1,128}$/.test(group))
     throw optionError('group', 'must have 1 to 128 characters without blanks and braces');
-  if (!['first', 'next'].includes(from)) throw optionError('from', 'must be "first" or "next"');
-  const settings = consumeSettings(
-    options,
-    'fromRedisStreams',
-    `redis ${names.join(' ')} ${group}`.slice(0, 128),
-  );
+  assertBeginning(from, optionError);
+  const settings = consumeSettings(options, 'fromRedisStreams', `redis ${names.join(' ')} ${group}`);
   const {
     to: _to,
     deadLetter: _letter,
@@ -243,8 +242,4 @@ function serverOf({ client, db, url }: RedisConnectionOptions, { where }: RedisT
   if (client !== undefined) return client;
   const { pathname = '', search = '' } = url === undefined ? {} : new URL(url);
   return `redis ${where} ${db ?? Number(pathname.slice(1))} ${search}`;
-}
-
-function optionError(path: string, problem: string): RangeError {
-  return new RangeError(`fromRedisStreams: \`${path}\` ${problem}.`);
 }

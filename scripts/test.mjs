@@ -1,4 +1,4 @@
-// What `npm test` runs: prepares what the tests need, then runs jest; faults, counts and consumers by themselves. Arguments go to jest:
+// What `npm test` runs: prepares what the tests need, then runs jest; contracts, faults, counts and consumers by themselves. Arguments go to jest:
 //   npm test -- --selectProjects unit e2e
 //   npm test -- --selectProjects unit --testPathPatterns envelope
 // Only what the selected projects need is prepared.
@@ -15,15 +15,20 @@ import { measureSlowness } from './slowness.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const PROJECTS = jestConfig.projects.map(({ displayName }) => displayName);
+/** Workers that a run with arguments of its own may have chosen. */
+const WORKERS = /^(-i|-w|--runInBand|--maxWorkers)\b/;
+const IN_BAND = '--runInBand';
 /**
- * Those that nothing else may run beside, and their workers: how long a recovery takes, and what a process allocates, are
- * what they prove; the consumers keep two cores busy with compilers of their own.
+ * What runs by itself, under the name of its first project. Nothing else may run beside faults and counts: how long a recovery takes,
+ * and what a process allocates, are what they prove. Contracts wait for servers most of the time, so that several share a core; the
+ * consumers keep two busy with compilers of their own.
  */
-const ALONE = new Map([
-  ['fault', '--runInBand'],
-  ['perf', '--runInBand'],
-  ['consumers', '--maxWorkers=2'],
-]);
+const SEPARATE = [
+  { projects: ['contract', 'ioredis5'], workers: `--maxWorkers=${2 * Math.max(2, availableParallelism())}` },
+  { projects: ['fault'], workers: IN_BAND },
+  { projects: ['perf'], workers: IN_BAND },
+  { projects: ['consumers'], workers: '--maxWorkers=2' },
+];
 /** Many tests wait for servers and windows while others compute. jest by itself leaves a core alone: of two, half of them. */
 const TOGETHER = `--maxWorkers=${Math.max(2, availableParallelism() - 1)}`;
 /** Those that start Redis servers. */
@@ -56,26 +61,28 @@ if (needs('proxies')) {
   ensureProxies();
   env.TEST_PYTHON = ensurePython();
 }
-if (['browser', 'e2e', 'nest11', ...ALONE.keys()].some(needs)) build();
+if (['browser', 'e2e', 'nest11', 'fault', 'perf', 'consumers'].some(needs)) build();
 if (needs('consumers')) run(process.execPath, ['scripts/package/pack.mjs']);
 
 env.NODE_OPTIONS = [env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
   .filter(Boolean)
   .join(' ');
 const jest = fileURLToPath(new URL('../node_modules/jest/bin/jest.js', import.meta.url));
-const others = (selected.length === 0 ? PROJECTS : selected).filter((project) => !ALONE.has(project));
+const apart = SEPARATE.flatMap(({ projects }) => projects);
+const others = PROJECTS.filter((project) => needs(project) && !apart.includes(project));
+const isChosen = jestArgs.some((arg) => WORKERS.test(arg));
 const statuses = [];
 // Nothing secret in any output, log or result of the run (G23).
 forgetNotes();
 const leaks = [];
-if (others.length > 0) {
-  const isChosen = jestArgs.some((arg) => /^(-i|-w|--runInBand|--maxWorkers)\b/.test(arg));
-  statuses.push(await runJest(others, isChosen ? jestArgs : [...jestArgs, TOGETHER]));
-}
-for (const [project, workers] of ALONE) {
-  if (!needs(project)) continue;
-  const separate = jestArgs.map((arg) => arg.replace(/^(--outputFile=.*)\.json$/, `$1.${project}.json`));
-  statuses.push(await runJest([project], [...separate, workers]));
+if (others.length > 0) statuses.push(await runJest(others, isChosen ? jestArgs : [...jestArgs, TOGETHER]));
+for (const { projects, workers } of SEPARATE) {
+  const chosen = projects.filter(needs);
+  if (chosen.length === 0) continue;
+  const args = (workers === IN_BAND ? withoutWorkers(jestArgs) : jestArgs).map((arg) =>
+    arg.replace(/^(--outputFile=.*)\.json$/, `$1.${projects[0]}.json`),
+  );
+  statuses.push(await runJest(chosen, isChosen && workers !== IN_BAND ? args : [...args, workers]));
 }
 leaks.push(...readNotes());
 if (leaks.length > 0) {
@@ -115,6 +122,14 @@ function withoutProjects(args) {
     if (!skipping && !arg.startsWith('--selectProjects=')) rest.push(arg);
   }
   return rest;
+}
+
+/** Arguments without those that choose workers, and their numbers. */
+function withoutWorkers(args) {
+  return args.filter(
+    (arg, index) =>
+      !WORKERS.test(arg) && !(/^\d+%?$/.test(arg) && /^(-w|--maxWorkers)$/.test(args[index - 1] ?? '')),
+  );
 }
 
 /** The values of `--selectProjects a b` and `--selectProjects=a`; none means all. */

@@ -8,6 +8,7 @@ import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { allowed, budget } from './budget.mjs';
 import { contentProblems, filesIn } from './contents.mjs';
+import { declarationProblems } from './declarations.mjs';
 import { installScripts } from './install-scripts.mjs';
 import { folder, root } from './layout.mjs';
 import { pack } from './pack.mjs';
@@ -25,6 +26,7 @@ async function check({ name, folder: laidOut, tarball }) {
   const files = filesIn(laidOut);
   checkSizes(name, tarball, files, complain);
   for (const problem of contentProblems(laidOut)) complain(problem);
+  for (const problem of declarationProblems(laidOut)) complain(problem);
   for (const problem of installScripts(Object.keys(manifest.dependencies), lock)) complain(problem);
 
   const { messages, pkg } = await publint({

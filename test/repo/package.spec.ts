@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { CHECKS } from '../../lib/doctor/checks/index.js';
 import { allowed } from '../../scripts/package/budget.mjs';
 import { contentProblems } from '../../scripts/package/contents.mjs';
+import { declarationProblems } from '../../scripts/package/declarations.mjs';
 import { DOCUMENTS, relativeLinks, withLinks, withoutPadding } from '../../scripts/package/documents.mjs';
 import { installScripts } from '../../scripts/package/install-scripts.mjs';
 import { entryFiles, manifests } from '../../scripts/package/manifests.mjs';
@@ -49,6 +50,28 @@ describe('the files of a package', () => {
     expect(() => reachable(folder, ['dist/missing.js'])).toThrow(
       'dist/missing.js is not there: run npm run build',
     );
+  });
+
+  it('declarations of an entry lead to no package that it does not need', () => {
+    write({
+      'package.json': JSON.stringify({
+        exports: {
+          './nats': { types: './dist/nats.d.ts', import: './dist/nats.js' },
+          './redis': { types: './dist/redis.d.ts', import: './dist/redis.js' },
+          './package.json': './package.json',
+        },
+      }),
+      'dist/nats.d.ts': `import 'node:net';
+import '@nestjs/common';
+export type { R } from './lane.js';`,
+      'dist/lane.d.ts': `import type { Link } from './link.js';
+export interface R {}`,
+      'dist/link.d.ts': `import type { NatsConnection } from '@nats-io/transport-node';`,
+      'dist/redis.d.ts': `import type { Redis } from 'ioredis';`,
+    });
+    expect(declarationProblems(folder)).toEqual([
+      'dist/link.d.ts imports @nats-io/transport-node, and ./nats leads to it: declare what is public elsewhere.',
+    ]);
   });
 
   it('a package contains JavaScript that no declaration imports: side effects, lazy modules and re-exports', () => {

@@ -6,6 +6,6 @@ export type {
   RedisSentinelTarget,
 } from './options.js';
 export { fromRedisStreams, type FromRedisStreamsOptions } from './consume/from-redis-streams.js';
-export type { RedisStreamRecord } from './consume/stream-lane.js';
+export type { RedisStreamRecord } from './consume/record.js';
 export type { ConsumeOptions, DeadRecord } from '../../consumers/index.js';
 export type { ConsumedEvent, RealtimeConsumer } from '../../core/ports/consumers.js';

@@ -19,7 +19,8 @@ import { loadKafka } from '../driver.js';
 import { kafkaSettings, type KafkaLogOptions, type KafkaLogSettings } from '../options.js';
 import { partitionBounds } from '../partition-bounds.js';
 import { KafkaGroup, type Membership } from './group.js';
-import { PartitionLane, type KafkaTopicRecord } from './partition-lane.js';
+import { PartitionLane } from './partition-lane.js';
+import type { KafkaTopicRecord } from './record.js';
 
 /** Where the topic is: as of `kafkaBroker()`, whose meanings and defaults these have. */
 type KafkaConnectionOptions = Pick<

@@ -20,8 +20,9 @@ import { loadNats } from '../driver.js';
 import { apiCode, messageOf, NO_STREAM, STREAM_NAME_IN_USE } from '../errors.js';
 import { NatsLink } from '../link.js';
 import { natsSettings, type NatsLogOptions, type NatsLogSettings } from '../options.js';
-import { JetStreamLane, type JetStreamRecord } from './jetstream-lane.js';
+import { JetStreamLane } from './jetstream-lane.js';
 import { StreamPosition } from './position.js';
+import type { JetStreamRecord } from './record.js';
 
 /** Where the stream is: as of `natsBroker()`, whose meanings and defaults these have. */
 type NatsConnectionOptions = Pick<

@@ -5,22 +5,7 @@ import type { Entropy } from '../../../core/ports/entropy.js';
 import type { NatsLink } from '../link.js';
 import { readPulled } from '../pulled-message.js';
 import type { StreamPosition } from './position.js';
-
-/** A message of a stream of JetStream. */
-export interface JetStreamRecord {
-  /** Name of its stream. */
-  readonly stream: string;
-  /** To which it was published. */
-  readonly subject: string;
-  /** Its number in the stream. */
-  readonly seq: number;
-  /** When it was stored, in milliseconds since the Unix epoch. */
-  readonly timestampMs: number;
-  /** Its payload. */
-  readonly data: Uint8Array;
-  /** By their names; of a name that is given twice, the last. */
-  readonly headers: ReadonlyMap<string, string>;
-}
+import type { JetStreamRecord } from './record.js';
 
 const NANOS_PER_MS = 1_000_000;
 const PULL_MS = 10_000;

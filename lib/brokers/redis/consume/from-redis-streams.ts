@@ -17,9 +17,10 @@ import { optionErrorOf } from '../../../protocol/validation/option-error.js';
 import { RedisTarget } from '../connection/target.js';
 import type { RedisBrokerOptions } from '../options.js';
 import { redisSettings, type RedisSettings } from '../settings.js';
+import type { RedisStreamRecord } from './record.js';
 import { MAKE } from './scripts.js';
 import { StreamClient } from './stream-client.js';
-import { StreamLane, streamKeys, type RedisStreamRecord } from './stream-lane.js';
+import { StreamLane, streamKeys } from './stream-lane.js';
 
 /** Where the streams are: as of `redisBroker()`, whose meanings and defaults these have. */
 type RedisConnectionOptions = Pick<

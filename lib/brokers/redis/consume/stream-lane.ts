@@ -2,6 +2,7 @@ import { idPrefix, LaneEnd, type Lane, type SourceRecord } from '../../../consum
 import type { ThrottledLog } from '../../../core/async/throttled-log.js';
 import type { Clock, Scheduled } from '../../../core/ports/clock.js';
 import { MAX_ID_LENGTH } from '../../../protocol/envelope.js';
+import type { RedisStreamRecord } from './record.js';
 import { ACKNOWLEDGE, RELEASE, RENEW, TAKE } from './scripts.js';
 import type { StreamClient, StreamWait } from './stream-client.js';
 
@@ -12,16 +13,6 @@ const SURE_PART = 0.8;
 /** What is new, and not what was delivered. */
 const NEW = '>';
 const FIRST = '0-0';
-
-/** An entry of a stream of Redis. */
-export interface RedisStreamRecord {
-  /** Name of the stream. */
-  readonly stream: string;
-  /** `<milliseconds>-<number>`. */
-  readonly id: string;
-  /** As text. Of a name that is given twice, the last. */
-  readonly fields: Readonly<Record<string, string>>;
-}
 
 export interface StreamLaneDeps {
   readonly client: StreamClient;

@@ -1,10 +1,8 @@
 import { expect, it } from '@jest/globals';
 import type { KafkaCluster } from '../../../../../lib/brokers/kafka/cluster.js';
 import type { KafkaGroup } from '../../../../../lib/brokers/kafka/consume/group.js';
-import {
-  PartitionLane,
-  type KafkaTopicRecord,
-} from '../../../../../lib/brokers/kafka/consume/partition-lane.js';
+import { PartitionLane } from '../../../../../lib/brokers/kafka/consume/partition-lane.js';
+import type { KafkaTopicRecord } from '../../../../../lib/brokers/kafka/consume/record.js';
 import type { SourceRecord } from '../../../../../lib/consumers/index.js';
 import { ThrottledLog } from '../../../../../lib/core/async/throttled-log.js';
 import { ManualClock } from '../../../../support/engine/manual-clock.js';

@@ -1,9 +1,7 @@
 import { expect, it } from '@jest/globals';
-import {
-  JetStreamLane,
-  type JetStreamRecord,
-} from '../../../../../lib/brokers/nats/consume/jetstream-lane.js';
+import { JetStreamLane } from '../../../../../lib/brokers/nats/consume/jetstream-lane.js';
 import { StreamPosition } from '../../../../../lib/brokers/nats/consume/position.js';
+import type { JetStreamRecord } from '../../../../../lib/brokers/nats/consume/record.js';
 import type { NatsLink } from '../../../../../lib/brokers/nats/link.js';
 import type { SourceRecord } from '../../../../../lib/consumers/index.js';
 import { ManualClock } from '../../../../support/engine/manual-clock.js';

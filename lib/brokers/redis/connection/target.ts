@@ -202,8 +202,8 @@ export function endSlotsTimer(cluster: Cluster): void {
 
 /** Methods by which ioredis makes clients for itself, on the clients that it made and on what they connect through. */
 interface MakesClients {
-  duplicate?(...args: unknown[]): Redis;
-  connectToSentinel?(...args: unknown[]): Redis;
+  duplicate?: (...args: never[]) => Redis;
+  connectToSentinel?: (...args: never[]) => Redis;
 }
 
 /**

@@ -142,6 +142,22 @@ describe('bans and restrictions in Redis (G30)', () => {
     expect(await kit.admin.hget(kit.keys.bans, 'older')).toBe(' {"by":"admin"}');
   });
 
+  it('bans of an older version are beside the room of the others until they are put again', async () => {
+    await kit.admin.hset(kit.keys.bans, { older: ' {}', other: ' {}' });
+    for (const [index, user] of ['a', 'b', 'c'].entries())
+      await put(ban(user), { forMs: (index + 1) * HOUR_MS, most: 2 });
+    expect(await banned()).toEqual(['b', 'c', 'older', 'other']);
+    await put(ban('older'), { forMs: 4 * HOUR_MS, most: 2 });
+    expect(await banned()).toEqual(['c', 'older', 'other']);
+    expect((await counted())[0]).toBe(2);
+    // What an older node lifts keeps its place until its end.
+    await kit.admin.hdel(kit.keys.bans, 'older');
+    await put(ban('d'), { forMs: 5 * HOUR_MS, most: 2 });
+    expect(await banned()).toEqual(['d', 'other']);
+    await put(ban('e'), { forMs: 6 * HOUR_MS, most: 2 });
+    expect(await banned()).toEqual(['d', 'e', 'other']);
+  });
+
   it('a ban that a node of an older version put again holds when the end that it had before has come', async () => {
     for (const user of ['forever', 'longer', 'lifted', 'ended']) await put(ban(user), { forMs: 30 });
     const later = (await now()) + HOUR_MS;

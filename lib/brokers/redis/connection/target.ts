@@ -119,9 +119,9 @@ export class RedisTarget {
     return new this.driver.Command(name, args, { replyEncoding: 'utf8' });
   }
 
-  /** A client, not connected yet, for one server of a Cluster. */
+  /** A client, not connected yet, for one server of a Cluster: of a client of this target, so what it makes is silenced. */
   createFor(node: Redis, name: string): Redis {
-    return silenced(node.duplicate({ ...this.options(name), readOnly: false }));
+    return node.duplicate({ ...this.options(name), readOnly: false });
   }
 
   private get driver(): RedisDriver {
@@ -200,13 +200,33 @@ export function endSlotsTimer(cluster: Cluster): void {
   });
 }
 
-/** Without a listener ioredis writes errors to the console, secrets included; the broker looks at states instead. */
+/** Methods by which ioredis makes clients for itself, on the clients that it made and on what they connect through. */
+interface MakesClients {
+  duplicate?: (...args: never[]) => Redis;
+  connectToSentinel?: (...args: never[]) => Redis;
+}
+
+/**
+ * Without a listener ioredis writes errors to the console, secrets included; the broker looks at states instead. What it makes for
+ * itself is silenced too: the connections to the servers of a Cluster, the duplicates of them by which it asks for the slots, and those
+ * by which it asks Sentinels. Its own subscriber of a Cluster connects only for subscriptions, and has none.
+ */
 function silenced<T extends RedisClient>(client: T): T {
   if (isCluster(client)) {
     client.on('error', () => undefined);
-    client.on('+node', (node: Redis) => silenced(node));
-  } else client.on('error', () => hearLaterErrors(client.stream));
+    client.on('+node', (node: Redis) => silenceMade(silenced(node), 'duplicate'));
+    return client;
+  }
+  silenceMade((client as unknown as { readonly connector?: MakesClients }).connector, 'connectToSentinel');
+  client.on('error', () => hearLaterErrors(client.stream));
   return client;
+}
+
+/** Silences every client that the method makes from now on. */
+function silenceMade(maker: MakesClients | undefined, method: keyof MakesClients): void {
+  const make = maker?.[method];
+  if (maker !== undefined && make !== undefined)
+    maker[method] = (...args) => silenced(make.apply(maker, args));
 }
 
 function addressOf(

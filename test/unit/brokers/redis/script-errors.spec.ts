@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { commandError, detailOf, startError } from '../../../../lib/brokers/redis/errors.js';
+import { bootError, commandError, detailOf, startError } from '../../../../lib/brokers/redis/errors.js';
 
 describe('errors of commands that a script ran', () => {
   const code = (message: string) => commandError(new Error(message)).code;
@@ -38,6 +38,15 @@ describe('what an error of Redis says', () => {
     expect(detailOf(error)).toBe(`${before}${text}`);
     // Nobody is a client of a start.
     expect(startError(error)).toMatchObject({ code: error.code, message: `${before}${text}` });
+  });
+
+  it('names a command that this user may not call, and stays as it is where the broker has said what to do', () => {
+    const text = "NOPERM User ada has no permissions to run the 'info' command";
+    expect(startError(new Error(text))).toMatchObject({
+      message: expect.stringContaining(`(${text}). Allow`),
+    });
+    const said = bootError(`cannot reach 127.0.0.1:6379 (${text})`, 'Check `username` and `password`.');
+    expect(startError(said)).toBe(said);
   });
 
   it('is its own message where there is nothing else', () => {

@@ -1,10 +1,13 @@
 import { once } from 'node:events';
+import { connect } from 'node:tls';
 import { describe, expect, it } from '@jest/globals';
 import { Redis, type Cluster, type SentinelConnectionOptions } from 'ioredis';
 import { endSlotsTimer, RedisTarget } from '../../../../../lib/brokers/redis/connection/target.js';
 import type { RedisBrokerOptions } from '../../../../../lib/brokers/redis/options.js';
 import { redisSettings } from '../../../../../lib/brokers/redis/settings.js';
 import { freePort } from '../../../../support/redis/process.js';
+import { TwiceFailingServer } from '../../../../support/redis/twice-failing-server.js';
+import { until } from '../../../../support/until.js';
 
 describe('where Redis is', () => {
   it('an undefined url, as of an unset variable, names the server that is used; no url at all is the default', () => {
@@ -66,6 +69,9 @@ describe('where Redis is', () => {
     const known = once(cluster, '+node') as Promise<[Redis]>;
     cluster.connect().catch(() => undefined);
     const [node] = await known;
+    // What ioredis keeps for subscriptions of its own has no connection.
+    const { subscriber } = cluster as unknown as { readonly subscriber: { getInstance(): Redis | null } };
+    expect(subscriber.getInstance()?.status).toBe('wait');
     for (const one of [single, node]) {
       await failed(one);
       // Of a connection that nobody listens to, this throws.
@@ -82,4 +88,31 @@ describe('where Redis is', () => {
     endSlotsTimer(cluster);
     for (const one of [single, node, sentinels]) one.disconnect();
   });
+
+  it.each<[string, (node: { host: string; port: number }) => RedisBrokerOptions]>([
+    ['a server', ({ host, port }) => ({ url: `rediss://${host}:${port}` })],
+    ['Sentinels', (node) => ({ sentinel: { name: 'main', sentinels: [node], tls: true } })],
+    ['a Cluster', (node) => ({ cluster: { nodes: [node] }, tls: {} })],
+  ])(
+    'what ioredis itself connects to %s fails twice in its handshake, and does not end the process (G18)',
+    async (_what, optionsOf) => {
+      const server = await TwiceFailingServer.start();
+      const { host, port } = server;
+      const errors: string[] = [];
+      const bare = connect({ host, port });
+      bare.on('error', ({ message }) => errors.push(message));
+      await until('both errors of a connection', () => errors.length === 2);
+      expect(errors[0]).toContain('self-signed certificate');
+      const options = { ...optionsOf({ host, port }), maxReconnectMs: 20 };
+      const target = new RedisTarget(options, redisSettings(options));
+      await target.load();
+      const client = target.create('commands');
+      client.connect().catch(() => undefined);
+      // An error that nobody listens to would fail this test.
+      await until('some attempts', () => server.failed >= 4);
+      client.disconnect();
+      if (target.clustered) endSlotsTimer(client as Cluster);
+      await server.close();
+    },
+  );
 });

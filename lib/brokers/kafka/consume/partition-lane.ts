@@ -153,10 +153,13 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
     this.trouble = `${this.name} cannot be read: ${reason}`;
     journal.warn('fetch', () => `Consumer ${consumer}: ${this.trouble}. It is tried again.`);
     const pause = delay(cluster.clock, RETRY_MS, this.signal);
+    const look = new LaneEnd(this.signal);
     await Promise.race([
       cluster.refresh(),
-      delay(cluster.clock, cluster.settings.requestTimeoutMs, this.signal),
+      delay(cluster.clock, cluster.settings.requestTimeoutMs, look.signal),
     ]);
+    // Otherwise each look would leave its timer and its listener.
+    look.end();
     await pause;
   }
 

@@ -1,4 +1,5 @@
 import { expect, it } from '@jest/globals';
+import { getEventListeners } from 'node:events';
 import type { KafkaCluster } from '../../../../../lib/brokers/kafka/cluster.js';
 import type { KafkaGroup } from '../../../../../lib/brokers/kafka/consume/group.js';
 import { PartitionLane } from '../../../../../lib/brokers/kafka/consume/partition-lane.js';
@@ -73,7 +74,7 @@ function laneOf(...answers: readonly (Answer | Error)[]) {
     await clock.advanceAsync(1_000);
     return records;
   };
-  return { lane, logger, next, session };
+  return { clock, lane, logger, next, session };
 }
 
 function batch(first: number, count: number, attributes: number, key: Buffer | null = null): unknown {
@@ -128,4 +129,17 @@ it('a partition that ends while it waits for records reports nothing (G34)', asy
   session.abort();
   expect(await asked).toEqual([]);
   expect([lane.trouble, logger.records]).toEqual([undefined, []]);
+});
+
+it('a partition that cannot be read leaves nothing behind with each attempt (G34)', async () => {
+  const answers = Array.from({ length: 10 }, () => ({ errorCode: 6 }));
+  const { clock, lane } = laneOf(...answers);
+  const listeners = (): number => getEventListeners(lane.signal, 'abort').length;
+  const before = listeners();
+  for (const _ of answers) {
+    const records = lane.next();
+    await clock.advanceAsync(200);
+    await records;
+    expect([listeners(), clock.pending]).toEqual([before, 0]);
+  }
 });

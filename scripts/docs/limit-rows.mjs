@@ -2205,6 +2205,12 @@ export const FIXED = {
     'is passed over: no node has longer ones',
     '`maxRecordBytes` of the log: the signal',
   ),
+  'lib/brokers/replicated/signals.ts#MAX_ALIKE': count(
+    'nodes that a node names as those that answer as it does',
+    'the signal',
+    'is passed over for that partition: it counts as one of which that is not known',
+    '`lib/brokers/replicated/digest-voices.ts#MAX_BYTES`',
+  ),
   'lib/brokers/replicated/digest-voices.ts#MAX_STRANGERS': count(
     'voices that say what they answer and had no lease at the last look',
     'the node',

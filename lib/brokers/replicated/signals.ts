@@ -14,6 +14,8 @@ const MAX_SENDING_BYTES = 16 * 1024 * 1024;
 const MAX_PARTS = 10_000;
 /** Most characters of a text by which nodes name something. */
 const MAX_NAME = 128;
+/** Most nodes of which one says that they answer as it does: each is looked for with every look at the votes. */
+const MAX_ALIKE = 1_024;
 /** What a part counts beside its bytes: the objects that hold it. */
 const PART_BYTES = 256;
 /** Room for what stands before the bytes of a part. */
@@ -230,7 +232,8 @@ function readDigests({ l, r }: Record<string, unknown>): Signal | undefined {
       ? (row as readonly unknown[])
       : [];
     if (!isPlace(partition) || !isPlace(offset)) return [];
-    if (!isName(incarnation) || !isName(input) || !isName(outcome) || !areNames(alike)) return [];
+    if (!isName(incarnation) || !isName(input) || !isName(outcome)) return [];
+    if (!areNames(alike) || alike.length > MAX_ALIKE) return [];
     return [{ partition, incarnation, offset, input, outcome, alike }];
   });
   return { kind: 'digests', lease: l, reports };

@@ -1,7 +1,8 @@
-import { delay, LaneEnd, type Lane, type SourceRecord } from '../../../consumers/index.js';
+import { Backoff, delay, LaneEnd, type Lane, type SourceRecord } from '../../../consumers/index.js';
 import type { ThrottledLog } from '../../../core/async/throttled-log.js';
+import type { Entropy } from '../../../core/ports/entropy.js';
 import type { KafkaCluster } from '../cluster.js';
-import { Code, messageOf } from '../codes.js';
+import { Code, isUnreadable, messageOf } from '../codes.js';
 import { KafkaConnection } from '../connection.js';
 import { partitionBounds } from '../partition-bounds.js';
 import { committedRecords, type FoundRecord } from './committed-records.js';
@@ -19,6 +20,7 @@ const RETRY_MS = 200;
 
 export interface PartitionLaneDeps {
   readonly cluster: KafkaCluster;
+  readonly entropy: Pick<Entropy, 'random'>;
   readonly group: KafkaGroup;
   readonly membership: Membership;
   readonly journal: ThrottledLog;
@@ -36,6 +38,7 @@ export interface PartitionLaneDeps {
 export class PartitionLane implements Lane<KafkaTopicRecord> {
   readonly name: string;
   readonly end: LaneEnd;
+  private readonly backoff: Backoff;
   private connection: KafkaConnection | undefined;
   /** Records that were read and not handed on. */
   private ready: FoundRecord[] = [];
@@ -56,6 +59,7 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
     this.position = from;
     this.committed = from;
     this.end = new LaneEnd(session);
+    this.backoff = new Backoff(deps.cluster.clock, deps.entropy);
     // What waits for records ends too.
     this.signal.addEventListener('abort', () => this.connection?.destroy(), { once: true });
   }
@@ -127,7 +131,7 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
         '',
       );
     } catch (error) {
-      return this.lookAgain(messageOf(error));
+      return isUnreadable(error) ? this.waitLonger(messageOf(error)) : this.lookAgain(messageOf(error));
     }
     const found = answer.responses[0]?.partitions[0];
     const code = answer.errorCode === Code.none ? (found?.errorCode ?? Code.none) : answer.errorCode;
@@ -135,6 +139,7 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
     if (code !== Code.none || found === undefined)
       return this.lookAgain(`its leader answers with error ${code}`);
     this.trouble = undefined;
+    this.backoff.reset();
     const batches = found.records ?? [];
     this.ready = committedRecords(batches, found.abortedTransactions ?? [], this.position);
     const last = batches.at(-1);
@@ -147,11 +152,8 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
 
   /** The leader is another one, or away. */
   private async lookAgain(reason: string): Promise<void> {
-    const { cluster, consumer, journal } = this.deps;
-    this.connection?.destroy();
-    if (this.signal.aborted) return;
-    this.trouble = `${this.name} cannot be read: ${reason}`;
-    journal.warn('fetch', () => `Consumer ${consumer}: ${this.trouble}. It is tried again.`);
+    const { cluster } = this.deps;
+    if (!this.report(reason)) return;
     const pause = delay(cluster.clock, RETRY_MS, this.signal);
     const look = new LaneEnd(this.signal);
     await Promise.race([
@@ -161,6 +163,25 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
     // Otherwise each look would leave its timer and its listener.
     look.end();
     await pause;
+  }
+
+  /** The records came, and it may be long until they can be read: each attempt costs as much as all of them. */
+  private async waitLonger(reason: string): Promise<void> {
+    const isOpen = this.report(
+      `records from ${this.position} on are damaged, or compressed in a form that is not read (${reason}): docs/consumers.md says ` +
+        'what to do',
+    );
+    if (isOpen) await this.backoff.pause(this.signal);
+  }
+
+  /** @returns whether it is this member's still */
+  private report(reason: string): boolean {
+    const { consumer, journal } = this.deps;
+    this.connection?.destroy();
+    if (this.signal.aborted) return false;
+    this.trouble = `${this.name} cannot be read: ${reason}`;
+    journal.warn('fetch', () => `Consumer ${consumer}: ${this.trouble}. It is tried again.`);
+    return true;
   }
 
   /** The log does not have the position. */

@@ -50,6 +50,8 @@ it('takes names of 128 characters and numbers that are exact in what nodes say a
   for (const name of ['incarnation', 'input', 'outcome'] as const)
     expect(say({ [name]: `${LONGEST}x` })).toBe(0);
   expect(say({ alike: ['a', `${LONGEST}x`] })).toBe(0);
+  const nodes = Array.from({ length: 1_025 }, (_, index) => `n${index}`);
+  expect([say({ alike: nodes.slice(1) }), say({ alike: nodes })]).toEqual([1, 0]);
   expect(say({}, `${LONGEST}x`)).toBeUndefined();
   expect(say({ offset: Number.MAX_SAFE_INTEGER })).toBe(1);
   for (const offset of [Number.MAX_SAFE_INTEGER + 1, -1, 0.5]) expect(say({ offset })).toBe(0);

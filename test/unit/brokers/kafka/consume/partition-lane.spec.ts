@@ -58,7 +58,8 @@ function laneOf(...answers: readonly (Answer | Error)[]) {
     2,
     0,
     {
-      ...{ cluster, topic: 'orders', topicId: 't', consumer: 'kafka orders', ids: 'i' },
+      ...{ cluster, entropy: { random: () => 0.5 } },
+      ...{ topic: 'orders', topicId: 't', consumer: 'kafka orders', ids: 'i' },
       ...{
         maxBatch: 10,
         maxBatchBytes: 1_000,
@@ -142,4 +143,41 @@ it('a partition that cannot be read leaves nothing behind with each attempt (G34
     await records;
     expect([listeners(), clock.pending]).toEqual([before, 0]);
   }
+});
+
+it('a partition whose records cannot be read says so with their place, and asks for them less and less often until it can (G34)', async () => {
+  const unreadable = Object.assign(new Error('incorrect header check'), { code: 'Z_DATA_ERROR' });
+  const failures = Array.from({ length: 8 }, () => unreadable);
+  const read = { highWatermark: 3, records: [batch(0, 3, 0)] };
+  const { clock, lane, logger } = laneOf(...failures, read, unreadable, {});
+  const pauseOf = async (): Promise<number> => {
+    const asked = lane.next();
+    await new Promise(setImmediate);
+    const pause = Math.round(clock.untilNext ?? -1);
+    await clock.advanceAsync(pause);
+    expect(await asked).toEqual([]);
+    return pause;
+  };
+  const pauses: number[] = [];
+  for (const _ of failures) pauses.push(await pauseOf());
+  expect(pauses).toEqual([100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+  expect(lane.trouble).toBe(
+    'partition 2 of orders cannot be read: records from 0 on are damaged, or compressed in a form that is not read ' +
+      '(incorrect header check): docs/consumers.md says what to do',
+  );
+  expect(await lane.next()).toHaveLength(3);
+  expect(lane.trouble).toBeUndefined();
+  expect(await pauseOf()).toBe(100);
+  expect(lane.trouble).toContain('records from 3 on are damaged');
+  // In 16 s; one line in ten.
+  expect(logger.records).toHaveLength(2);
+});
+
+it('a partition that ends while its records cannot be read waits no longer (G34)', async () => {
+  const { clock, lane, session } = laneOf(Object.assign(new Error('x'), { code: 'OUT_OF_BOUNDS' }));
+  const asked = lane.next();
+  await new Promise(setImmediate);
+  expect(clock.pending).toBe(1);
+  session.abort();
+  expect([await asked, clock.pending]).toEqual([[], 0]);
 });

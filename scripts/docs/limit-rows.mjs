@@ -2208,7 +2208,7 @@ export const FIXED = {
   'lib/brokers/replicated/signals.ts#MAX_ALIKE': count(
     'nodes that a node names as those that answer as it does',
     'the signal',
-    'is passed over for that partition: it counts as one of which that is not known',
+    'is passed over for that partition: that node has no vote there',
     '`lib/brokers/replicated/digest-voices.ts#MAX_BYTES`',
   ),
   'lib/brokers/replicated/digest-voices.ts#MAX_STRANGERS': count(
@@ -2340,6 +2340,11 @@ export const FIXED = {
     'what consumers have under way when the application closes; at most `drain.deadline`, at least 1 s',
     'the consumer',
     'the shutdown continues, and another node reads it once more',
+  ),
+  'lib/brokers/kafka/consume/bounded-fetch.ts#MAX_BYTES': bytes(
+    'compressed records of one answer of Kafka to a consumer, as they are when they are not',
+    'the partition',
+    'waits, and says so: docs/consumers.md has what to do',
   ),
   'lib/brokers/kafka/consume/group.ts#REBALANCE_MS': time(
     'the return of the members when partitions are divided anew',
@@ -3126,6 +3131,8 @@ export const OTHER_NUMBERS = {
     'lib/brokers/redis/messages/batch-wire.ts#LENGTH_BYTES',
     'lib/brokers/replicated/signals.ts#HEAD_BYTES',
     'lib/brokers/replicated/signals.ts#PART_BYTES',
+    'lib/brokers/kafka/consume/bounded-fetch.ts#RECORD_BYTES',
+    'lib/brokers/kafka/consume/expanded-bytes.ts#LZ4_HEAD_BYTES',
     'lib/brokers/replicated/digest-voices.ts#VOICE_BYTES',
     'lib/brokers/replicated/digest-voices.ts#OPINION_BYTES',
     'lib/brokers/replicated/digest-voices.ts#TEXT_BYTES',

@@ -5,6 +5,7 @@ import type { KafkaCluster } from '../cluster.js';
 import { Code, isUnreadable, messageOf } from '../codes.js';
 import { KafkaConnection } from '../connection.js';
 import { partitionBounds } from '../partition-bounds.js';
+import { boundedFetch } from './bounded-fetch.js';
 import { committedRecords, type FoundRecord } from './committed-records.js';
 import { OutdatedMembershipError, type KafkaGroup, type Membership } from './group.js';
 import type { KafkaTopicRecord } from './record.js';
@@ -39,6 +40,7 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
   readonly name: string;
   readonly end: LaneEnd;
   private readonly backoff: Backoff;
+  private readonly fetchRecords: ReturnType<typeof boundedFetch>;
   private connection: KafkaConnection | undefined;
   /** Records that were read and not handed on. */
   private ready: FoundRecord[] = [];
@@ -60,6 +62,7 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
     this.committed = from;
     this.end = new LaneEnd(session);
     this.backoff = new Backoff(deps.cluster.clock, deps.entropy);
+    this.fetchRecords = boundedFetch(deps.cluster.driver);
     // What waits for records ends too.
     this.signal.addEventListener('abort', () => this.connection?.destroy(), { once: true });
   }
@@ -119,7 +122,7 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
         );
       if (this.signal.aborted) return this.connection.destroy();
       answer = await this.connection.call(
-        cluster.driver.fetchV13.api,
+        this.fetchRecords,
         WAIT_MS,
         1,
         maxBatchBytes,

@@ -49,7 +49,7 @@ function laneOf(...answers: readonly (Answer | Error)[]) {
   const cluster = {
     clock,
     settings: { requestTimeoutMs: 1_000 },
-    driver: { Connection, fetchV13: { api: { async: fetch } } },
+    driver: { Connection, createAPI: () => ({ async: fetch }), fetchV13: { api: {} } },
     leader: () => ({ address: { host: 'kafka', port: 9092 }, epoch: 1, topicId: 't' }),
     refresh: async () => undefined,
   } as unknown as KafkaCluster;

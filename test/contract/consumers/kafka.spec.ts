@@ -294,7 +294,7 @@ describe('a consumer of Kafka', () => {
             { topic: to, partition: Number(key.at(-1)), key: Buffer.from(key), value: Buffer.alloc(1_000) },
           ],
         });
-      const { snappy } = compressionsAlgorithms;
+      const snappy = compressionsAlgorithms.snappy as { compressSync(data: Buffer): Buffer };
       const { compressSync } = snappy;
       const asJava = async (work: () => Promise<unknown>): Promise<void> => {
         snappy.compressSync = (data) => javaSnappy(compressSync(data));

@@ -49,7 +49,7 @@ describe('control records over a log', () => {
       control.onApplied({ kind: 'applied', node, done: [key], refused: [] });
     const receipt = async (offset: number) => {
       const sent = control.send(DISCONNECT, () => ['n1#s']);
-      stored({}, { offset, index: 0 });
+      stored({ ok: true }, { offset, index: 0 });
       await clock.advanceAsync(5_000);
       return sent;
     };

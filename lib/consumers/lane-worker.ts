@@ -93,7 +93,8 @@ export class LaneWorker<Raw> {
       const taken = dead === undefined ? count : rest.indexOf(dead.of);
       const last = rest[taken - 1];
       if (last !== undefined) {
-        await this.commit(last);
+        await lane.commit(last);
+        deps.state.committed();
         this.backoff.reset();
         deps.state.retrying(undefined);
       }
@@ -107,15 +108,10 @@ export class LaneWorker<Raw> {
         await this.backoff.pause(lane.signal, dead.error.retryAfterMs);
       } else {
         if (!(await this.bury(dead))) return;
-        await this.commit(dead.of);
+        await lane.commit(dead.of);
         rest = rest.slice(1);
       }
     }
-  }
-
-  private async commit(last: SourceRecord<Raw>): Promise<void> {
-    await this.lane.commit(last);
-    this.deps.state.committed();
   }
 
   /** Makes the events of records, up to the first of which none can be made, or the one that is under way when the lane ends. */

@@ -169,7 +169,7 @@ export class Signals {
       if (now - startedAt <= PARTS_MS) break;
       this.drop(other);
     }
-    if (!(Number.isSafeInteger(part) && part >= 0 && part < count && count <= MAX_PARTS)) return undefined;
+    if (!(part >= 0 && part < count && count <= MAX_PARTS)) return undefined;
     const parts = this.parts.get(key) ?? this.begin(key, now);
     if (!parts.bytes.has(part)) {
       parts.bytes.set(part, new Uint8Array(bytes));

@@ -247,11 +247,23 @@ it('logs and counts a record that stops a partition once, however often its sess
   }
   // Another record of the same partition is another stop.
   for (const value of ['8', 'bad', '9']) world.topic.add(0, 'a', value);
-  world.topic.committed[0] = 7;
+  world.topic.committed[0] = 8;
   for (const lane of source.lanes) lane.end.end();
   await world.pass();
   expect(seen()).toEqual([5, 3, 3]);
   expect(world.topic.committed).toEqual([8, 1]);
+});
+
+it('what is committed in another partition changes nothing of that (G34)', async () => {
+  const world = withBad();
+  const { run, source } = world.node({ to: refusing });
+  await world.pass();
+  world.topic.add(1, 'b', '8');
+  await world.pass();
+  expect(world.topic.committed).toEqual([2, 2]);
+  for (const lane of source.lanes) lane.end.end();
+  await world.pass();
+  expect([source.sessions, run.status().counts.dead, world.logger.at('error').length]).toEqual([2, 1, 1]);
 });
 
 it('logs and counts a record that stops a partition once more after it was dealt with (G34)', async () => {

@@ -65,6 +65,8 @@ describe('the board of what other nodes answer', () => {
   let doubted: number[];
   /** How often something that was said had no room. */
   let full: number;
+  /** How many leases the last report named that was compared. */
+  let named: number;
   /** What each node says with every sign of life. */
   let words: Map<string, readonly DigestReport[]>;
   const report = (outcome: string, offset = 64, partition = 1): DigestReport => ({
@@ -83,7 +85,8 @@ describe('the board of what other nodes answer', () => {
       get position() {
         return position;
       },
-      compare: ({ input, outcome }: DigestReport): Comparison => {
+      compare: ({ alike, input, outcome }: DigestReport): Comparison => {
+        named = alike.length;
         if (outcome === 'forgotten') return 'unknown';
         if (input !== 'in') return 'other_input';
         return outcome === 'mine' ? 'same' : 'other_outcome';
@@ -377,6 +380,25 @@ describe('the board of what other nodes answer', () => {
     board.judge([], 'me');
     for (const lease of ['d', 'e']) board.hear(lease, [half]);
     expect(full).toBe(5);
+  });
+
+  it('lets those with a lease keep their room, and gives that of one without to others without', () => {
+    board.judge(['a', 'b', 'me'], 'me');
+    board.hear('a', [theirs()]);
+    board.hear('x', [loud((ROOM * 3) / 4)]);
+    board.hear('b', [{ ...loud(ROOM / 2), outcome: 'mine' }]);
+    expect([full, board.differs(1), board.alike(1)]).toEqual([1, true, ['b']]);
+    for (let voice = 0; voice < 1_024; voice += 1) board.hear(`y${voice}`, []);
+    expect(full).toBe(1);
+    board.hear('z', []);
+    expect(full).toBe(2);
+  });
+
+  it('keeps of a report that waits nobody whom it named', () => {
+    says('a', { ...theirs('b', 'c'), offset: 101 });
+    position = 101;
+    board.judge(['a', 'me'], 'me');
+    expect([board.differs(1), named]).toEqual([true, 0]);
   });
 
   it('counts what waits to be compared, but not whom it named', () => {

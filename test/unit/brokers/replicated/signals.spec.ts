@@ -91,13 +91,15 @@ it('puts nothing together of parts whose numbers cannot be', () => {
   ])
     part('n2', index, count);
   part('n3', 5, 10);
-  part('n3', 0, 2);
+  part('n3', 0, 2, Buffer.from('0'));
   part(`${LONGEST}x`, 0, 1);
   expect(messages()).toEqual([]);
   part('n2', 0, 2, Buffer.from('a'));
   part('n2', 1, 2, Buffer.from('b'));
   part(LONGEST, 0, 1, Buffer.from('c'));
   expect(messages()).toEqual(['ab', 'c']);
+  part('n3', 1, 2, Buffer.from('1'));
+  expect(messages()).toEqual(['ab', 'c', '01']);
 });
 
 it('forgets parts of a message after 10 s', () => {

@@ -1,5 +1,5 @@
 import zlib from 'node:zlib';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import * as kafka from '@platformatic/kafka';
 import { isUnreadable } from '../../../../../lib/brokers/kafka/codes.js';
 import { boundedFetch } from '../../../../../lib/brokers/kafka/consume/bounded-fetch.js';
@@ -87,6 +87,17 @@ describe('an answer of Kafka with compressed records', () => {
     const found = parse(bytes);
     expect(found).toEqual(fetchV13.parseResponse(1, 1, 13, Reader.from(bytes)));
     expect(valuesOf(found)).toEqual([['none', '2', 'gzip', '2', 'snappy', '2', 'lz4', '2'], ['other'], []]);
+  });
+
+  it('is decompressed for its bytes only where its form could hold too many, and a batch that is cut does not count', () => {
+    const measured = jest.spyOn(zlib, 'gunzipSync');
+    const cut = forged(LZ4, Buffer.alloc(10), 2 ** 30).subarray(0, -1);
+    expect(valuesOf(parse(answer([batch('gzip', Buffer.from('1')), cut])))).toEqual([['1']]);
+    expect(measured).not.toHaveBeenCalled();
+    const long = forged(GZIP, Buffer.alloc(300_000));
+    expect(errorOf(answer([long]))).toMatchObject({ code: 'Z_DATA_ERROR' });
+    expect(measured).toHaveBeenCalledTimes(1);
+    measured.mockRestore();
   });
 
   it('that says of itself that it is an error is one, as by the client', () => {

@@ -9,15 +9,19 @@ const KEPT = 1_000_000;
  * An adapter of Socket.IO for several nodes. `streams` keeps packets in one stream, from which all nodes read; `pubsub`
  * keeps nothing.
  *
- * @returns {{ adapter: unknown, sent: () => Promise<unknown> | undefined }} `sent`: what Redis answers to the last packet,
+ * @returns {{ adapter: unknown, sent: () => Promise<unknown> | undefined, disconnect: () => void }} `sent`: what Redis answers to the last packet,
  * where the adapter itself does not wait for it.
  */
 export function redisAdapter(kind, url) {
   const client = new Redis(url);
-  if (kind === 'streams')
-    return { adapter: createStreamsAdapter(client, { maxLen: KEPT }), sent: () => undefined };
+  if (kind === 'streams') {
+    const adapter = createStreamsAdapter(client, { maxLen: KEPT });
+    return { adapter, sent: () => undefined, disconnect: () => client.disconnect() };
+  }
   let last;
   const publish = client.publish.bind(client);
   client.publish = (...packet) => (last = publish(...packet));
-  return { adapter: createPubSubAdapter(client, client.duplicate()), sent: () => last };
+  const subscriber = client.duplicate();
+  const disconnect = () => [client, subscriber].forEach((one) => one.disconnect());
+  return { adapter: createPubSubAdapter(client, subscriber), sent: () => last, disconnect };
 }

@@ -5,7 +5,7 @@ import { connect } from '@nats-io/transport-node';
 import { Admin, Producer } from '@platformatic/kafka';
 import { Redis } from 'ioredis';
 import type { ConsumerProcessOptions } from '../support/consumers/process.js';
-import { consumeWithKills, recordOf, type ShowResult } from '../support/consumers/show.js';
+import { consumeWithKills, type ShowResult, type WrittenRecord } from '../support/consumers/show.js';
 import { KafkaProcess } from '../support/kafka/process.js';
 import { NatsProcess } from '../support/nats/process.js';
 import { patience, stretched } from '../support/patience.js';
@@ -15,8 +15,6 @@ import { RedisProcess } from '../support/redis/process.js';
 const RECORDS = Number(process.env['RECORDS'] ?? 3_000);
 const KEYS = 50;
 const PARTITIONS = 4;
-/** Records that are written at once. */
-const CHUNK = 1_000;
 /** A process is killed after so many parts of the records. */
 const MOMENTS = [0.2, 0.45, 0.7].map((part) => Math.floor(RECORDS * part));
 /** The default for the whole; few records for the sample, so that a kill meets one that is under way. */
@@ -41,13 +39,6 @@ function channelsOn(server: RedisProcess): ConsumerProcessOptions['redis'] {
   return { url: server.url, keyPrefix: `c${randomBytes(4).toString('hex')}` };
 }
 
-function chunks(): readonly (readonly { readonly key: string; readonly value: string }[])[] {
-  const all = Array.from({ length: RECORDS }, (_, index) => recordOf(index, KEYS));
-  return Array.from({ length: Math.ceil(RECORDS / CHUNK) }, (_, index) =>
-    all.slice(index * CHUNK, (index + 1) * CHUNK),
-  );
-}
-
 function expectEachOnce(source: string, result: ShowResult): void {
   const { doubled, gapsMs, missing, outOfOrder, seconds } = result;
   if (RECORDS > 10_000)
@@ -66,19 +57,19 @@ it(
     const admin = new Redis(server.url);
     disposals.push(() => admin.disconnect());
     const streams = Array.from({ length: PARTITIONS }, (_, index) => `orders-${index}`);
-    for (const chunk of chunks()) {
+    const write = async (some: readonly WrittenRecord[]): Promise<void> => {
       const pipeline = admin.pipeline();
-      for (const { key, value } of chunk)
+      for (const { key, value } of some)
         pipeline.xadd(streams[Number(key.slice(1)) % PARTITIONS] ?? '', '*', 'value', value);
       await pipeline.exec();
-    }
+    };
     const result = await consumeWithKills(
       {
         source: 'redis',
         options: { url: server.url, streams, group: 'realtime', maxBatch: BATCH, takeOverMs: TAKE_OVER_MS },
         redis: channelsOn(server),
       },
-      { records: RECORDS, keys: KEYS, moments: MOMENTS },
+      { records: RECORDS, keys: KEYS, moments: MOMENTS, write },
     );
     expectEachOnce('Redis Streams', result);
     for (const stream of streams)
@@ -102,8 +93,8 @@ it(
       () => producer.close(),
     );
     await admin.createTopics({ topics: ['orders'], partitions: PARTITIONS, replicas: 1 });
-    for (const chunk of chunks()) {
-      const messages = chunk.map(({ key, value }) => ({
+    const write = async (some: readonly WrittenRecord[]): Promise<void> => {
+      const messages = some.map(({ key, value }) => ({
         topic: 'orders',
         partition: Number(key.slice(1)) % PARTITIONS,
         key: Buffer.from(key),
@@ -112,7 +103,7 @@ it(
       // Each partition alone: what one without a leader refuses is sent again by the producer, and with it all that went along.
       for (let partition = 0; partition < PARTITIONS; partition++)
         await producer.send({ messages: messages.filter((message) => message.partition === partition) });
-    }
+    };
     const result = await consumeWithKills(
       {
         source: 'kafka',
@@ -125,7 +116,7 @@ it(
         },
         redis: channelsOn(server),
       },
-      { records: RECORDS, keys: KEYS, moments: MOMENTS },
+      { records: RECORDS, keys: KEYS, moments: MOMENTS, write },
     );
     expectEachOnce('Kafka', result);
   },
@@ -142,8 +133,9 @@ it(
     const manager = await jetstreamManager(connection);
     await manager.streams.add({ name: 'ORDERS', subjects: ['orders.>'], num_replicas: 1 });
     const stream = jetstream(connection);
-    for (const chunk of chunks())
-      await Promise.all(chunk.map(({ key, value }) => stream.publish(`orders.${key}`, value)));
+    const write = async (some: readonly WrittenRecord[]): Promise<void> => {
+      await Promise.all(some.map(({ key, value }) => stream.publish(`orders.${key}`, value)));
+    };
     const result = await consumeWithKills(
       {
         source: 'nats',
@@ -156,7 +148,7 @@ it(
         },
         redis: channelsOn(server),
       },
-      { records: RECORDS, keys: KEYS, moments: MOMENTS },
+      { records: RECORDS, keys: KEYS, moments: MOMENTS, write },
     );
     expectEachOnce('JetStream', result);
   },

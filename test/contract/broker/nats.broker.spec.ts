@@ -3,21 +3,32 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { natsBroker } from '../../../lib/brokers/nats/index.js';
 import { patience, stretched } from '../../support/patience.js';
-import { NatsProcess } from '../../support/nats/process.js';
+import { NatsCluster, NatsProcess } from '../../support/nats/process.js';
 import { realLogHarness } from './real-log.harness.js';
 import { brokerContract } from './suite.js';
 
-let server: NatsProcess | undefined;
+/** Several take long: by hand, as the contract of the log has them always. */
+const SERVERS = process.env.NATS_SERVERS === '3' ? 3 : 1;
+let deployment: { readonly addresses: readonly string[]; dispose(): Promise<void> } | undefined;
 
 beforeAll(async () => {
-  server = await NatsProcess.start();
+  if (SERVERS === 3) deployment = await NatsCluster.start();
+  else {
+    const server = await NatsProcess.start();
+    deployment = { addresses: [server.address], dispose: () => server.dispose() };
+  }
 }, patience(60_000));
 
-afterAll(async () => server?.dispose());
+afterAll(async () => deployment?.dispose());
 
-/** The server reserves what streams may take: it has room for those of some tests. */
+function servers(): readonly string[] {
+  if (deployment === undefined) throw new Error('The servers were not started');
+  return deployment.addresses;
+}
+
+/** A server reserves what streams may take: it has room for those of some tests. */
 async function remove(name: string): Promise<void> {
-  const nc = await connect({ servers: server?.address ?? '' });
+  const nc = await connect({ servers: [...servers()] });
   try {
     const { streams } = await jetstreamManager(nc);
     for (const stream of [`${name}-log-0`, `${name}-log-1`, `${name}-checkpoints`])
@@ -29,13 +40,12 @@ async function remove(name: string): Promise<void> {
 
 const harness = realLogHarness(
   (name, options) => {
-    if (server === undefined) throw new Error('The server was not started');
     const bytes = 16_777_216;
     const bounds = { maxPartitionBytes: bytes, maxCheckpointBytes: bytes };
-    return natsBroker({ servers: server.address, name, partitions: 2, replicas: 1, ...bounds, ...options });
+    return natsBroker({ servers: servers(), name, partitions: 2, replicas: SERVERS, ...bounds, ...options });
   },
   stretched(100),
   remove,
 );
 
-brokerContract('NATS JetStream, one server', harness);
+brokerContract(`NATS JetStream, ${SERVERS === 1 ? 'one server' : 'three servers'}`, harness);

@@ -6,6 +6,10 @@ import { ConsumerProcess, type ConsumerProcessOptions } from './process.js';
 
 /** Time between two looks at the channels, so that looking costs little. */
 const LOOK_MS = 20;
+/** Records that are written at once. */
+const CHUNK = 1_000;
+/** Part of the records that is there beyond the moment of a kill, so that one meets work; those behind follow after it, so that work is left. */
+const AHEAD = 0.15;
 
 /** What was found in the channels. */
 export interface Found {
@@ -23,10 +27,10 @@ export interface ShowResult extends Found {
   readonly logs: readonly string[];
 }
 
-/** The key of a record. Its number within the key ascends. */
-export function recordOf(index: number, keys: number): { readonly key: string; readonly value: string } {
-  const key = `k${index % keys}`;
-  return { key, value: `${key} ${Math.floor(index / keys)}` };
+/** A record. Its number within the key ascends. */
+export interface WrittenRecord {
+  readonly key: string;
+  readonly value: string;
 }
 
 /**
@@ -34,6 +38,7 @@ export function recordOf(index: number, keys: number): { readonly key: string; r
  * started again.
  *
  * @param moments numbers of published records at which a process is killed.
+ * @param write writes some to the source; is called with all in turn.
  */
 export async function consumeWithKills(
   options: ConsumerProcessOptions,
@@ -41,7 +46,13 @@ export async function consumeWithKills(
     records,
     keys,
     moments,
-  }: { readonly records: number; readonly keys: number; readonly moments: readonly number[] },
+    write,
+  }: {
+    readonly records: number;
+    readonly keys: number;
+    readonly moments: readonly number[];
+    readonly write: (some: readonly WrittenRecord[]) => Promise<void>;
+  },
 ): Promise<ShowResult> {
   const began = performance.now();
   const channels = Array.from({ length: keys }, (_, index) => `keys.k${index}`);
@@ -57,13 +68,24 @@ export async function consumeWithKills(
     all.push(next);
     return next;
   };
+  let written = 0;
+  const writeUpTo = async (end: number): Promise<void> => {
+    while (written < end) {
+      const from = written;
+      written = Math.min(end, from + CHUNK);
+      await write(Array.from({ length: written - from }, (_, place) => recordOf(from + place, keys)));
+    }
+  };
   const gapsMs: number[] = [];
   try {
+    await writeUpTo(Math.floor((moments[0] ?? records) + AHEAD * records));
     let running = await start();
-    for (const moment of moments) {
+    for (const [index, moment] of moments.entries()) {
       await until(`${moment} events`, async () => (await count()) >= moment, patience(120_000));
       await running.kill();
       const [killedAt, killedWith] = [performance.now(), await count()];
+      const next = moments[index + 1];
+      await writeUpTo(next === undefined ? records : Math.floor(next + AHEAD * records));
       running = await start();
       await until('the next event', async () => (await count()) > killedWith, patience(60_000));
       gapsMs.push(Math.round(performance.now() - killedAt));
@@ -74,6 +96,12 @@ export async function consumeWithKills(
     await running.stop();
     const found = await look(broker, channels, records / keys);
     return { ...found, seconds, gapsMs, logs: all.flatMap(({ logs }) => logs) };
+  } catch (error) {
+    const processes = all.map(({ logs, nodeId, status }) => ({ nodeId, status, logs }));
+    throw new Error(
+      `${String(error)}: ${await count()} events of ${written} records written, ${JSON.stringify(processes)}`,
+      { cause: error },
+    );
   } finally {
     await Promise.all(all.map((each) => each.kill()));
     await broker.close();
@@ -102,4 +130,9 @@ async function look(
     ).length;
   }
   return found;
+}
+
+function recordOf(index: number, keys: number): WrittenRecord {
+  const key = `k${index % keys}`;
+  return { key, value: `${key} ${Math.floor(index / keys)}` };
 }

@@ -19,6 +19,11 @@ export class Backoff {
     this.failures = 0;
   }
 
+  /** It worked for so long and then failed. What lasts no longer than the longest pause is tried no more often than what never works. */
+  lasted(ms: number): void {
+    if (ms > 1.5 * LONGEST_MS) this.reset();
+  }
+
   /**
    * Waits before the next attempt, or until the signal.
    *

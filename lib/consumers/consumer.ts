@@ -11,6 +11,7 @@ import { Backoff, delay } from './backoff.js';
 import { LaneWorker } from './lane-worker.js';
 import type { ConsumeSettings } from './options.js';
 import type { Lane, LaneWork, RecordSource } from './source.js';
+import { textOf } from './thrown.js';
 
 /** What a lane does now, where it does not simply work. */
 interface Trouble {
@@ -44,6 +45,10 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
   private readonly backoff: Backoff;
   /** Why there is no session. */
   private away: string | undefined = 'it has not begun to read';
+  /** Monotonic time since which the session can be relied on; `undefined` while there is none. */
+  private readyAt: number | undefined;
+  /** Of lanes that a record stopped, its id: each session of them stops there again, until it can be published. */
+  private readonly stops = new Map<string, string>();
   private running: Promise<void> | undefined;
 
   constructor(
@@ -88,7 +93,13 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
         if (reason === undefined) this.troubles.delete(lane);
         else this.troubles.set(lane, { state: 'retrying', reason });
       },
-      stopped: (reason: string): void => void this.troubles.set(lane, { state: 'stopped', reason }),
+      stopped: (reason: string, record: string): boolean => {
+        this.troubles.set(lane, { state: 'stopped', reason });
+        const isNew = this.stops.get(lane.name) !== record;
+        this.stops.set(lane.name, record);
+        return isNew;
+      },
+      committed: (): void => void this.stops.delete(lane.name),
     };
     this.lanes.add(lane);
     try {
@@ -105,7 +116,7 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
 
   onReady(): void {
     this.away = undefined;
-    this.backoff.reset();
+    this.readyAt ??= this.site.clock.monotonic();
   }
 
   private async runSessions(): Promise<void> {
@@ -122,8 +133,16 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
           () => `Consumer ${this.settings.name}: ${messageOf(error)}. It is tried again.`,
         );
       }
-      await this.backoff.pause(signal);
+      await this.rest(signal);
     }
+  }
+
+  /** Until the next session is due. */
+  private rest(signal: AbortSignal): Promise<void> {
+    const { readyAt } = this;
+    this.readyAt = undefined;
+    if (readyAt !== undefined) this.backoff.lasted(this.site.clock.monotonic() - readyAt);
+    return this.backoff.pause(signal);
   }
 
   private condition(): Pick<ConsumerStatus, 'state' | 'reason'> {
@@ -138,7 +157,7 @@ class Consumer<Raw> implements ConsumerRun, LaneWork<Raw> {
 
 /** First line of an error, shortened, without the name of the broker whose parts a source uses. */
 function messageOf(error: unknown): string {
-  const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1);
+  const [line = ''] = textOf(error instanceof Error ? error.message : error).split('\n', 1);
   return line
     .replace(/^\w+Broker: /, '')
     .slice(0, 300)

@@ -8,14 +8,17 @@ import { Backoff } from './backoff.js';
 import { publishInOrder, type Outgoing } from './in-order.js';
 import type { ConsumeSettings } from './options.js';
 import type { Lane, SourceRecord } from './source.js';
+import { thrown } from './thrown.js';
 import { WorkTime, type Closing } from './work-time.js';
 
 /** What a lane tells of itself, for the state of its consumer. */
 export interface LaneState {
   /** Attempts fail, and why; `undefined`: they no longer do. */
   retrying(reason: string | undefined): void;
-  /** It waits behind a record that cannot be published. */
-  stopped(reason: string): void;
+  /** It waits behind a record that cannot be published. @param record its id. @returns whether it does not since a session before */
+  stopped(reason: string, record: string): boolean;
+  /** Records were dealt with: it stands behind none any more. */
+  committed(): void;
 }
 
 export interface LaneWorkerDeps<Raw> {
@@ -91,6 +94,7 @@ export class LaneWorker<Raw> {
       const last = rest[taken - 1];
       if (last !== undefined) {
         await lane.commit(last);
+        deps.state.committed();
         this.backoff.reset();
         deps.state.retrying(undefined);
       }
@@ -202,15 +206,16 @@ export class LaneWorker<Raw> {
           : 'an error of `to`';
     journal.debug(
       'why',
-      () => `Consumer ${name}: the record at ${of.place} gives no event: ${String(error)}`,
+      () => `Consumer ${name}: the record at ${of.place} gives no event: ${thrown(error)}`,
     );
     if (deadLetter === 'stop') {
-      counts.dead += 1;
-      state.stopped(`the record at ${of.place} cannot be published: ${code}`);
-      site.logger.error(
-        `Consumer ${name}: ${this.lane.name} stops, as the record at ${of.place} cannot be published: ${code}. Mend what refuses it ` +
-          'and start again, or set `deadLetter`; the log says more at level debug.',
-      );
+      if (state.stopped(`the record at ${of.place} cannot be published: ${code}`, of.id)) {
+        counts.dead += 1;
+        site.logger.error(
+          `Consumer ${name}: ${this.lane.name} stops, as the record at ${of.place} cannot be published: ${code}. Mend what refuses it ` +
+            'and start again, or set `deadLetter`; the log says more at level debug.',
+        );
+      }
       await aborted(signal);
       return false;
     }
@@ -242,7 +247,7 @@ export class LaneWorker<Raw> {
         );
         journal.debug(
           'letter why',
-          () => `Consumer ${settings.name}: \`deadLetter\` fails: ${String(error)}`,
+          () => `Consumer ${settings.name}: \`deadLetter\` fails: ${thrown(error)}`,
         );
         await this.backoff.pause(signal);
       }

@@ -82,6 +82,7 @@ const REVIEWED: readonly (readonly [file: string, why: string, ...said: string[]
     'messageOf(error)',
   ],
   ['brokers/replicated/broker.ts', 'a driver of a log', 'message'],
+  ['brokers/replicated/node.ts', 'a name of a kind of log', 'storage.name', 'message'],
   ['brokers/redis/damaged-keys.ts', 'the words of the server', 'message', 'this.fails', 'this.keys'],
   [
     'brokers/redis/application-check.ts',

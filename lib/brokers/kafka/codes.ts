@@ -51,6 +51,15 @@ export function messageOf(error: unknown): string {
   return parts.join(': ');
 }
 
+/** What zlib says, by its codes, and the client; the code of WebAssembly, which reads the other forms, has only a name of its errors. */
+const UNREADABLE = /^(Z|ZSTD)_|^(ERR_BUFFER_TOO_LARGE|OUT_OF_BOUNDS|PLT_KFK_UNSUPPORTED_COMPRESSION)$/;
+
+/** Whether an answer came that the client cannot read: records are damaged, or compressed in a form that it does not know. */
+export function isUnreadable(error: unknown): boolean {
+  const { code, name } = (error ?? {}) as { readonly code?: unknown; readonly name?: unknown };
+  return name === 'RuntimeError' || (typeof code === 'string' && UNREADABLE.test(code));
+}
+
 /**
  * Whether an answer about the end of a term is one for this partition, and no error. The client reads its two first fields in the wrong
  * order, so that the number of the partition stands where the error belongs; one that reads them right is understood too.

@@ -6,6 +6,7 @@ import { LogSetupError } from '../replicated/ordered-log.js';
 export type KafkaDriver = Pick<
   typeof kafka,
   | 'Connection'
+  | 'createAPI'
   | 'createTopicsV7'
   | 'describeConfigsV4'
   | 'fetchV13'

@@ -28,11 +28,6 @@ export function notRunning(): RealtimeError {
 /** Says that a command may have been carried out: its outcome is unknown (P17). */
 export const NO_ANSWER = 'Redis did not answer in time';
 
-/** @returns An error that names the option. Values are only named where they cannot be secret. */
-export function optionError(path: string, problem: string): RangeError {
-  return new RangeError(`${PREFIX}\`${path}\` ${problem}.`);
-}
-
 /** What to do where a server refuses a command. */
 export const ALLOW_COMMANDS =
   'Allow this user the commands that docs/scaling.md lists under "Set up Redis", or use a server that has them.';

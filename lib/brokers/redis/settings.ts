@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy, type Entropy } from '../../core/ports/entropy.js';
-import { optionError } from './errors.js';
+import { optionErrorOf, type OptionError } from '../../protocol/validation/option-error.js';
 import type { RedisBrokerOptions } from './options.js';
 
 /** The options with every default filled in, without those that say where Redis is. */
@@ -18,8 +18,12 @@ export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
 /** What the publisher of a larger one is told. */
 export const TOO_LARGE = `Redis takes ${MAX_MESSAGE_BYTES} bytes of one event or signal at most: send a reference instead`;
 
-/** @throws RangeError for an option that is out of range; it names the option and what it must be. */
-export function redisSettings(options: RedisBrokerOptions) {
+/**
+ * @param caller the function that the application called, for errors.
+ * @throws RangeError for an option that is out of range; it names the option and what it must be.
+ */
+export function redisSettings(options: RedisBrokerOptions, caller = 'redisBroker') {
+  const optionError = optionErrorOf(caller);
   const replicated = typeof options.durability === 'object' ? options.durability : undefined;
   const number = (path: string, value: number | undefined, fallback: number, max = Infinity): number => {
     const given = value ?? fallback;
@@ -61,8 +65,8 @@ export function redisSettings(options: RedisBrokerOptions) {
         'heartbeat is proved by the next or the one after it',
     );
   return {
-    keyPrefix: prefix(options.keyPrefix ?? 'rt'),
-    application: applicationName(options.application),
+    keyPrefix: prefix(options.keyPrefix ?? 'rt', optionError),
+    application: applicationName(options.application, optionError),
     /** `undefined`: those of the deployment, or {@link NEW_PARTITIONS} where there is none yet. */
     partitions:
       options.partitions === undefined
@@ -120,12 +124,12 @@ function hasSentinels({ options }: Redis): boolean {
 }
 
 /** No braces: they would choose the slot of a key in place of the broker. */
-function prefix(value: string): string {
+function prefix(value: string, optionError: OptionError): string {
   if (/^[^{}\s]{1,64}$/.test(value)) return value;
   throw optionError('keyPrefix', 'must be 1–64 characters without braces and blanks');
 }
 
-function applicationName(value: string | undefined): string | undefined {
+function applicationName(value: string | undefined, optionError: OptionError): string | undefined {
   if (value === undefined || (value.length >= 1 && value.length <= 64)) return value;
   throw optionError('application', 'must be 1–64 characters');
 }

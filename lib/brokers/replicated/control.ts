@@ -12,6 +12,8 @@ import type { Signal } from './signals.js';
 
 /** Confirmations that are sent once more with each sign of life: a signal may be lost. */
 const MAX_RECENT = 1_000;
+/** Confirmations of other nodes that are kept for a record whose place this node does not know yet. */
+const MAX_EARLY = 65_536;
 
 type Applied = Extract<Signal, { kind: 'applied' }>;
 
@@ -28,6 +30,7 @@ export class ReplicatedControl {
   private readonly receipts = new Map<string, PendingReceipt>();
   /** Confirmations that came before this node knew of the record's receipt. */
   private readonly early = new Map<string, Map<string, boolean>>();
+  private earlyCount = 0;
   /** What this node has answered of late, and when. */
   private readonly recent = new Map<string, { readonly applied: boolean; readonly at: number }>();
   private unsent = new Set<string>();
@@ -117,7 +120,7 @@ export class ReplicatedControl {
     const receipt: PendingReceipt = new PendingReceipt(clock, controlTimeoutMs, () => receipt.finish());
     this.receipts.set(key, receipt);
     for (const [node, applied] of this.early.get(key) ?? []) receipt.settle(node, applied);
-    this.early.delete(key);
+    this.dropEarly(key);
     receipt.expect([...new Set(leases.map(nodeOf))]);
     try {
       return await receipt.result;
@@ -130,13 +133,19 @@ export class ReplicatedControl {
     const receipt = this.receipts.get(key);
     if (receipt !== undefined) return receipt.settle(node, applied);
     const answers = this.early.get(key) ?? new Map<string, boolean>();
+    if (!answers.has(node)) this.earlyCount += 1;
     answers.set(node, applied);
     this.early.delete(key);
     this.early.set(key, answers);
     for (const oldest of this.early.keys()) {
-      if (this.early.size <= MAX_RECENT) break;
-      this.early.delete(oldest);
+      if (this.early.size <= MAX_RECENT && this.earlyCount <= MAX_EARLY) break;
+      this.dropEarly(oldest);
     }
+  }
+
+  private dropEarly(key: string): void {
+    this.earlyCount -= this.early.get(key)?.size ?? 0;
+    this.early.delete(key);
   }
 
   private onSettled(key: string, applied: boolean): void {

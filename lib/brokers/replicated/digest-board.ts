@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/ports/clock.js';
 import type { Comparison, DigestReport } from './digest-trail.js';
+import { DigestVoices, type Opinion } from './digest-voices.js';
 
 /** Before a node whose answers are others than those of another one decides which of them is wrong, in milliseconds: until all have spoken. */
 const DECIDE_MS = 5_000;
@@ -23,22 +24,6 @@ export interface Distrust {
   readonly others: readonly string[];
 }
 
-interface Opinion {
-  /** The oldest report that could not be compared yet. */
-  waiting: DigestReport | undefined;
-  /** What the last one that could be compared has shown. */
-  agrees: boolean | undefined;
-  /** Leases of those of whom that node said that they answer as it does. */
-  alike: readonly string[];
-}
-
-/** What one other node has said. */
-interface Voice {
-  heardAt: number;
-  /** By partition: those that its last word named. */
-  opinions: Map<number, Opinion>;
-}
-
 /** Who stands where about one partition, each the oldest first. */
 interface Sides {
   /** This node, those who answer the same, and those of whom it is not known. */
@@ -56,8 +41,7 @@ interface Sides {
  * longer than the word of one that has left counts; and all decide about the same partition first.
  */
 export class DigestBoard {
-  /** By lease. */
-  private readonly voices = new Map<string, Voice>();
+  private readonly voices: DigestVoices;
   /** What this node waits with, and since when. */
   private doubt: { readonly key: string; readonly since: number } | undefined;
   private judgedAt = -Infinity;
@@ -70,7 +54,10 @@ export class DigestBoard {
     private readonly partitionOf: (index: number) => BoardPartition | undefined,
     /** Another node has read other records than this one: one of them has to read again. */
     private readonly onOtherInput: (partition: number) => void,
+    /** Something that was said was not kept for lack of room. */
+    onFull: () => void,
   ) {
+    this.voices = new DigestVoices(onFull);
     const pace = Math.max(1, heartbeatMs / USUAL_BEAT_MS);
     this.decideMs = DECIDE_MS * pace;
     this.freshMs = FRESH_MS * pace;
@@ -78,35 +65,37 @@ export class DigestBoard {
 
   /**
    * A node has spoken; of partitions that it does not name it has nothing to say, e.g. as it is down. What is said by one without a lease
-   * is forgotten by the next `judge`, so that no more is kept than there are nodes.
+   * is forgotten by the next `judge`, and until then it has bounded room.
    */
   hear(lease: string, reports: readonly DigestReport[]): void {
     const before = this.voices.get(lease)?.opinions;
     const opinions = new Map<number, Opinion>();
-    this.voices.set(lease, { heardAt: this.clock.monotonic(), opinions });
     for (const report of reports) {
       if (this.partitionOf(report.partition) === undefined) continue;
-      const opinion = before?.get(report.partition) ?? { waiting: undefined, agrees: undefined, alike: [] };
+      const opinion: Opinion = {
+        ...(before?.get(report.partition) ?? { waiting: undefined, agrees: undefined }),
+        alike: report.alike,
+      };
       opinions.set(report.partition, opinion);
-      opinion.alike = report.alike;
       this.settle(opinion);
       // The one that waits is kept: a node that is always a little behind would never compare otherwise.
       const { waiting } = opinion;
       const isKept = waiting?.incarnation === report.incarnation && waiting.offset <= report.offset;
-      if (!isKept) opinion.waiting = report;
+      if (!isKept) opinion.waiting = { ...report, alike: [] };
       this.settle(opinion);
     }
+    this.voices.note(lease, { heardAt: this.clock.monotonic(), opinions });
   }
 
   /** The state of a partition is made again: what others differed from is gone. */
   forget(partition: number): void {
     this.doubt = undefined;
-    for (const { opinions } of this.voices.values()) opinions.delete(partition);
+    for (const { opinions } of this.voices.all.values()) opinions.delete(partition);
   }
 
   /** Whether a node that lives has last said something else about a partition than this one: which of them is wrong is not known yet. */
   differs(partition: number): boolean {
-    for (const { opinions } of this.voices.values())
+    for (const { opinions } of this.voices.all.values())
       if (opinions.get(partition)?.agrees === false) return true;
     return false;
   }
@@ -114,7 +103,7 @@ export class DigestBoard {
   /** Who answers as this node does, for the others to count; nobody where nobody answers something else. */
   alike(partition: number): readonly string[] {
     if (!this.differs(partition)) return [];
-    return [...this.voices.keys()].filter((lease) => this.opinionOf(lease, partition)?.agrees === true);
+    return [...this.voices.all.keys()].filter((lease) => this.opinionOf(lease, partition)?.agrees === true);
   }
 
   /**
@@ -124,8 +113,8 @@ export class DigestBoard {
    * @param own The lease of this node.
    */
   judge(leases: readonly string[], own: string): Distrust | undefined {
-    for (const lease of this.voices.keys()) if (!leases.includes(lease)) this.voices.delete(lease);
-    for (const { opinions } of this.voices.values())
+    this.voices.keep(leases);
+    for (const { opinions } of this.voices.all.values())
       for (const opinion of opinions.values()) this.settle(opinion);
     const now = this.clock.monotonic();
     // What this node did not look at may have been another way meanwhile.
@@ -145,7 +134,7 @@ export class DigestBoard {
   /** The first partition of which another node, heard lately, says something else: those that follow wait, or each could cost another node. */
   private firstDifference(): number | undefined {
     let first: number | undefined;
-    for (const [lease, { opinions }] of this.voices)
+    for (const [lease, { opinions }] of this.voices.all)
       for (const partition of opinions.keys())
         if (partition < (first ?? Infinity) && this.opinionOf(lease, partition)?.agrees === false)
           first = partition;

@@ -1,3 +1,4 @@
+import { ThrottledLog } from '../../core/async/throttled-log.js';
 import type { BrokerBus, BrokerListener, BrokerState } from '../../core/ports/broker.js';
 import { guarded } from '../common/listeners.js';
 import { assertNodeMessage } from '../common/node-message.js';
@@ -52,6 +53,9 @@ export class ReplicatedNode {
     const { clock, entropy } = settings;
     const start = entropy.token();
     const lease = leaseOf(node, start);
+    const nothing = (): void => undefined;
+    const warn = (message: string): void => guarded(() => listener.onWarning?.(message));
+    const journal = new ThrottledLog({ warn, debug: nothing, error: nothing }, clock);
     this.lease = lease;
     this.writer = start;
     this.room = new WriteRoom(settings);
@@ -103,6 +107,13 @@ export class ReplicatedNode {
       settings.heartbeatMs,
       (index) => this.members[index],
       (index) => void this.members[index]?.verify(),
+      () =>
+        journal.warn(
+          'digests',
+          () =>
+            `Signals of ${storage.name} say more about answers than this node keeps: some of it was left out, and nodes of which it was ` +
+            'are not compared. Let nobody but the nodes write there.',
+        ),
     );
     this.life = new NodeLife(
       write,

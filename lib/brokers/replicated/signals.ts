@@ -12,6 +12,12 @@ const MAX_PARTS_BYTES = 32 * 1024 * 1024;
 const MAX_SENDING_BYTES = 16 * 1024 * 1024;
 /** Most parts of one message. */
 const MAX_PARTS = 10_000;
+/** Most characters of a text by which nodes name something. */
+const MAX_NAME = 128;
+/** Most nodes of which one says that they answer as it does: each is looked for with every look at the votes. */
+const MAX_ALIKE = 1_024;
+/** What a part counts beside its bytes: the objects that hold it. */
+const PART_BYTES = 256;
 /** Room for what stands before the bytes of a part. */
 const HEAD_BYTES = 2_048;
 
@@ -42,8 +48,10 @@ interface Head {
 }
 
 interface Parts {
-  readonly bytes: Uint8Array[];
+  /** By their number; copies, as what they arrived in may be far larger. */
+  readonly bytes: Map<number, Uint8Array>;
   readonly startedAt: number;
+  /** With what holds them. */
   size: number;
 }
 
@@ -147,7 +155,7 @@ export class Signals {
 
   private readMessage(head: Record<string, unknown>, bytes: Uint8Array): Signal | undefined {
     const { t: to, f: from, o: topic, i: id, p: part, c: count } = head as Record<string, string | number>;
-    if (to !== this.node || typeof from !== 'string' || typeof topic !== 'string') return undefined;
+    if (to !== this.node || !isName(from) || typeof topic !== 'string') return undefined;
     const message = { kind: 'message', to, from, topic } as const;
     if (count === 1) return { ...message, bytes };
     const whole = this.assemble(`${from} ${id}`, Number(part), Number(count), bytes);
@@ -156,22 +164,40 @@ export class Signals {
 
   private assemble(key: string, part: number, count: number, bytes: Uint8Array): Uint8Array | undefined {
     const now = this.clock.monotonic();
-    for (const [other, { startedAt }] of this.parts) if (now - startedAt > PARTS_MS) this.drop(other);
-    if (!(part >= 0 && part < count && count <= MAX_PARTS)) return undefined;
-    const parts = this.parts.get(key) ?? { bytes: [], startedAt: now, size: 0 };
-    if (parts.bytes[part] === undefined) {
-      parts.bytes[part] = bytes;
-      parts.size += bytes.length;
-      this.partsBytes += bytes.length;
+    // The oldest first.
+    for (const [other, { startedAt }] of this.parts) {
+      if (now - startedAt <= PARTS_MS) break;
+      this.drop(other);
     }
-    this.parts.set(key, parts);
+    if (!(part >= 0 && part < count && count <= MAX_PARTS)) return undefined;
+    const parts = this.parts.get(key) ?? this.begin(key, now);
+    if (!parts.bytes.has(part)) {
+      parts.bytes.set(part, new Uint8Array(bytes));
+      this.charge(parts, bytes.length + PART_BYTES);
+    }
     for (const other of this.parts.keys()) {
       if (this.partsBytes <= MAX_PARTS_BYTES) break;
       if (other !== key) this.drop(other);
     }
-    for (let index = 0; index < count; index += 1) if (parts.bytes[index] === undefined) return undefined;
+    // No message of a node is as large.
+    if (this.partsBytes > MAX_PARTS_BYTES) this.drop(key);
+    if (parts.bytes.size < count) return undefined;
+    const all = Array.from({ length: count }, (_, index) => parts.bytes.get(index));
+    if (!all.every((each) => each !== undefined)) return undefined;
     this.drop(key);
-    return Buffer.concat(parts.bytes);
+    return Buffer.concat(all);
+  }
+
+  private begin(key: string, startedAt: number): Parts {
+    const parts: Parts = { bytes: new Map(), startedAt, size: 0 };
+    this.parts.set(key, parts);
+    this.charge(parts, PART_BYTES + 2 * key.length);
+    return parts;
+  }
+
+  private charge(parts: Parts, bytes: number): void {
+    parts.size += bytes;
+    this.partsBytes += bytes;
   }
 
   private drop(key: string): void {
@@ -195,25 +221,32 @@ function readSignal({ c, n, p, u }: Record<string, unknown>, text: string): Sign
 }
 
 function readApplied({ n, d, r }: Record<string, unknown>): Signal | undefined {
-  if (typeof n !== 'string' || !isTexts(d) || !isTexts(r)) return undefined;
+  if (!isName(n) || !areNames(d) || !areNames(r)) return undefined;
   return { kind: 'applied', node: n, done: d, refused: r };
 }
 
 function readDigests({ l, r }: Record<string, unknown>): Signal | undefined {
-  if (typeof l !== 'string' || !Array.isArray(r)) return undefined;
+  if (!isName(l) || !Array.isArray(r)) return undefined;
   const reports = (r as readonly unknown[]).flatMap((row) => {
     const [partition, incarnation, offset, input, outcome, alike] = Array.isArray(row)
       ? (row as readonly unknown[])
       : [];
-    if (typeof partition !== 'number' || typeof offset !== 'number') return [];
-    if (typeof incarnation !== 'string' || typeof input !== 'string' || typeof outcome !== 'string')
-      return [];
-    if (!isTexts(alike)) return [];
+    if (!isPlace(partition) || !isPlace(offset)) return [];
+    if (!isName(incarnation) || !isName(input) || !isName(outcome)) return [];
+    if (!areNames(alike) || alike.length > MAX_ALIKE) return [];
     return [{ partition, incarnation, offset, input, outcome, alike }];
   });
   return { kind: 'digests', lease: l, reports };
 }
 
-function isTexts(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_NAME;
+}
+
+function areNames(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every(isName);
+}
+
+function isPlace(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

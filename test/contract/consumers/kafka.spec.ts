@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { Admin, Producer } from '@platformatic/kafka';
+import { Admin, compressionsAlgorithms, Producer } from '@platformatic/kafka';
 import { fromKafka, type FromKafkaOptions, type KafkaTopicRecord } from '../../../lib/brokers/kafka/index.js';
 import { KafkaCluster } from '../../../lib/brokers/kafka/cluster.js';
 import { KafkaGroup, OutdatedMembershipError } from '../../../lib/brokers/kafka/consume/group.js';
@@ -272,6 +273,64 @@ describe('a consumer of Kafka', () => {
         messages: [{ topic: missing, key: Buffer.from('late'), value: Buffer.from('1') }],
       });
       await has('late', 1);
+    },
+    SLOW_MS,
+  );
+
+  /** Snappy as Java writes it: raw blocks in a frame. */
+  function javaSnappy(raw: Buffer): Buffer {
+    const head = Buffer.from('82534e41505059000000000100000001', 'hex');
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(raw.length);
+    return Buffer.concat([head, length, raw]);
+  }
+
+  it(
+    'reads gzip, LZ4 and raw Snappy; a partition with Snappy of Java says so, until the topic stores nothing compressed (G34)',
+    async () => {
+      const send = (key: string, compression: 'gzip' | 'lz4' | 'snappy', to = topic): Promise<unknown> =>
+        producer.send({
+          compression,
+          messages: [
+            { topic: to, partition: Number(key.at(-1)), key: Buffer.from(key), value: Buffer.alloc(1_000) },
+          ],
+        });
+      const snappy = compressionsAlgorithms.snappy as { compressSync(data: Buffer): Buffer };
+      const { compressSync } = snappy;
+      const asJava = async (work: () => Promise<unknown>): Promise<void> => {
+        snappy.compressSync = (data) => javaSnappy(compressSync(data));
+        await work().finally(() => (snappy.compressSync = compressSync));
+      };
+      await send('k0', 'gzip');
+      await send('k1', 'lz4');
+      await send('k2', 'snappy');
+      await asJava(() => send('k3', 'snappy'));
+      const reader = node();
+      for (const key of ['k0', 'k1', 'k2']) await has(key, 1);
+      await until('the reason', () => reader.run.status().reason?.includes('in a form') === true, WAIT_MS);
+      expect(reader.run.status()).toMatchObject({
+        state: 'retrying',
+        reason: expect.stringContaining(
+          `partition 3 of ${topic} cannot be read: records from 0 on are damaged, or compressed`,
+        ),
+      });
+      expect(ledger.of('k3')).toEqual([]);
+
+      const plain = `${topic}-plain`;
+      await admin.createTopics({
+        ...{ topics: [plain], partitions: PARTITIONS, replicas: 1 },
+        configs: [{ name: 'compression.type', value: 'uncompressed' }],
+      });
+      const other = node({ topic: plain, groupId: 'plain' });
+      await asJava(() => send('k3', 'snappy', plain));
+      await has('k3', 1);
+      // What is larger than a batch may be when it is not compressed is refused by Kafka.
+      const bomb = Buffer.alloc(16 * 1024 * 1024);
+      const refusal: unknown = await producer
+        .send({ compression: 'gzip', messages: [{ topic: plain, partition: 0, value: bomb }] })
+        .catch((error: unknown) => error);
+      expect(inspect(refusal, { depth: 9 })).toMatch(/MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE/);
+      await isDone(other);
     },
     SLOW_MS,
   );

@@ -1,7 +1,8 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { fromKafka } from '../../../lib/brokers/kafka/index.js';
 import { fromJetStream } from '../../../lib/brokers/nats/index.js';
-import { fromRedisStreams } from '../../../lib/brokers/redis/index.js';
+import { fromRedisStreams, redisBroker } from '../../../lib/brokers/redis/index.js';
+import type { RedisBrokerOptions } from '../../../lib/brokers/redis/options.js';
 import type { ConsumedPlace, RealtimeConsumer } from '../../../lib/core/ports/consumers.js';
 
 const to = (): null => null;
@@ -64,6 +65,34 @@ describe('options of consumers', () => {
     expect(redis({ url: 'http://redis' })).toMatch(/^fromRedisStreams: `url` must be like/);
     expect(redis({ commandTimeoutMs: 0 })).toMatch(/^fromRedisStreams: `commandTimeoutMs` must be/);
     expect(redis({ maxBatch: 0 })).toMatch(/^fromRedisStreams: `maxBatch` must be/);
+  });
+
+  it('of where Redis is are refused by the name of the function that was called, wherever they are read', () => {
+    const sentinel = { name: 'main', sentinels: [] };
+    const wrong: [option: string, options: RedisBrokerOptions][] = [
+      ['connectTimeoutMs', { connectTimeoutMs: -1 }],
+      ['maxReconnectMs', { maxReconnectMs: 0 }],
+      ['url', { url: 'redis' }],
+      ['url', { cluster: { nodes: ['http://redis'] } }],
+      ['url', { sentinel: { ...sentinel, sentinels: ['http://redis'] as never } }],
+      ['url`, `cluster', { url: 'redis://redis', cluster: { nodes: [] } }],
+      ['cluster.nodes', { cluster: { nodes: [] } }],
+      ['sentinel.sentinels', { sentinel }],
+      ['db', { cluster: { nodes: ['redis'] }, db: 1 }],
+    ];
+    for (const [option, options] of wrong) {
+      expect(redis({ url: undefined, ...options })).toContain(`fromRedisStreams: \`${option}\` `);
+      expect(refused(() => redisBroker(options))).toContain(`redisBroker: \`${option}\` `);
+    }
+    for (const [option, options] of [
+      ['partitions', { partitions: 0.5 }],
+      ['durability', { durability: 'none' as 'broker' }],
+      ['controlMaxAgeMs', { controlMaxAgeMs: 1 }],
+      ['controlReplicas', { controlReplicas: -1 }],
+      ['keyPrefix', { keyPrefix: '{a}' }],
+      ['application', { application: '' }],
+    ] as const)
+      expect(refused(() => redisBroker(options))).toContain(`redisBroker: \`${option}\` `);
   });
 
   it('that are missing are refused with what to give, also where there are none at all', () => {

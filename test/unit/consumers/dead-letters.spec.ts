@@ -231,3 +231,82 @@ it('shows a stop before a retry, and neither when the partition is another’s (
   expect(run.status()).toMatchObject({ state: 'working' });
   expect([world.ledger.of('a'), world.ledger.of('b')]).toEqual([['1'], ['bad']]);
 });
+
+it('logs and counts a record that stops a partition once, however often its session begins again (G34)', async () => {
+  const world = withBad();
+  world.topic.add(1, 'b', 'bad');
+  const { run, source } = world.node({ to: refusing });
+  await world.pass();
+  const seen = (): unknown => [source.sessions, run.status().counts.dead, world.logger.at('error').length];
+  expect(seen()).toEqual([1, 2, 2]);
+  for (let session = 2; session < 5; session++) {
+    for (const lane of source.lanes) lane.end.end();
+    await world.pass(10_000);
+    expect(seen()).toEqual([session, 2, 2]);
+    expect(run.status()).toMatchObject({ state: 'stopped', reason: expect.stringContaining('m/0@2') });
+  }
+  // Another record of the same partition is another stop.
+  for (const value of ['8', 'bad', '9']) world.topic.add(0, 'a', value);
+  world.topic.committed[0] = 8;
+  for (const lane of source.lanes) lane.end.end();
+  await world.pass();
+  expect(seen()).toEqual([5, 3, 3]);
+  expect(world.topic.committed).toEqual([8, 1]);
+});
+
+it('what is committed in another partition changes nothing of that (G34)', async () => {
+  const world = withBad();
+  const { run, source } = world.node({ to: refusing });
+  await world.pass();
+  world.topic.add(1, 'b', '8');
+  await world.pass();
+  expect(world.topic.committed).toEqual([2, 2]);
+  for (const lane of source.lanes) lane.end.end();
+  await world.pass();
+  expect([source.sessions, run.status().counts.dead, world.logger.at('error').length]).toEqual([2, 1, 1]);
+});
+
+it('logs and counts a record that stops a partition once more after it was dealt with (G34)', async () => {
+  const world = withBad();
+  let isMended = false;
+  const { run, source } = world.node({ to: (record) => (isMended ? eventOf(record) : refusing(record)) });
+  const again = async (): Promise<unknown> => {
+    for (const lane of source.lanes) lane.end.end();
+    await world.pass();
+    return [world.topic.committed[0], run.status().counts.dead, world.logger.at('error').length];
+  };
+  await world.pass();
+  isMended = true;
+  expect(await again()).toEqual([7, 1, 1]);
+  isMended = false;
+  // Somebody has set its offset back.
+  world.topic.committed[0] = 2;
+  expect(await again()).toEqual([2, 2, 2]);
+});
+
+it('logs of what `to` and `deadLetter` throw 200 characters in one line, whatever they throw (G34)', async () => {
+  const long = `first\nsecond ${'x'.repeat(100_000)}`;
+  // Of the last one no text can be made.
+  for (const thrown of [new Error(long), long, Object.create(null) as object]) {
+    const world = withBad();
+    let calls = 0;
+    const fail = (): never => {
+      throw thrown as Error;
+    };
+    const { run, source } = world.node({
+      to: (record) => (record.value === 'bad' ? fail() : eventOf(record)),
+      deadLetter: () => ((calls += 1) === 1 ? fail() : undefined),
+    });
+    await world.pass();
+    expect([calls, source.sessions]).toEqual([2, 1]);
+    expect(world.ledger.of('a')).toEqual(['1', '2', '3', '4', '5', '6']);
+    expect(run.status()).toMatchObject({ state: 'working', counts: { dead: 1 } });
+    const lines = world.logger.at('debug').map(({ message }) => message);
+    expect(lines).toHaveLength(2);
+    for (const line of lines) {
+      expect(line.length).toBeLessThan(350);
+      expect(line).not.toContain('\n');
+      if (thrown instanceof Error || typeof thrown === 'string') expect(line).toContain('first\\nsecond');
+    }
+  }
+});

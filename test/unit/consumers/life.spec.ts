@@ -1,10 +1,20 @@
 import { expect, it } from '@jest/globals';
 import { getEventListeners } from 'node:events';
-import { Backoff, consumeSettings, delay, idPrefix, LaneEnd } from '../../../lib/consumers/index.js';
+import {
+  Backoff,
+  consumerOf,
+  consumeSettings,
+  delay,
+  idPrefix,
+  LaneEnd,
+  type RecordSource,
+} from '../../../lib/consumers/index.js';
 import { WorkTime } from '../../../lib/consumers/work-time.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { ConsumerWorld, eventOf } from '../../support/consumers/consumer-world.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
+import { RecordingLogger } from '../../support/engine/recording-logger.js';
+import { SeededEntropy } from '../../support/engine/seeded-entropy.js';
 
 it('reads the next batch only when the one before is acknowledged and committed', async () => {
   const world = new ConsumerWorld();
@@ -303,6 +313,71 @@ it('pauses are short again once something went well', async () => {
   other.topic.add(0, 'a', '1');
   await other.pass(150);
   expect(source.sessions).toBe(10);
+});
+
+/** A session of a source that fails: how long it takes until it is ready, if ever, and how long it lasts then, in milliseconds. */
+type Session = readonly [startMs: number, lastsMs?: number];
+
+/** @returns pauses between sessions, in milliseconds, where none is spread. */
+async function pausesBetween(sessions: readonly Session[]): Promise<readonly number[]> {
+  const clock = new ManualClock();
+  const left = [...sessions];
+  const pauses: number[] = [];
+  let endedAt: number | undefined;
+  const source: RecordSource<string> = {
+    lag: () => undefined,
+    run: async (work, signal) => {
+      if (endedAt !== undefined) pauses.push(Math.round(clock.monotonic() - endedAt));
+      const [startMs, lastsMs] = left.shift() ?? [Infinity];
+      await delay(clock, Math.min(startMs, 3_600_000), signal);
+      if (lastsMs !== undefined) {
+        work.onReady();
+        await delay(clock, lastsMs, signal);
+        // As sources say it that look for a lease.
+        work.onReady();
+      }
+      endedAt = clock.monotonic();
+      throw new Error('away');
+    },
+  };
+  const settings = consumeSettings<string>({ to: () => null }, 'fromX', 'x');
+  const entropy = Object.assign(new SeededEntropy(1), { random: () => 0.5 });
+  const run = consumerOf(settings, () => source).open({
+    ...{ clock, dedupeMs: 300_000, entropy, logger: new RecordingLogger() },
+    prepare: () => {
+      throw new Error('There is no record');
+    },
+  });
+  run.start();
+  for (let step = 0; step < 10_000 && pauses.length < sessions.length; step++) await clock.advanceAsync(50);
+  await run.close(0);
+  return pauses;
+}
+
+it('waits longer and longer between sessions that become ready and fail at once', async () => {
+  const atOnce: readonly Session[] = Array.from({ length: 9 }, () => [0, 0]);
+  expect(await pausesBetween(atOnce)).toEqual([100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000]);
+});
+
+it('waits shortly after a session that lasted for longer than the longest pause, counted from where it was ready', async () => {
+  const sessions: readonly Session[] = [
+    ...[[0, 0] as const, [0, 0] as const, [0, 7_500] as const],
+    [20_000, 0],
+    [0, 7_501],
+    // Never ready: what was ready before says nothing of it.
+    ...[[0] as const, [20_000] as const],
+  ];
+  expect(await pausesBetween(sessions)).toEqual([100, 200, 400, 800, 100, 200, 400]);
+});
+
+it('begins a session again also where no text can be made of its error', async () => {
+  const world = new ConsumerWorld();
+  world.topic.failures.push(Object.create(null) as Error);
+  const { run, source } = world.node();
+  await world.pass(0);
+  expect(run.status()).toMatchObject({ state: 'retrying', reason: 'object' });
+  await world.pass();
+  expect([source.sessions, run.status().state]).toEqual([2, 'working']);
 });
 
 it('leaves nothing behind at a signal that outlives it', async () => {

@@ -221,7 +221,8 @@ class KafkaTopic implements RecordSource<KafkaTopicRecord> {
     membership: Membership,
     signal: AbortSignal,
   ): Promise<readonly PartitionLane[]> {
-    const { journal, settings, wanted } = this;
+    const { journal, settings, site, wanted } = this;
+    const { entropy } = site;
     const { topic } = this.kafka;
     const topicId = cluster.topic(topic)?.topicId;
     if (topicId === undefined)
@@ -236,6 +237,7 @@ class KafkaTopic implements RecordSource<KafkaTopicRecord> {
         const from = committed.get(partition) ?? (await this.begin(cluster, group, membership, partition));
         const deps = {
           cluster,
+          entropy,
           group,
           membership,
           journal,

@@ -1,9 +1,11 @@
-import { delay, LaneEnd, type Lane, type SourceRecord } from '../../../consumers/index.js';
+import { Backoff, delay, LaneEnd, type Lane, type SourceRecord } from '../../../consumers/index.js';
 import type { ThrottledLog } from '../../../core/async/throttled-log.js';
+import type { Entropy } from '../../../core/ports/entropy.js';
 import type { KafkaCluster } from '../cluster.js';
-import { Code, messageOf } from '../codes.js';
+import { Code, isUnreadable, messageOf } from '../codes.js';
 import { KafkaConnection } from '../connection.js';
 import { partitionBounds } from '../partition-bounds.js';
+import { boundedFetch } from './bounded-fetch.js';
 import { committedRecords, type FoundRecord } from './committed-records.js';
 import { OutdatedMembershipError, type KafkaGroup, type Membership } from './group.js';
 import type { KafkaTopicRecord } from './record.js';
@@ -19,6 +21,7 @@ const RETRY_MS = 200;
 
 export interface PartitionLaneDeps {
   readonly cluster: KafkaCluster;
+  readonly entropy: Pick<Entropy, 'random'>;
   readonly group: KafkaGroup;
   readonly membership: Membership;
   readonly journal: ThrottledLog;
@@ -36,6 +39,8 @@ export interface PartitionLaneDeps {
 export class PartitionLane implements Lane<KafkaTopicRecord> {
   readonly name: string;
   readonly end: LaneEnd;
+  private readonly backoff: Backoff;
+  private readonly fetchRecords: ReturnType<typeof boundedFetch>;
   private connection: KafkaConnection | undefined;
   /** Records that were read and not handed on. */
   private ready: FoundRecord[] = [];
@@ -56,6 +61,8 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
     this.position = from;
     this.committed = from;
     this.end = new LaneEnd(session);
+    this.backoff = new Backoff(deps.cluster.clock, deps.entropy);
+    this.fetchRecords = boundedFetch(deps.cluster.driver);
     // What waits for records ends too.
     this.signal.addEventListener('abort', () => this.connection?.destroy(), { once: true });
   }
@@ -115,7 +122,7 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
         );
       if (this.signal.aborted) return this.connection.destroy();
       answer = await this.connection.call(
-        cluster.driver.fetchV13.api,
+        this.fetchRecords,
         WAIT_MS,
         1,
         maxBatchBytes,
@@ -127,7 +134,7 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
         '',
       );
     } catch (error) {
-      return this.lookAgain(messageOf(error));
+      return isUnreadable(error) ? this.waitLonger(messageOf(error)) : this.lookAgain(messageOf(error));
     }
     const found = answer.responses[0]?.partitions[0];
     const code = answer.errorCode === Code.none ? (found?.errorCode ?? Code.none) : answer.errorCode;
@@ -135,6 +142,7 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
     if (code !== Code.none || found === undefined)
       return this.lookAgain(`its leader answers with error ${code}`);
     this.trouble = undefined;
+    this.backoff.reset();
     const batches = found.records ?? [];
     this.ready = committedRecords(batches, found.abortedTransactions ?? [], this.position);
     const last = batches.at(-1);
@@ -147,17 +155,36 @@ export class PartitionLane implements Lane<KafkaTopicRecord> {
 
   /** The leader is another one, or away. */
   private async lookAgain(reason: string): Promise<void> {
-    const { cluster, consumer, journal } = this.deps;
-    this.connection?.destroy();
-    if (this.signal.aborted) return;
-    this.trouble = `${this.name} cannot be read: ${reason}`;
-    journal.warn('fetch', () => `Consumer ${consumer}: ${this.trouble}. It is tried again.`);
+    const { cluster } = this.deps;
+    if (!this.report(reason)) return;
     const pause = delay(cluster.clock, RETRY_MS, this.signal);
+    const look = new LaneEnd(this.signal);
     await Promise.race([
       cluster.refresh(),
-      delay(cluster.clock, cluster.settings.requestTimeoutMs, this.signal),
+      delay(cluster.clock, cluster.settings.requestTimeoutMs, look.signal),
     ]);
+    // Otherwise each look would leave its timer and its listener.
+    look.end();
     await pause;
+  }
+
+  /** The records came, and it may be long until they can be read: each attempt costs as much as all of them. */
+  private async waitLonger(reason: string): Promise<void> {
+    const isOpen = this.report(
+      `records from ${this.position} on are damaged, or compressed in a form that is not read (${reason}): docs/consumers.md says ` +
+        'what to do',
+    );
+    if (isOpen) await this.backoff.pause(this.signal);
+  }
+
+  /** @returns whether it is this member's still */
+  private report(reason: string): boolean {
+    const { consumer, journal } = this.deps;
+    this.connection?.destroy();
+    if (this.signal.aborted) return false;
+    this.trouble = `${this.name} cannot be read: ${reason}`;
+    journal.warn('fetch', () => `Consumer ${consumer}: ${this.trouble}. It is tried again.`);
+    return true;
   }
 
   /** The log does not have the position. */

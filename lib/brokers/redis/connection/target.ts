@@ -1,6 +1,7 @@
 import type { Cluster, ClusterOptions, Command, Redis, RedisOptions } from 'ioredis';
 import { hearLaterErrors } from '../../../core/async/later-errors.js';
-import { notRunning, optionError } from '../errors.js';
+import { optionErrorOf, type OptionError } from '../../../protocol/validation/option-error.js';
+import { notRunning } from '../errors.js';
 import type { RedisBrokerOptions } from '../options.js';
 import type { RedisSettings } from '../settings.js';
 import { loadDriver, type RedisDriver } from './driver.js';
@@ -21,7 +22,7 @@ export class RedisTarget {
   private loaded: RedisDriver | undefined;
 
   /**
-   * @param caller the function that the application called, for warnings.
+   * @param caller the function that the application called, for errors and warnings.
    * @throws RangeError for options that contradict one another; it names them.
    */
   constructor(
@@ -29,6 +30,8 @@ export class RedisTarget {
     private readonly settings: RedisSettings,
     caller = 'redisBroker',
   ) {
+    const optionError = optionErrorOf(caller);
+    const address = (node: Parameters<typeof addressOf>[0]): string => addressOf(node, optionError);
     const given = (['url', 'client', 'cluster', 'sentinel'] as const).filter(
       (name) => options[name] !== undefined,
     );
@@ -48,13 +51,13 @@ export class RedisTarget {
           : client.duplicate(this.options(name));
     } else if (cluster !== undefined) {
       if (cluster.nodes.length === 0) throw optionError('cluster.nodes', 'must name at least one node');
-      this.where = `the Cluster of ${cluster.nodes.map(addressOf).join(', ')}`;
+      this.where = `the Cluster of ${cluster.nodes.map(address).join(', ')}`;
       const own: ClusterOptions = defined({ natMap: cluster.natMap, dnsLookup: cluster.dnsLookup });
       this.make = ({ Cluster }, name) =>
         new Cluster([...cluster.nodes], { ...own, ...this.clusterOptions(name, access) });
     } else if (sentinel !== undefined) {
       if (sentinel.sentinels.length === 0) throw optionError('sentinel.sentinels', 'must name at least one');
-      this.where = `the master "${sentinel.name}" of the Sentinels ${sentinel.sentinels.map(addressOf).join(', ')}`;
+      this.where = `the master "${sentinel.name}" of the Sentinels ${sentinel.sentinels.map(address).join(', ')}`;
       const through: RedisOptions = {
         name: sentinel.name,
         sentinels: [...sentinel.sentinels],
@@ -66,7 +69,7 @@ export class RedisTarget {
       this.make = ({ Redis }, name) => new Redis({ ...access, ...through, ...this.options(name) });
     } else {
       const url = options.url ?? 'redis://127.0.0.1:6379';
-      this.where = whereOf(url);
+      this.where = whereOf(url, optionError);
       if ('url' in options && options.url === undefined)
         settings.onWarning(
           `${caller}: \`url\` is undefined, so ${this.where} is used. Is its environment variable set?`,
@@ -231,14 +234,15 @@ function silenceMade(maker: MakesClients | undefined, method: keyof MakesClients
 
 function addressOf(
   node: string | number | { readonly host?: string | undefined; readonly port?: number | undefined },
+  optionError: OptionError,
 ): string {
   if (typeof node === 'number') return `127.0.0.1:${node}`;
-  if (typeof node === 'string') return whereOf(node.includes('://') ? node : `redis://${node}`);
+  if (typeof node === 'string') return whereOf(node.includes('://') ? node : `redis://${node}`, optionError);
   return `${node.host ?? '127.0.0.1'}:${node.port ?? 6379}`;
 }
 
 /** The address in a URL. The URL itself may hold a password, and is named in no message. */
-function whereOf(url: string): string {
+function whereOf(url: string, optionError: OptionError): string {
   try {
     const { hostname, port } = new URL(url);
     if (/^rediss?:\/\//.test(url))

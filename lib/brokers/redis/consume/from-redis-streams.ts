@@ -104,7 +104,8 @@ export function fromRedisStreams(options: FromRedisStreamsOptions): RealtimeCons
     ...connection
   } = options;
   const { streams: _streams, group: _group, from: _from, ...where } = connection;
-  const { redis, target } = targetOf(where);
+  const redis = redisSettings(where, 'fromRedisStreams');
+  const target = new RedisTarget(where, redis, 'fromRedisStreams');
   return consumerOf(
     settings,
     (site, journal) => new RedisStreams(target, redis, { names, group, from }, settings, site, journal),
@@ -221,20 +222,6 @@ class RedisStreams implements RecordSource<RedisStreamRecord> {
       onLag: (entries: number | undefined) => void this.lags.set(stream, entries),
     };
     return new StreamLane(stream, deps, signal);
-  }
-}
-
-function targetOf(options: RedisConnectionOptions): {
-  readonly redis: RedisSettings;
-  readonly target: RedisTarget;
-} {
-  try {
-    const redis = redisSettings(options);
-    return { redis, target: new RedisTarget(options, redis, 'fromRedisStreams') };
-  } catch (error) {
-    if (error instanceof RangeError)
-      error.message = error.message.replace(/^redisBroker: /, 'fromRedisStreams: ');
-    throw error;
   }
 }
 

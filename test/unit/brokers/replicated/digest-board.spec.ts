@@ -63,6 +63,10 @@ describe('the board of what other nodes answer', () => {
   let board: DigestBoard;
   let position: number;
   let doubted: number[];
+  /** How often something that was said had no room. */
+  let full: number;
+  /** How many leases the last report named that was compared. */
+  let named: number;
   /** What each node says with every sign of life. */
   let words: Map<string, readonly DigestReport[]>;
   const report = (outcome: string, offset = 64, partition = 1): DigestReport => ({
@@ -81,7 +85,8 @@ describe('the board of what other nodes answer', () => {
       get position() {
         return position;
       },
-      compare: ({ input, outcome }: DigestReport): Comparison => {
+      compare: ({ alike, input, outcome }: DigestReport): Comparison => {
+        named = alike.length;
         if (outcome === 'forgotten') return 'unknown';
         if (input !== 'in') return 'other_input';
         return outcome === 'mine' ? 'same' : 'other_outcome';
@@ -92,6 +97,7 @@ describe('the board of what other nodes answer', () => {
       heartbeatMs,
       (index) => (index >= 0 && index < 2 ? own : undefined),
       (index) => doubted.push(index),
+      () => (full += 1),
     );
   };
 
@@ -99,6 +105,7 @@ describe('the board of what other nodes answer', () => {
     clock = new ManualClock();
     position = 100;
     doubted = [];
+    full = 0;
     words = new Map();
     make();
   });
@@ -324,5 +331,94 @@ describe('the board of what other nodes answer', () => {
     expect(judged(['a', 'me'])).toBeDefined();
     says('a');
     expect(judged(['a', 'me'])).toBeUndefined();
+  });
+
+  /** A word of so many bytes beside what holds it. */
+  const loud = (bytes: number): DigestReport => ({
+    ...theirs(),
+    alike: Array<string>(Math.round(bytes / 256)).fill('x'.repeat(112)),
+  });
+  const ROOM = 32 * 1024 * 1024;
+
+  it('keeps 1,024 voices of those who have no lease, and always those who have one', () => {
+    for (let voice = 0; voice < 1_024; voice += 1) says(`x${voice}`, report('mine'));
+    expect(full).toBe(0);
+    says('a', theirs());
+    expect([full, board.differs(1)]).toEqual([1, false]);
+    // One that spoke before may speak again.
+    board.hear('x7', [theirs()]);
+    expect([full, board.differs(1)]).toEqual([1, true]);
+    board.judge(['a', 'me'], 'me');
+    expect(board.differs(1)).toBe(false);
+    for (const lease of words.keys()) board.hear(lease, [report('mine')]);
+    expect(full).toBe(1);
+    board.hear('x9999', [report('mine')]);
+    expect(full).toBe(2);
+    says('a', theirs());
+    expect([full, board.differs(1)]).toEqual([2, true]);
+  });
+
+  it('keeps 32 MiB of what is said: those without a lease make room for those who have one, the oldest first', () => {
+    board.judge(['a', 'b', 'me'], 'me');
+    const half = loud(ROOM / 2 - 256 * 8);
+    board.hear('x', [half]);
+    board.hear('y', [half]);
+    expect(full).toBe(0);
+    board.hear('z', [half]);
+    expect(full).toBe(1);
+    board.hear('a', [{ ...half, outcome: 'mine' }]);
+    expect([full, board.alike(1)]).toEqual([2, ['a']]);
+    board.hear('b', [{ ...half, outcome: 'mine' }]);
+    expect([full, board.alike(1), board.differs(1)]).toEqual([3, [], false]);
+    // What an old word took is free for the new one, and what has no room leaves the old one where it was.
+    board.hear('a', [theirs()]);
+    expect([full, board.differs(1)]).toEqual([3, true]);
+    board.hear('c', [half]);
+    expect(full).toBe(3);
+    board.hear('a', [{ ...loud(ROOM), outcome: 'mine' }]);
+    expect([full, board.differs(1)]).toEqual([5, true]);
+    board.judge([], 'me');
+    for (const lease of ['d', 'e']) board.hear(lease, [half]);
+    expect(full).toBe(5);
+  });
+
+  it('lets those with a lease keep their room, and gives that of one without to others without', () => {
+    board.judge(['a', 'b', 'me'], 'me');
+    board.hear('a', [theirs()]);
+    board.hear('x', [loud((ROOM * 3) / 4)]);
+    board.hear('b', [{ ...loud(ROOM / 2), outcome: 'mine' }]);
+    expect([full, board.differs(1), board.alike(1)]).toEqual([1, true, ['b']]);
+    for (let voice = 0; voice < 1_024; voice += 1) board.hear(`y${voice}`, []);
+    expect(full).toBe(1);
+    board.hear('z', []);
+    expect(full).toBe(2);
+  });
+
+  it('keeps of a report that waits nobody whom it named', () => {
+    says('a', { ...theirs('b', 'c'), offset: 101 });
+    position = 101;
+    board.judge(['a', 'me'], 'me');
+    expect([board.differs(1), named]).toEqual([true, 0]);
+  });
+
+  it('counts what waits to be compared, but not whom it named', () => {
+    const texts = { incarnation: 'i'.repeat(128), input: 'n'.repeat(128), outcome: 'o'.repeat(128) };
+    board.judge(['a', 'b', 'me'], 'me');
+    const half = loud(ROOM / 2 - 256 * 8);
+    board.hear('a', [{ ...half, offset: 101 }]);
+    board.hear('a', [{ ...theirs(), offset: 102 }]);
+    board.hear('b', [loud(ROOM - 256 * 16)]);
+    expect(full).toBe(0);
+    board.judge(['a', 'b', 'me'], 'me');
+    board.hear('b', []);
+    board.hear('a', [{ ...half, ...texts }]);
+    board.hear('b', [{ ...half, ...texts }]);
+    expect(full).toBe(0);
+    const both = [0, 1].map((partition) => ({ ...loud(ROOM / 4 - 256 * 8), ...texts, partition }));
+    board.hear('a', both);
+    board.hear('b', both);
+    expect(full).toBe(0);
+    board.hear('a', [...both.slice(1), { ...loud(ROOM / 4), ...texts, partition: 0 }]);
+    expect(full).toBe(1);
   });
 });

@@ -41,6 +41,9 @@ class Voter {
         },
       }),
       () => undefined,
+      () => {
+        throw new Error('A few nodes have room');
+      },
     );
   }
 

@@ -198,6 +198,25 @@ describe('nodes that compare what they read and answered', () => {
     await world.answer(log.close());
   });
 
+  it('what others than nodes say about answers has bounded room: the log says once what was left out, and nodes are heard as before', async () => {
+    const world = new Deployment();
+    const one = await world.node();
+    const odd = await world.node({}, (log) => through(log, { change: laterTerm(20) }));
+    await publish(world, one, 0);
+    const other = world.server.open();
+    for (let voice = 0; voice < 1_030; voice += 1)
+      void other.signal(Buffer.from(`${JSON.stringify({ k: 'd', l: `x${voice}`, r: [] })}\n`));
+    await world.live(8_000);
+    for (const { seen } of [one, odd])
+      expect(seen.warnings).toEqual([
+        'Signals of memory log say more about answers than this node keeps: some of it was left out, and nodes of which it was are not ' +
+          'compared. Let nobody but the nodes write there.',
+      ]);
+    expect([one, odd].map(({ seen }) => seen.states.at(-1))).toEqual(['up', 'down']);
+    await world.answer(other.close());
+    for (const { broker } of [one, odd]) await world.answer(broker.close());
+  });
+
   it('no node stores a checkpoint of a partition while another one answers something else', async () => {
     const world = new Deployment();
     const saved: string[] = [];

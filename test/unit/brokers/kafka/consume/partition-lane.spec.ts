@@ -1,4 +1,5 @@
 import { expect, it } from '@jest/globals';
+import { getEventListeners } from 'node:events';
 import type { KafkaCluster } from '../../../../../lib/brokers/kafka/cluster.js';
 import type { KafkaGroup } from '../../../../../lib/brokers/kafka/consume/group.js';
 import { PartitionLane } from '../../../../../lib/brokers/kafka/consume/partition-lane.js';
@@ -48,7 +49,7 @@ function laneOf(...answers: readonly (Answer | Error)[]) {
   const cluster = {
     clock,
     settings: { requestTimeoutMs: 1_000 },
-    driver: { Connection, fetchV13: { api: { async: fetch } } },
+    driver: { Connection, createAPI: () => ({ async: fetch }), fetchV13: { api: {} } },
     leader: () => ({ address: { host: 'kafka', port: 9092 }, epoch: 1, topicId: 't' }),
     refresh: async () => undefined,
   } as unknown as KafkaCluster;
@@ -57,7 +58,8 @@ function laneOf(...answers: readonly (Answer | Error)[]) {
     2,
     0,
     {
-      ...{ cluster, topic: 'orders', topicId: 't', consumer: 'kafka orders', ids: 'i' },
+      ...{ cluster, entropy: { random: () => 0.5 } },
+      ...{ topic: 'orders', topicId: 't', consumer: 'kafka orders', ids: 'i' },
       ...{
         maxBatch: 10,
         maxBatchBytes: 1_000,
@@ -73,7 +75,7 @@ function laneOf(...answers: readonly (Answer | Error)[]) {
     await clock.advanceAsync(1_000);
     return records;
   };
-  return { lane, logger, next, session };
+  return { clock, lane, logger, next, session };
 }
 
 function batch(first: number, count: number, attributes: number, key: Buffer | null = null): unknown {
@@ -128,4 +130,54 @@ it('a partition that ends while it waits for records reports nothing (G34)', asy
   session.abort();
   expect(await asked).toEqual([]);
   expect([lane.trouble, logger.records]).toEqual([undefined, []]);
+});
+
+it('a partition that cannot be read leaves nothing behind with each attempt (G34)', async () => {
+  const answers = Array.from({ length: 10 }, () => ({ errorCode: 6 }));
+  const { clock, lane } = laneOf(...answers);
+  const listeners = (): number => getEventListeners(lane.signal, 'abort').length;
+  const before = listeners();
+  for (const _ of answers) {
+    const records = lane.next();
+    await clock.advanceAsync(200);
+    await records;
+    expect([listeners(), clock.pending]).toEqual([before, 0]);
+  }
+});
+
+it('a partition whose records cannot be read says so with their place, and asks for them less and less often until it can (G34)', async () => {
+  const unreadable = Object.assign(new Error('incorrect header check'), { code: 'Z_DATA_ERROR' });
+  const failures = Array.from({ length: 8 }, () => unreadable);
+  const read = { highWatermark: 3, records: [batch(0, 3, 0)] };
+  const { clock, lane, logger } = laneOf(...failures, read, unreadable, {});
+  const pauseOf = async (): Promise<number> => {
+    const asked = lane.next();
+    await new Promise(setImmediate);
+    const pause = Math.round(clock.untilNext ?? -1);
+    await clock.advanceAsync(pause);
+    expect(await asked).toEqual([]);
+    return pause;
+  };
+  const pauses: number[] = [];
+  for (const _ of failures) pauses.push(await pauseOf());
+  expect(pauses).toEqual([100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+  expect(lane.trouble).toBe(
+    'partition 2 of orders cannot be read: records from 0 on are damaged, or compressed in a form that is not read ' +
+      '(incorrect header check): docs/consumers.md says what to do',
+  );
+  expect(await lane.next()).toHaveLength(3);
+  expect(lane.trouble).toBeUndefined();
+  expect(await pauseOf()).toBe(100);
+  expect(lane.trouble).toContain('records from 3 on are damaged');
+  // In 16 s; one line in ten.
+  expect(logger.records).toHaveLength(2);
+});
+
+it('a partition that ends while its records cannot be read waits no longer (G34)', async () => {
+  const { clock, lane, session } = laneOf(Object.assign(new Error('x'), { code: 'OUT_OF_BOUNDS' }));
+  const asked = lane.next();
+  await new Promise(setImmediate);
+  expect(clock.pending).toBe(1);
+  session.abort();
+  expect([await asked, clock.pending]).toEqual([[], 0]);
 });

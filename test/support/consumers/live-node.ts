@@ -30,9 +30,12 @@ export class LiveNode {
     return this.run.status().counts.published;
   }
 
-  /** Until it reads, or waits for another to leave. */
+  /** Until it reads, or waits for another to leave. It may fail to publish before a look at its state: only who reads knows the lag. */
   async ready(): Promise<this> {
-    await until('the source to be reached', () => this.run.status().state === 'working');
+    await until('the source to be reached', () => {
+      const { lag, state } = this.run.status();
+      return state === 'working' || lag !== undefined;
+    });
     return this;
   }
 

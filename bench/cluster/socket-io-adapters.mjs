@@ -25,3 +25,15 @@ export function redisAdapter(kind, url) {
   const disconnect = () => [client, subscriber].forEach((one) => one.disconnect());
   return { adapter: createPubSubAdapter(client, subscriber), sent: () => last, disconnect };
 }
+
+/**
+ * What `emit` to a room asks of the adapter of a namespace, waited for until Redis has it, which `emit` does not say.
+ *
+ * @param sent Of `redisAdapter`.
+ */
+export async function broadcast(adapter, sent, room, data) {
+  const options = { rooms: new Set([room]), except: new Set(), flags: {} };
+  const done = adapter.broadcast({ type: 2, data: ['tick', data] }, options);
+  await sent();
+  await done;
+}

@@ -5,7 +5,7 @@ import { WebSocket } from 'ws';
 import { redisBroker } from '../../dist/brokers/redis/index.js';
 import { CENTRIFUGO_REMEDY, findCentrifugo, startCentrifugo } from '../support/centrifugo.mjs';
 import { silentListener } from '../support/silent-listener.mjs';
-import { redisAdapter } from './socket-io-adapters.mjs';
+import { broadcast, redisAdapter } from './socket-io-adapters.mjs';
 
 /** Nodes that subscribe to all channels. */
 const NODES = 2;
@@ -102,16 +102,7 @@ async function openSocketIo(kind, { url, payload, channels }) {
   return {
     publish: (numbers) =>
       Promise.all(
-        numbers.map(async (channel) => {
-          const packet = { type: 2, data: ['tick', payload] };
-          const done = publisher.adapter.broadcast(packet, {
-            rooms: new Set([`bench.${channel}`]),
-            except: new Set(),
-            flags: {},
-          });
-          await publisher.sent();
-          await done;
-        }),
+        numbers.map((channel) => broadcast(publisher.adapter, publisher.sent, `bench.${channel}`, payload)),
       ),
     async close() {
       await Promise.all(nodes.map(({ adapter }) => adapter.close()));

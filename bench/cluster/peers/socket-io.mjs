@@ -2,10 +2,9 @@ import { Server } from 'socket.io';
 import { Adapter } from 'socket.io-adapter';
 import { eventOf } from '../../fanout/event.mjs';
 import { inFlight } from '../in-flight.mjs';
-import { redisAdapter } from '../socket-io-adapters.mjs';
+import { broadcast, redisAdapter } from '../socket-io-adapters.mjs';
 
-// A packet to a room of Socket.IO, which goes to every node. `emit` does not say when Redis has it, so the adapter is asked
-// what `emit` asks of it, and waited for.
+// A packet to a room of Socket.IO, which goes to every node.
 export async function open({ role, url, kind, payload, onReceived }) {
   const { adapter, sent } = redisAdapter(kind, url);
   const namespace = new Server({ adapter }).of('/');
@@ -15,13 +14,7 @@ export async function open({ role, url, kind, payload, onReceived }) {
     namespace.adapter.addAll('somebody', new Set(['bench']));
   }
   let seq = 0;
-  const publish = async () => {
-    const packet = { type: 2, data: ['tick', eventOf(++seq, payload)] };
-    const options = { rooms: new Set(['bench']), except: new Set(), flags: {} };
-    const done = namespace.adapter.broadcast(packet, options);
-    await sent();
-    await done;
-  };
+  const publish = () => broadcast(namespace.adapter, sent, 'bench', eventOf(++seq, payload));
   return { publish, load: (count, limit) => inFlight(publish, count, limit) };
 }
 
